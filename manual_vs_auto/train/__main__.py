@@ -1,0 +1,38 @@
+"""`python -m manual_vs_auto.train`: see `--help`."""
+
+import os
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from manual_vs_auto.train.config import UsageError, parse
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command, and return its exit status."""
+    started = time.perf_counter()
+    config = parse(arguments)
+    # Only now: --help answers without jax, and jax is imported while the images are being unpacked.
+    from manual_vs_auto.data import DataError, load
+
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            reading = pool.submit(load, config.data)
+            from manual_vs_auto.train.run import run
+
+            return run(config, reading.result, started)
+    except (UsageError, DataError) as error:
+        print(f"manual_vs_auto.train: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    status = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Every file is closed. An interrupted epoch may still run in XLA, whose end nobody should wait for; and taking
+    # XLA down in good order costs as long as three epochs.
+    os._exit(status)

@@ -1,0 +1,164 @@
+"""What a run is asked to do: the command's flags, and the defaults that depend on them."""
+
+import argparse
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NoReturn
+
+GRADIENTS = ("manual", "auto", "both")
+LOSSES = ("squared_distance", "cross_entropy")
+SCHEDULES = ("constant", "cosine", "warmup_cosine")
+DEVICES = ("auto", "cpu", "gpu")
+DTYPES = ("float32", "float64", "bfloat16", "float16")
+
+# The learning rate that each optimizer has when none is given. lbfgs searches for its own.
+LEARNING_RATES: dict[str, float] = {
+    "sgd": 0.5,
+    "momentum": 0.1,
+    "adam": 3e-3,
+    "adamw": 3e-3,
+    "lion": 3e-4,
+    "lbfgs": 0.0,
+}
+_EPOCHS, _FULL_BATCH_EPOCHS, _BATCH_SIZE = 8, 60, 64
+
+
+class UsageError(ValueError):
+    """Flags that can't be followed, in one line."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """One run. 0 and "" are defaults that `resolved` fills in from the rest and the data.
+
+    gradient:      manual, auto, or both, which computes the two at every step and trains on manual.
+    loss:          squared_distance or cross_entropy, the mean over a batch.
+    epochs:        passes over the training images.
+    batch_size:    images a step.
+    optimizer:     a key of LEARNING_RATES.
+    learning_rate: the schedule's peak; stays 0 for an optimizer that searches along its step.
+    schedule:      how the learning rate goes over the whole run.
+    seed:          of the order of the images.
+    device:        auto takes what JAX prefers.
+    dtype:         of the weights that the gradient sees, and of the gradient. The optimizer keeps its own
+                   copy in at least float32.
+    data:          a path that `data.load` takes, or None for the embedded MNIST.
+    json:          print one line of JSON an epoch and nothing else.
+    out:           a directory to leave the run in.
+    quiet:         print the last line only.
+    """
+
+    gradient: str = "manual"
+    loss: str = "squared_distance"
+    epochs: int = 0
+    batch_size: int = 0
+    optimizer: str = "adam"
+    learning_rate: float = 0.0
+    schedule: str = ""
+    seed: int = 0
+    device: str = "auto"
+    dtype: str = "float32"
+    data: str | None = None
+    json: bool = False
+    out: Path | None = None
+    quiet: bool = False
+
+    @property
+    def full_batch(self) -> bool:
+        """Whether the optimizer needs every image at every step."""
+        return self.optimizer == "lbfgs"
+
+    def resolved(self, examples: int) -> "Config":
+        """With every default filled in, for a training set of so many images. Raises UsageError."""
+        batch_size = self.batch_size or (examples if self.full_batch else min(_BATCH_SIZE, examples))
+        if batch_size > examples:
+            raise UsageError(f"--batch-size {batch_size:,} is more than the {examples:,} training images")
+        if self.full_batch and batch_size != examples:
+            raise UsageError(
+                f"--optimizer lbfgs needs the full batch: --batch-size {examples}, or none, not {batch_size}"
+            )
+        return replace(
+            self,
+            epochs=self.epochs or (_FULL_BATCH_EPOCHS if self.full_batch else _EPOCHS),
+            batch_size=batch_size,
+            learning_rate=self.learning_rate or LEARNING_RATES[self.optimizer],
+            schedule=self.schedule or ("constant" if self.full_batch else "cosine"),
+        )
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse, but a wrong flag is one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog.rsplit(' ', 1)[-1]}: error: {message} (see --help)\n")
+
+
+def parse(arguments: Sequence[str] | None = None) -> Config:
+    """The command line as a Config. Exits with 2 and one line where a flag is wrong, with 0 for --help."""
+    parser = _parser()
+    config = Config(**vars(parser.parse_args(arguments)))
+    if config.full_batch and config.learning_rate:
+        parser.error("--optimizer lbfgs searches along its step: leave --learning-rate out")
+    if config.full_batch and config.schedule not in ("", "constant"):
+        parser.error(f"--optimizer lbfgs searches along its step: leave --schedule {config.schedule} out")
+    return config
+
+
+def _parser() -> _Parser:
+    parser = _Parser(
+        prog="python -m manual_vs_auto.train",
+        description="Train softmax(Wx) on images by the hand-coded gradient of the notes, or by jax.grad, or both.",
+        epilog="Exit status: 0 trained; 1 the loss stopped being finite, or with --gradient both a step disagreed; "
+        "2 flags or data that can't be used; 130 interrupted.",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--gradient", choices=GRADIENTS, default="manual", help="both: compute the two at every step, compare them "
+        "with a derived bound, train on manual (default: manual)")  # fmt: skip
+    add("--loss", choices=LOSSES, default="squared_distance", help="default: squared_distance, the notes' own")
+    add("--epochs", type=_count, default=0, metavar="N", help=f"default: {_EPOCHS}; {_FULL_BATCH_EPOCHS} for lbfgs")
+    add("--batch-size", type=_count, default=0, metavar="N", help=f"default: {_BATCH_SIZE}; every image for lbfgs")
+    add("--optimizer", choices=tuple(LEARNING_RATES), default="adam", help="default: adam")
+    rates = ", ".join(f"{name} {rate:g}" for name, rate in LEARNING_RATES.items() if rate)
+    add("--learning-rate", type=_rate, default=0.0, metavar="X", help=f"the schedule's peak (default: {rates})")
+    add("--schedule", choices=SCHEDULES, default="", help="default: cosine; constant for lbfgs")
+    add("--seed", type=_seed, metavar="N", default=0, help="of the images' order (default: 0)")
+    add("--device", choices=DEVICES, default="auto", help="default: auto, what JAX prefers; gpu fails where none is")
+    add("--dtype", choices=DTYPES, default="float32", help="of the weights and the gradient (default: float32)")
+    add("--data", metavar="PATH", help="a directory of IDX files (MNIST's names, gzipped or not; DIR/PREFIX "
+        "where it holds several sets), or an .npz of x_train, y_train, x_test, y_test (default: MNIST, which is embedded)")  # fmt: skip
+    add("--json", action="store_true", help="one line of JSON an epoch on standard output, and nothing else there")
+    add("--out", type=Path, metavar="DIR", help="leave config.json, metrics.jsonl and model.safetensors in DIR, which "
+        "must not hold a run yet")  # fmt: skip
+    add("--quiet", action="store_true", help="print the last line only")
+    return parser
+
+
+def _count(text: str) -> int:
+    return _whole(text, 1)
+
+
+def _seed(text: str) -> int:
+    return _whole(text, 0)
+
+
+def _whole(text: str, least: int) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        number = least - 1
+    if number < least:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {least}")
+    return number
+
+
+def _rate(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no positive number")
+    return number

@@ -1,0 +1,120 @@
+"""What a run says: facts at its start, a line or a bar while it runs, a table at its end."""
+
+import json
+import sys
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from manual_vs_auto.train.config import Config
+from manual_vs_auto.train.evaluate import Evaluation
+
+_MANY_CLASSES = 20
+
+
+class Display:
+    """Standard output in one of four ways: live on a terminal, plain lines, JSON lines, or the last line only.
+
+    Warnings always go to standard error.
+    """
+
+    def __init__(self, config: Config, epochs: int) -> None:
+        self._json = config.json
+        self._talks = not (config.json or config.quiet)
+        self._final = not config.json
+        self._bar = _Bar(epochs) if self._talks and sys.stdout.isatty() else None
+
+    def __enter__(self) -> Self:
+        if self._bar:
+            self._bar.progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar:
+            self._bar.progress.stop()
+
+    def facts(self, facts: Mapping[str, str]) -> None:
+        """One line a fact."""
+        if self._talks:
+            for name, fact in facts.items():
+                print(f"{name:<12} {fact}")
+            print(flush=True)
+
+    def epoch(self, metrics: Mapping[str, Any]) -> None:
+        """An epoch that is done."""
+        if self._json:
+            print(json.dumps(metrics), flush=True)
+        elif self._bar:
+            self._bar.epoch(metrics)
+        elif self._talks:
+            print(epoch_line(metrics), flush=True)
+
+    def lines(self, *lines: str) -> None:
+        """Lines of the summary, all but the last one."""
+        if self._talks:
+            print(*lines, sep="\n", flush=True)
+
+    def last(self, line: str) -> None:
+        """The one line that --quiet leaves."""
+        if self._final:
+            print(line, flush=True)
+
+    def warn(self, line: str) -> None:
+        """A warning, to standard error."""
+        print(f"warning: {line}", file=sys.stderr, flush=True)
+
+
+class _Bar:
+    """A live line below the epochs' lines: loss, accuracy, images a second and time left."""
+
+    def __init__(self, epochs: int) -> None:
+        # Only a terminal needs rich, whose import takes as long as reading MNIST.
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self.progress = Progress(
+            TextColumn("epoch"),
+            MofNCompleteColumn(),
+            BarColumn(),
+            TextColumn("{task.fields[now]}"),
+            TimeRemainingColumn(),
+            transient=True,
+        )
+        self._task = self.progress.add_task("train", total=epochs, now="compiling")
+
+    def epoch(self, metrics: Mapping[str, Any]) -> None:
+        self.progress.console.print(epoch_line(metrics), highlight=False)
+        rate = f"{metrics['images_per_second']:,.0f} images/s"
+        now = f"loss {metrics['loss']:.4f}  accuracy {metrics['test_accuracy']:.2%}  {rate}"
+        self.progress.update(self._task, completed=metrics["epoch"], now=now)
+
+
+def epoch_line(metrics: Mapping[str, Any]) -> str:
+    """One line for a person."""
+    width = len(str(metrics["epochs"]))
+    line = (
+        f"epoch {metrics['epoch']:>{width}}/{metrics['epochs']}  loss {metrics['loss']:.4f}  "
+        f"test loss {metrics['test_loss']:.4f}  accuracy {metrics['test_accuracy']:.2%}  "
+        f"{metrics['images_per_second']:>9,.0f} images/s  {metrics['seconds_left']:.1f} s left"
+    )
+    if "agreed_steps" in metrics:
+        line += f"  agreed at {metrics['agreed_steps']:,} of {metrics['steps']:,} steps"
+    return line
+
+
+def evaluation_lines(evaluation: Evaluation) -> list[str]:
+    """Test accuracy per class, and the mistake most made."""
+    rows = sorted(evaluation.by_class, key=lambda row: row[2] / row[1])
+    shown = sorted(rows) if len(rows) <= _MANY_CLASSES else rows[: _MANY_CLASSES // 2]
+    title = "class" if len(rows) <= _MANY_CLASSES else f"worst {len(shown)} of {len(rows)}"
+    widths = [max(6, len(str(label))) for label, _, _ in shown]
+    lines = [
+        f"{title:<12} " + " ".join(f"{label:>{width}}" for (label, _, _), width in zip(shown, widths, strict=True)),
+        f"{'accuracy':<12} "
+        + " ".join(f"{hits / count:>{width}.1%}" for (_, count, hits), width in zip(shown, widths, strict=True)),
+    ]
+    if evaluation.confusion:
+        label, taken_for, times = evaluation.confusion
+        lines.append(f"{'confused':<12} {label} taken for {taken_for}, {times:,} times: the mistake most made")
+    return lines

@@ -1,0 +1,112 @@
+"""The training loop: one epoch is one jitted scan over its batches."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from manual_vs_auto.model import Batch, Params, ValueAndGrad
+from manual_vs_auto.rules.floating import widened
+
+# What a step reports of itself beside its loss: nothing, or how two gradients agree.
+Audit = Callable[[Params, Batch, Params], Any]
+
+
+class State(NamedTuple):
+    """What an epoch takes over from the one before: both are donated.
+
+    params:    in at least float32, whatever dtype the gradient sees.
+    optimizer: optax's state.
+    """
+
+    params: Params
+    optimizer: optax.OptState
+
+
+class Steps(NamedTuple):
+    """What an epoch's steps report, one entry a step.
+
+    losses: the mean loss of each batch, before its step, [S].
+    audits: what the audit returned, stacked.
+    """
+
+    losses: jax.Array
+    audits: Any
+
+
+def order(seed: int, epoch: int, examples: int, batch_size: int) -> np.ndarray[Any, np.dtype[np.int32]]:
+    """Which example stands where in an epoch: a pure function of its arguments, int32 [S, B].
+
+    No example is dropped: where the last batch is short, `examples` itself, which is no example, fills it.
+    Drawn on the host, since compiling a sort takes XLA longer than all of the training.
+    """
+    steps = -(-examples // batch_size)
+    padded = np.full(steps * batch_size, examples, np.int32)
+    padded[:examples] = np.random.default_rng((seed, epoch)).permutation(examples)
+    return padded.reshape(steps, batch_size)
+
+
+def batch_of(images: jax.Array, labels: jax.Array, index: jax.Array) -> Batch:
+    """The examples at `index` [B]; one that is past the end has weight 0."""
+    real = index < images.shape[0]
+    return Batch(
+        images=jnp.take(images, index, axis=0, mode="clip"),
+        labels=jnp.take(labels, index, axis=0, mode="clip"),
+        weights=real.astype(jnp.float32),
+    )
+
+
+def make_epoch(
+    value_and_grad: ValueAndGrad, optimizer: optax.GradientTransformationExtraArgs, dtype: Any, audit: Audit
+) -> Any:
+    """A jitted function of (state, images, labels, order) to (state, what the steps report).
+
+    Args: value_and_grad: what is trained on, manual or auto: the loop can't tell.
+          optimizer:      any of optax, also those that search along their step.
+          dtype:          the dtype in which the gradient sees the parameters.
+          audit:          called at every step with (params, batch, grads).
+    """
+    value = _differentiable(value_and_grad)
+
+    def epoch(state: State, images: jax.Array, labels: jax.Array, order: jax.Array) -> tuple[State, Steps]:
+        def step(state: State, index: jax.Array) -> tuple[State, Steps]:
+            batch = batch_of(images, labels, index)
+            params = narrowed_to(state.params, dtype)
+            loss, grads = value_and_grad(params, batch)
+            wide = jax.tree.map(lambda leaf: widened("gradient", leaf), grads)
+            updates, optimizer_state = optimizer.update(
+                wide,
+                state.optimizer,
+                state.params,
+                value=loss,
+                grad=wide,
+                value_fn=lambda params: value(narrowed_to(params, dtype), batch),
+            )
+            params_after = optax.apply_updates(state.params, updates)
+            return State(params_after, optimizer_state), Steps(loss, audit(params, batch, grads))
+
+        return jax.lax.scan(step, state, order)
+
+    return jax.jit(epoch, donate_argnums=0)
+
+
+def narrowed_to(params: Params, dtype: Any) -> Params:
+    """The parameters in the dtype that the gradient sees."""
+    return Params(weight=params.weight.astype(dtype))
+
+
+def _differentiable(value_and_grad: ValueAndGrad) -> Callable[[Params, Batch], jax.Array]:
+    """The loss, differentiated by this gradient wherever an optimizer asks JAX to differentiate it."""
+
+    def forward(params: Params, batch: Batch) -> tuple[jax.Array, Params]:
+        return value_and_grad(params, batch)
+
+    def backward(grads: Params, cotangent: jax.Array) -> tuple[Params, None]:
+        return jax.tree.map(lambda leaf: cotangent.astype(leaf.dtype) * leaf, grads), None
+
+    value = jax.custom_vjp(lambda params, batch: value_and_grad(params, batch)[0])
+    value.defvjp(forward, backward)
+    return value

@@ -1,0 +1,46 @@
+"""What a reader of a result has to know: versions, device, precision, data and sizes."""
+
+import os
+import platform
+from importlib.metadata import version
+
+import jax
+
+from manual_vs_auto.data import Dataset
+from manual_vs_auto.train.config import Config
+from manual_vs_auto.train.trainer import Trainer
+
+_PACKAGES = ("manual_vs_auto", "jax", "jaxlib", "numpy", "optax")
+
+
+def versions() -> dict[str, str]:
+    """Of Python and of every package that a result depends on."""
+    return {"python": platform.python_version()} | {name: version(name) for name in _PACKAGES}
+
+
+def device_name(device: jax.Device) -> str:
+    """The device as a person would name it."""
+    if device.platform == "cpu":
+        return f"cpu, {os.cpu_count()} cores, {platform.machine()}"
+    return f"{device.platform}, {device.device_kind}"
+
+
+def run_facts(config: Config, dataset: Dataset, device: jax.Device, trainer: Trainer) -> dict[str, str]:
+    """One line a fact, in the order in which they are told."""
+    train, shape = len(dataset.train_images), "x".join(map(str, dataset.image_shape))
+    features = dataset.train_images.shape[1]
+    rate = f"{config.learning_rate:g}, {config.schedule}" if config.learning_rate else "its own line search"
+    operations = 4 * config.batch_size * trainer.parameters
+    moved = config.batch_size * (features + 4) + 2 * trainer.state_bytes
+    return {
+        "versions": ", ".join(f"{name} {number}" for name, number in versions().items()),
+        "device": device_name(device),
+        "precision": f"{config.dtype}, matrix products at {jax.config.values['jax_default_matmul_precision']}",
+        "data": f"{dataset.name}: {train:,} training and {len(dataset.test_images):,} test images of {shape}",
+        "parameters": f"{trainer.parameters:,} (W, {dataset.classes} classes x {features:,} pixels)",
+        "gradient": f"{config.gradient}, of {config.loss}",
+        "optimizer": f"{config.optimizer} at {rate}",
+        "length": f"{config.epochs} epochs of {trainer.steps:,} steps of {config.batch_size:,} images",
+        "seed": f"{config.seed}, of the order of the images",
+        "a step": f"{operations:,} operations in two matrix products; {moved:,} bytes of pixels, weights and state",
+    }

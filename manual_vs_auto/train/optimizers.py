@@ -1,0 +1,32 @@
+"""The optimizers and schedules of the command, all of them optax's."""
+
+from collections.abc import Callable
+
+import optax
+
+from manual_vs_auto.train.config import Config
+
+_WARMUP = 0.05  # the share of the run in which warmup_cosine rises
+
+_OPTIMIZERS: dict[str, Callable[[optax.ScalarOrSchedule], optax.GradientTransformation]] = {
+    "sgd": optax.sgd,
+    "momentum": lambda rate: optax.sgd(rate, momentum=0.9),
+    "adam": optax.adam,
+    "adamw": optax.adamw,
+    "lion": optax.lion,
+    "lbfgs": lambda _: optax.lbfgs(),
+}
+
+_SCHEDULES: dict[str, Callable[[float, int], optax.Schedule]] = {
+    "constant": lambda peak, _: optax.constant_schedule(peak),
+    "cosine": optax.cosine_decay_schedule,
+    "warmup_cosine": lambda peak, steps: optax.warmup_cosine_decay_schedule(
+        init_value=0.0, peak_value=peak, warmup_steps=max(1, round(_WARMUP * steps)), decay_steps=max(2, steps)
+    ),
+}
+
+
+def optimizer(config: Config, steps: int) -> optax.GradientTransformationExtraArgs:
+    """The optimizer of a resolved config, for a run of so many steps in all."""
+    schedule = _SCHEDULES[config.schedule](config.learning_rate, steps)
+    return optax.with_extra_args_support(_OPTIMIZERS[config.optimizer](schedule))

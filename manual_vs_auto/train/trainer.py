@@ -1,0 +1,192 @@
+"""A run without its words: compile everything once, then yield one epoch after the other."""
+
+import math
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeAlias, cast
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from manual_vs_auto import auto, manual, model
+from manual_vs_auto.data import Dataset
+from manual_vs_auto.model import Batch, Loss, Params, ValueAndGrad
+from manual_vs_auto.train.agreement import Agreement, compare, rounding_bound
+from manual_vs_auto.train.awaited import awaited
+from manual_vs_auto.train.config import Config
+from manual_vs_auto.train.epoch import Audit, State, make_epoch, narrowed_to, order
+from manual_vs_auto.train.evaluate import Evaluation, make_evaluator, summarised
+from manual_vs_auto.train.optimizers import optimizer
+
+Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+
+# The seam: each is a ValueAndGrad, and the loop can't tell them apart. `both` trains on manual and lets
+# auto audit every step.
+GRADIENTS: dict[str, Callable[[Loss], ValueAndGrad]] = {
+    "manual": manual.value_and_grad,
+    "auto": auto.value_and_grad,
+    "both": manual.value_and_grad,
+}
+
+# A program that runs twice is not worth optimising.
+_ONCE: dict[str, dict[str, str | bool]] = defaultdict(dict, cpu={"xla_backend_optimization_level": "0"})
+
+
+@dataclass(frozen=True)
+class Reached:
+    """A model on the way.
+
+    weight:     [K, D] in the run's dtype, on the host.
+    evaluation: of that weight.
+    """
+
+    weight: Array
+    evaluation: Evaluation
+
+
+@dataclass(frozen=True)
+class Epoch(Reached):
+    """An epoch that is done.
+
+    number:  from 1.
+    loss:    the mean over its examples, each before the step that it took part in.
+    seconds: of its steps alone.
+    audits:  with --gradient both an Agreement of arrays [S], else None.
+    """
+
+    number: int
+    loss: float
+    seconds: float
+    audits: Agreement | None
+
+
+class DivergedError(Exception):
+    """The loss stopped being finite.
+
+    step: the first one whose loss is not, from 1.
+    last: the parameters of the step before, the last whose loss was finite.
+    """
+
+    def __init__(self, step: int, last: Reached) -> None:
+        super().__init__(f"the loss stopped being finite at step {step:,}")
+        self.step = step
+        self.last = last
+
+
+class Trainer:
+    """A resolved config and its data on a device, compiled.
+
+    steps:           an epoch has.
+    parameters:      how many the model has.
+    state_bytes:     of parameters and optimizer state.
+    compile_seconds: until training could begin; 0 before `compile`.
+    """
+
+    def __init__(self, config: Config, dataset: Dataset, device: jax.Device) -> None:
+        self._config, self._dataset, self._device = config, dataset, device
+        self._dtype = jnp.dtype(config.dtype)
+        self._loss = cast(Loss, config.loss)
+        self._examples, features = dataset.train_images.shape
+        self.steps = -(-self._examples // config.batch_size)
+        self._optimizer = optimizer(config, self.steps * config.epochs)
+        params = model.init(dataset.classes, features, np, jnp.promote_types(self._dtype, jnp.float32))
+        # In one program: op by op, each would be compiled by itself.
+        self._state = jax.jit(lambda: State(jax.tree.map(jnp.asarray, params), self._optimizer.init(params)))()
+        self.parameters = params.weight.size
+        self.state_bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(self._state))
+        self.compile_seconds = 0.0
+
+    def compile(self) -> None:
+        """Put the data on the device and compile the epoch, the evaluation and the first batch's comparison."""
+        data = self._dataset
+        self._train = jax.device_put((data.train_images, data.train_labels), self._device)
+        self._test = jax.device_put((data.test_images, data.test_labels), self._device)
+        start = time.perf_counter()
+        self._jitted = make_epoch(
+            GRADIENTS[self._config.gradient](self._loss), self._optimizer, self._dtype, self._audit()
+        )
+        pool = ThreadPoolExecutor(2)
+        epoch = pool.submit(self._jitted.lower(self._state, *self._train, self._order(1)).compile)
+        evaluate = pool.submit(make_evaluator(self._loss).lower(self._params, *self._test).compile)
+        self._initial = jax.device_get(self._params)
+        both = jax.jit(self._both).lower(self._initial, self._first_batch())
+        self._epoch, self._evaluate = epoch.result(), evaluate.result()
+        self.compile_seconds = time.perf_counter() - start
+        # Wanted when training is over, so it is compiled while training runs.
+        self._gradients = pool.submit(both.compile, compiler_options=_ONCE[self._device.platform])
+
+    def first_batch(self) -> tuple[Agreement, Agreement]:
+        """How manual and auto agree on the first epoch's first batch, before training and at this moment."""
+        gradients, batch = self._gradients.result(), self._first_batch()
+
+        def agreement(params: Params) -> Agreement:
+            manual_grads, auto_grads = jax.device_get(awaited(gradients, params, batch))
+            return compare(manual_grads, auto_grads, rounding_bound(params, batch, self._loss))
+
+        return agreement(self._initial), agreement(jax.device_get(self._params))
+
+    def epochs(self) -> Iterator[Epoch]:
+        """Train, an epoch at a time. Raises DivergedError."""
+        sizes = np.full(self.steps, self._config.batch_size)
+        sizes[-1] = self._examples - self._config.batch_size * (self.steps - 1)
+        for number in range(1, self._config.epochs + 1):
+            # The state is donated: this copy is where an epoch that diverges starts again.
+            kept = jax.tree.map(lambda leaf: np.array(leaf), self._state)
+            start = time.perf_counter()
+            self._state, report = awaited(self._epoch, self._state, *self._train, self._order(number))
+            seconds = time.perf_counter() - start
+            losses = np.asarray(report.losses, np.float64)
+            reached = self._reached()
+            bad = np.flatnonzero(~np.isfinite(losses))
+            if len(bad) or not math.isfinite(reached.evaluation.loss):
+                failed = int(bad[0]) if len(bad) else self.steps
+                raise DivergedError((number - 1) * self.steps + failed + 1, self._replayed(kept, number, failed - 1))
+            yield Epoch(
+                weight=reached.weight,
+                evaluation=reached.evaluation,
+                number=number,
+                loss=float(np.sum(losses * sizes) / self._examples),
+                seconds=seconds,
+                audits=report.audits,
+            )
+
+    @property
+    def _params(self) -> Params:
+        return narrowed_to(self._state.params, self._dtype)
+
+    def _order(self, number: int) -> Array:
+        return order(self._config.seed, number, self._examples, self._config.batch_size)
+
+    def _reached(self) -> Reached:
+        params = self._params
+        losses, predictions = awaited(self._evaluate, params, *self._test)
+        evaluation = summarised(
+            np.asarray(losses), np.asarray(predictions), self._dataset.test_labels, self._dataset.classes
+        )
+        return Reached(np.array(params.weight), evaluation)
+
+    def _replayed(self, kept: State, number: int, steps: int) -> Reached:
+        """The model after the first steps of an epoch that starts from `kept`."""
+        self._state = jax.device_put(kept, self._device)
+        if steps > 0:
+            self._state, _ = awaited(self._jitted, self._state, *self._train, self._order(number)[:steps])
+        return self._reached()
+
+    def _audit(self) -> Audit:
+        if self._config.gradient != "both":
+            return lambda *_: None
+        witness = auto.value_and_grad(self._loss)
+        return lambda params, batch, grads: compare(
+            grads, witness(params, batch)[1], rounding_bound(params, batch, self._loss)
+        )
+
+    def _both(self, params: Params, batch: Batch) -> tuple[Params, Params]:
+        return tuple(module.value_and_grad(self._loss)(params, batch)[1] for module in (manual, auto))
+
+    def _first_batch(self) -> Batch:
+        index = self._order(1)[0]
+        return Batch(self._dataset.train_images[index], self._dataset.train_labels[index])
