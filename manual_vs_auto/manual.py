@@ -11,12 +11,13 @@ def value_and_grad(loss: Loss = "squared_distance") -> ValueAndGrad:
     Source:  notes (9) and (10). dL/dz = 2 S * (d - S . d), dL/dW = sum_b share_b outer(dL/dz_b, x_b).
     Returns: a function of (Params, Batch) to (mean loss, Params of gradients [K, D]). In NumPy it runs
              in NumPy; under jit it traces.
-    Example: >>> from manual_vs_auto.model import Batch, Params
-             >>> params = Params(np.zeros((2, 3)))
-             >>> batch = Batch(images=np.array([[-1.0, 1.0, 1.0]]), labels=np.array([1]))
-             >>> value_and_grad()(params, batch)[1].weight
-             array([[-0.5,  0.5,  0.5],
-                    [ 0.5, -0.5, -0.5]])
+    Example:
+        >>> from manual_vs_auto.model import Batch, Params
+        >>> params = Params(np.zeros((2, 3)))
+        >>> batch = Batch(images=np.array([[-1.0, 1.0, 1.0]]), labels=np.array([1]))
+        >>> value_and_grad()(params, batch)[1].weight
+        array([[-0.5,  0.5,  0.5],
+               [ 0.5, -0.5, -0.5]])
     """
     rule = LOSSES[loss]
 

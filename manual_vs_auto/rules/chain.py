@@ -24,12 +24,13 @@ def compose(outer: Rule, inner: Rule) -> Rule:
     Args:    outer: its first primal is inner's output, a vector [batch, M]. Any further primals of
              outer, labels say, follow inner's in the new rule. inner: any rule with such an output.
     Returns: a Rule, which composes again.
-    Example: >>> from manual_vs_auto.rules import LINEAR, SOFTMAX
-             >>> model = compose(SOFTMAX, LINEAR)
-             >>> model.primals
-             ('weight', 'inputs')
-             >>> model.primal(np.zeros((2, 3)), np.ones(3))
-             array([0.5, 0.5])
+    Example:
+        >>> from manual_vs_auto.rules import LINEAR, SOFTMAX
+        >>> model = compose(SOFTMAX, LINEAR)
+        >>> model.primals
+        ('weight', 'inputs')
+        >>> model.primal(np.zeros((2, 3)), np.ones(3))
+        array([0.5, 0.5])
     """
     arity = len(inner.primals)
 

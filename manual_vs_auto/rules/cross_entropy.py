@@ -25,8 +25,9 @@ def cross_entropy(logits: Array, labels: Array) -> Array:
     Args:    logits: floating [..., K]. labels: integer [...], or targets [..., K].
     Returns: loss per example [...], same dtype as the logits.
     Raises:  TypeError if logits is not floating, ValueError if the shapes don't agree.
-    Example: >>> cross_entropy(np.array([0.0, 0.0]), np.array(1))
-             np.float64(0.6931471805599453)
+    Example:
+        >>> cross_entropy(np.array([0.0, 0.0]), np.array(1))
+        np.float64(0.6931471805599453)
     """
     return cross_entropy_fwd(logits, labels)[0]
 
@@ -50,7 +51,7 @@ def cross_entropy_fwd(logits: Array, labels: Array) -> tuple[Array, Derivatives]
     mass = xp.sum(targets, axis=-1, keepdims=True)
     surprise = xp.log1p(row.others) - row.differences  # -log p
     # A class of no mass adds nothing, also where its logit is -inf.
-    loss = xp.sum(xp.where(targets == 0, 0, targets * surprise), axis=-1)
+    loss = xp.sum(targets * xp.where(targets == 0, 0, surprise), axis=-1)
     gradient = surplus(row, targets, mass)
     return narrowed(loss, logits.dtype), (gradient, None if is_labels(labels) else surprise)
 

@@ -14,8 +14,9 @@ def difference(probabilities: Array, labels: Array) -> Array:
     Args:    probabilities: floating [..., K]. labels: integer [...], or targets [..., K].
     Returns: [..., K], the dtype of the probabilities.
     Raises:  TypeError and ValueError as `one_hot` does.
-    Example: >>> difference(np.array([0.25, 0.75]), np.array(1))
-             array([ 0.25, -0.25])
+    Example:
+        >>> difference(np.array([0.25, 0.75]), np.array(1))
+        array([ 0.25, -0.25])
     """
     wide = widened("probabilities", probabilities)
     return narrowed(wide - one_hot(labels, wide), probabilities.dtype)

@@ -15,8 +15,9 @@ def linear(weight: Array, inputs: Array) -> Array:
     Args:    weight: floating [K, D], shared by the batch. inputs: floating [..., D], same dtype.
     Returns: logits [..., K], same dtype, summed in at least float32.
     Raises:  TypeError if one is not floating or their dtypes differ, ValueError if D differs.
-    Example: >>> linear(np.ones((2, 3)), np.array([-1.0, 1.0, 1.0]))
-             array([1., 1.])
+    Example:
+        >>> linear(np.ones((2, 3)), np.array([-1.0, 1.0, 1.0]))
+        array([1., 1.])
     """
     _check(weight, inputs)
     return narrowed(widened("inputs", inputs) @ widened("weight", weight).T, inputs.dtype)

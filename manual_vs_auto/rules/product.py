@@ -22,12 +22,13 @@ def product(f: Rule, g: Rule) -> Rule:
     Args:    f, g: rules of the same primals, whose outputs [batch, M] have the same shape.
     Returns: a Rule whose output is [batch].
     Raises:  ValueError if f and g don't take the same primals.
-    Example: >>> from manual_vs_auto.rules import DIFFERENCE
-             >>> distance = product(DIFFERENCE, DIFFERENCE)
-             >>> distance.primal(np.array([0.25, 0.75]), np.array(1))
-             np.float64(0.125)
-             >>> distance.jacobian(np.array([0.25, 0.75]), np.array(1))[0]
-             array([ 0.5, -0.5])
+    Example:
+        >>> from manual_vs_auto.rules import DIFFERENCE
+        >>> distance = product(DIFFERENCE, DIFFERENCE)
+        >>> distance.primal(np.array([0.25, 0.75]), np.array(1))
+        np.float64(0.125)
+        >>> distance.jacobian(np.array([0.25, 0.75]), np.array(1))[0]
+        array([ 0.5, -0.5])
     """
     if f.primals != g.primals:
         raise ValueError(f"{f.name} of {f.primals} and {g.name} of {g.primals} must take the same primals")

@@ -8,9 +8,9 @@ import numpy as np
 
 # A NumPy or a JAX array, traced or not. The Python array API has no static type yet.
 Array: TypeAlias = Any
-# One entry a primal. None stands where a primal has no derivative: integer labels.
 Primals: TypeAlias = tuple[Array, ...]
-Derivatives: TypeAlias = tuple[Array | None, ...]
+# One array a primal, or None where a primal has no derivative: integer labels.
+Derivatives: TypeAlias = tuple[Any, ...]
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ from manual_vs_auto.rules.rule import Array, Derivatives
 
 def slope(gradients: Derivatives, tangents: Derivatives) -> Array:
     """The tangent [...] of a scalar: notes (1), the sum over every component of gradient times tangent."""
-    xp = gradients[0].__array_namespace__()  # type: ignore[union-attr]
+    xp = gradients[0].__array_namespace__()
     pairs = [(g, t) for g, t in zip(gradients, tangents, strict=True) if g is not None and t is not None]
     terms = [xp.sum(widened("gradient", g) * widened("tangent", t), axis=-1) for g, t in pairs]
-    total = sum(terms[1:], start=terms[0]) if terms else xp.zeros(gradients[0].shape[:-1])  # type: ignore[union-attr]
-    return narrowed(total, gradients[0].dtype)  # type: ignore[union-attr]
+    total = sum(terms[1:], start=terms[0]) if terms else xp.zeros(gradients[0].shape[:-1])
+    return narrowed(total, gradients[0].dtype)
 
 
 def scaled(gradients: Derivatives, cotangent: Array) -> Derivatives:

@@ -71,8 +71,9 @@ def softmax(logits: Array) -> Array:
     Args:    logits: floating [..., K]. -inf is a class that can't be, as long as one is finite.
     Returns: probabilities [..., K], same dtype, each row sums to 1.
     Raises:  TypeError if logits is not floating, ValueError if there is no class.
-    Example: >>> softmax(np.array([0.0, 0.0]))
-             array([0.5, 0.5])
+    Example:
+        >>> softmax(np.array([0.0, 0.0]))
+        array([0.5, 0.5])
     """
     return narrowed(exponentials(widened("logits", logits)).probabilities, logits.dtype)
 
@@ -80,9 +81,10 @@ def softmax(logits: Array) -> Array:
 def softmax_jacobian(logits: Array) -> Derivatives:
     """Source: notes (8). dp_i/dz_i = p_i (1 - p_i), dp_i/dz_j = -p_i p_j; diag(p) - p p^T. [..., K, K].
 
-    Example: >>> softmax_jacobian(np.array([0.0, 0.0]))[0]
-             array([[ 0.25, -0.25],
-                    [-0.25,  0.25]])
+    Example:
+        >>> softmax_jacobian(np.array([0.0, 0.0]))[0]
+        array([[ 0.25, -0.25],
+               [-0.25,  0.25]])
     """
     xp = logits.__array_namespace__()
     p = softmax(logits)

@@ -29,8 +29,9 @@ def softmax_squared_distance(logits: Array, labels: Array) -> Array:
     Args:    logits: floating [..., K]. labels: integer [...], or targets [..., K].
     Returns: loss per example [...], same dtype as the logits; at most 2 for labels.
     Raises:  TypeError if logits is not floating, ValueError if the shapes don't agree.
-    Example: >>> softmax_squared_distance(np.array([0.0, 0.0]), np.array(1))
-             np.float64(0.5)
+    Example:
+        >>> softmax_squared_distance(np.array([0.0, 0.0]), np.array(1))
+        np.float64(0.5)
     """
     return softmax_squared_distance_fwd(logits, labels)[0]
 

@@ -16,8 +16,9 @@ def squared_distance(probabilities: Array, labels: Array) -> Array:
     Args:    probabilities: floating [..., K]. labels: integer [...], or targets [..., K].
     Returns: loss per example [...], same dtype as the probabilities.
     Raises:  TypeError and ValueError as `one_hot` does.
-    Example: >>> squared_distance(np.array([0.25, 0.75]), np.array(1))
-             np.float64(0.125)
+    Example:
+        >>> squared_distance(np.array([0.25, 0.75]), np.array(1))
+        np.float64(0.125)
     """
     return squared_distance_fwd(probabilities, labels)[0]
 

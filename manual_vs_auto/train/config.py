@@ -115,8 +115,13 @@ def _parser() -> _Parser:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("--gradient", choices=GRADIENTS, default="manual", help="both: compute the two at every step, compare them "
-        "with a derived bound, train on manual (default: manual)")  # fmt: skip
+    add(
+        "--gradient",
+        choices=GRADIENTS,
+        default="manual",
+        help="both: compute the two at every step, compare them "
+        "with a derived bound, train on manual (default: manual)",
+    )
     add("--loss", choices=LOSSES, default="squared_distance", help="default: squared_distance, the notes' own")
     add("--epochs", type=_count, default=0, metavar="N", help=f"default: {_EPOCHS}; {_FULL_BATCH_EPOCHS} for lbfgs")
     add("--batch-size", type=_count, default=0, metavar="N", help=f"default: {_BATCH_SIZE}; every image for lbfgs")
@@ -127,11 +132,19 @@ def _parser() -> _Parser:
     add("--seed", type=_seed, metavar="N", default=0, help="of the images' order (default: 0)")
     add("--device", choices=DEVICES, default="auto", help="default: auto, what JAX prefers; gpu fails where none is")
     add("--dtype", choices=DTYPES, default="float32", help="of the weights and the gradient (default: float32)")
-    add("--data", metavar="PATH", help="a directory of IDX files (MNIST's names, gzipped or not; DIR/PREFIX "
-        "where it holds several sets), or an .npz of x_train, y_train, x_test, y_test (default: MNIST, which is embedded)")  # fmt: skip
+    add(
+        "--data",
+        metavar="PATH",
+        help="a directory of IDX files by MNIST's names, gzipped or not (DIR/PREFIX where it holds several sets), "
+        "or an .npz of x_train, y_train, x_test, y_test (default: MNIST, which is embedded)",
+    )
     add("--json", action="store_true", help="one line of JSON an epoch on standard output, and nothing else there")
-    add("--out", type=Path, metavar="DIR", help="leave config.json, metrics.jsonl and model.safetensors in DIR, which "
-        "must not hold a run yet")  # fmt: skip
+    add(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="leave config.json, metrics.jsonl and model.safetensors in DIR, which must not hold a run yet",
+    )
     add("--quiet", action="store_true", help="print the last line only")
     return parser
 

@@ -7,9 +7,6 @@ from types import TracebackType
 from typing import Any, Self
 
 from manual_vs_auto.train.config import Config
-from manual_vs_auto.train.evaluate import Evaluation
-
-_MANY_CLASSES = 20
 
 
 class Display:
@@ -101,20 +98,3 @@ def epoch_line(metrics: Mapping[str, Any]) -> str:
     if "agreed_steps" in metrics:
         line += f"  agreed at {metrics['agreed_steps']:,} of {metrics['steps']:,} steps"
     return line
-
-
-def evaluation_lines(evaluation: Evaluation) -> list[str]:
-    """Test accuracy per class, and the mistake most made."""
-    rows = sorted(evaluation.by_class, key=lambda row: row[2] / row[1])
-    shown = sorted(rows) if len(rows) <= _MANY_CLASSES else rows[: _MANY_CLASSES // 2]
-    title = "class" if len(rows) <= _MANY_CLASSES else f"worst {len(shown)} of {len(rows)}"
-    widths = [max(6, len(str(label))) for label, _, _ in shown]
-    lines = [
-        f"{title:<12} " + " ".join(f"{label:>{width}}" for (label, _, _), width in zip(shown, widths, strict=True)),
-        f"{'accuracy':<12} "
-        + " ".join(f"{hits / count:>{width}.1%}" for (_, count, hits), width in zip(shown, widths, strict=True)),
-    ]
-    if evaluation.confusion:
-        label, taken_for, times = evaluation.confusion
-        lines.append(f"{'confused':<12} {label} taken for {taken_for}, {times:,} times: the mistake most made")
-    return lines

@@ -7,18 +7,28 @@ from dataclasses import asdict
 import jax
 
 from manual_vs_auto.data import Dataset
-from manual_vs_auto.train.agreement import Agreement, Tally
+from manual_vs_auto.train.agreement import Tally
 from manual_vs_auto.train.config import Config, UsageError
-from manual_vs_auto.train.display import Display, evaluation_lines
+from manual_vs_auto.train.display import Display
 from manual_vs_auto.train.facts import device_name, run_facts, versions
 from manual_vs_auto.train.record import Record
+from manual_vs_auto.train.summary import (
+    accuracy_line,
+    collapse_line,
+    evaluation_lines,
+    first_batch_line,
+    smaller_steps,
+    tally_lines,
+)
 from manual_vs_auto.train.trainer import DivergedError, Epoch, Reached, Trainer
 
-INTERRUPTED = 130
+FAILED, INTERRUPTED = 1, 130
+# Of the configuration, what the file of the weights says of them.
+_ABOUT = ("gradient", "loss", "optimizer", "learning_rate", "schedule", "seed", "dtype", "batch_size", "epochs")
 
 
 def run(config: Config, read: Callable[[], Dataset], started: float) -> int:
-    """Do what the command line says, and return the exit status: 0, 1 or INTERRUPTED.
+    """Do what the command line says, and return the exit status: 0, FAILED or INTERRUPTED.
 
     Args:   config:  from the command line.
             read:    returns the data, or raises DataError.
@@ -31,15 +41,11 @@ def run(config: Config, read: Callable[[], Dataset], started: float) -> int:
     run = _Run(config, dataset, device, started)
     with run.display:
         try:
-            run.train()
-            status = 0
+            return run.train()
         except DivergedError as error:
-            run.diverged(error)
-            status = 1
+            return run.diverged(error)
         except KeyboardInterrupt:
-            status = INTERRUPTED
-    run.summarise(interrupted=status == INTERRUPTED)
-    return status or (1 if run.tally.agreed < run.tally.steps else 0)
+            return run.interrupted()
 
 
 def configure(config: Config) -> jax.Device:
@@ -55,8 +61,10 @@ def configure(config: Config) -> jax.Device:
     jax.config.update("jax_default_matmul_precision", "highest")
     try:
         device = jax.devices(None if config.device == "auto" else config.device)[0]
-    except RuntimeError as error:
-        raise UsageError(f"--device {config.device}: there is none here ({' '.join(str(error).split())})") from None
+    except RuntimeError:
+        here = ", ".join(sorted({device.platform for device in jax.devices()}))
+        hint = "; the extra `cuda` installs JAX for NVIDIA's" if config.device == "gpu" else ""
+        raise UsageError(f"--device {config.device}: JAX sees none here, only {here}{hint}") from None
     jax.config.update("jax_default_device", device)
     return device
 
@@ -67,64 +75,62 @@ class _Run:
         self._trainer = Trainer(config, dataset, device)
         self._record = Record(config.out) if config.out else None
         self._reached: Reached | None = None
-        self._first_batch: tuple[Agreement, Agreement] | None = None
         self._done = 0
         self._seconds = 0.0
-        self.display = Display(config, config.epochs)
-        self.tally = Tally()
+        self.display = self._display = Display(config, config.epochs)
+        self._tally = Tally()
 
-    def train(self) -> None:
-        """Every epoch, each shown and recorded as it ends."""
-        facts = run_facts(self._config, self._dataset, self._device, self._trainer)
-        self.display.facts(facts)
+    def train(self) -> int:
+        """Every epoch, each shown and recorded as it ends, then the summary."""
+        self._display.facts(run_facts(self._config, self._dataset, self._device, self._trainer))
         if self._record:
             self._record.start(self._config, versions(), device_name(self._device))
         self._trainer.compile()
         for epoch in self._trainer.epochs():
             self._take(epoch)
-        self._first_batch = self._trainer.first_batch()
+        first_batch = first_batch_line(self._trainer.first_batch_size, *self._trainer.first_batch())
+        self._summarise([first_batch, *tally_lines(self._tally)])
+        if self._reached and self._reached.evaluation.unused:
+            self._display.warn(collapse_line(self._config, self._reached.evaluation.unused))
+        return 0 if self._tally.agreed == self._tally.steps else FAILED
 
-    def diverged(self, error: DivergedError) -> None:
+    def diverged(self, error: DivergedError) -> int:
         """Keep the last good parameters, and say what happened."""
         self._reached = error.last
         self._keep(error.last, error.step - 1)
-        self.display.warn(
-            f"{error}: stopped, and kept the parameters of step {max(error.step - 1, 0):,}; {_smaller(self._config)}"
+        self._display.warn(
+            f"{error}: stopped, and kept the parameters of the step before; {smaller_steps(self._config)}"
         )
+        self._summarise(tally_lines(self._tally))
+        return FAILED
 
-    def summarise(self, interrupted: bool) -> None:
-        """The table of what was reached, whichever way the run ended."""
-        show = self.display
-        if interrupted:
-            show.warn(f"interrupted after {self._done} of {self._config.epochs} epochs")
+    def interrupted(self) -> int:
+        """What was reached until then."""
+        self._display.warn(f"interrupted after {self._done} of {self._config.epochs} epochs")
+        self._summarise(tally_lines(self._tally))
+        return INTERRUPTED
+
+    def _summarise(self, agreement: list[str]) -> None:
         if self._reached is None:
             return
-        evaluation = self._reached.evaluation
-        show.lines("", *evaluation_lines(evaluation))
-        if self._first_batch:
-            show.lines(f"{'agreement':<12} {_first_batch_line(self._first_batch)}")
-        if self.tally.worst is not None:
-            show.lines(f"{'':<12} {_tally_line(self.tally, self.tally.worst)}")
         images = self._done * len(self._dataset.train_images)
-        rate = f", {images / self._seconds:,.0f} images/s" if self._seconds else ""
-        show.lines(
-            f"{'time':<12} compiling {self._trainer.compile_seconds:.2f} s, training {self._seconds:.2f} s{rate}; "
-            f"{time.perf_counter() - self._started:.2f} s since the start"
+        rate = f" at {images / self._seconds:,.0f} images/s" if self._seconds else ""
+        self._display.lines(
+            "",
+            *evaluation_lines(self._reached.evaluation),
+            *agreement,
+            f"{'time':<12} compiling {self._trainer.compile_seconds:.2f} s, training {self._seconds:.2f} s{rate}, "
+            f"in all {time.perf_counter() - self._started:.2f} s",
+            *([f"{'kept in':<12} {self._config.out}"] if self._record else []),
         )
-        if evaluation.unused:
-            show.warn(_collapse_line(self._config, evaluation.unused))
-        if self._record:
-            show.lines(f"{'kept in':<12} {self._config.out}")
-        right = sum(hits for _, _, hits in evaluation.by_class)
-        total = sum(count for _, count, _ in evaluation.by_class)
-        show.last(f"test accuracy {evaluation.accuracy:.2%}: {right:,} of {total:,}, loss {evaluation.loss:.4f}")
+        self._display.last(accuracy_line(self._reached.evaluation))
 
     def _take(self, epoch: Epoch) -> None:
         self._reached = epoch
         self._done = epoch.number
         self._seconds += epoch.seconds
         if epoch.audits is not None:
-            self.tally.add(epoch.audits)
+            self._tally.add(epoch.audits)
         metrics = {
             "epoch": epoch.number,
             "epochs": self._config.epochs,
@@ -137,9 +143,9 @@ class _Run:
             "seconds_left": self._seconds / epoch.number * (self._config.epochs - epoch.number),
             "compile_seconds": self._trainer.compile_seconds,
             "seconds_since_start": time.perf_counter() - self._started,
-            **self.tally.metrics(),
+            **self._tally.metrics(),
         }
-        self.display.epoch(metrics)
+        self._display.epoch(metrics)
         if self._record:
             self._record.epoch(metrics)
         self._keep(epoch, epoch.number * self._trainer.steps)
@@ -148,39 +154,3 @@ class _Run:
         if self._record:
             about = {name: str(value) for name, value in asdict(self._config).items() if name in _ABOUT}
             self._record.weights(reached.weight, about | {"step": str(step)})
-
-
-_ABOUT = ("gradient", "loss", "optimizer", "learning_rate", "schedule", "seed", "dtype", "batch_size", "epochs")
-
-
-def _first_batch_line(first_batch: tuple[Agreement, Agreement]) -> str:
-    parts = [
-        f"{moment} |manual - auto| {float(at.difference):.2g}, "
-        f"{'within' if at.ratio <= 1 else 'BEYOND'} its bound {float(at.bound):.2g}"
-        for moment, at in zip(("before training", "after training"), first_batch, strict=True)
-    ]
-    return "on the first batch, " + "; ".join(parts)
-
-
-def _tally_line(tally: Tally, worst: Agreement) -> str:
-    return (
-        f"manual and auto agreed at {tally.agreed:,} of {tally.steps:,} steps; the worst was step {tally.step:,}, "
-        f"class {int(worst.label)}, pixel {int(worst.pixel)}: |manual - auto| {float(worst.difference):.2g}, "
-        f"{'within' if worst.ratio <= 1 else 'BEYOND'} the bound {float(worst.bound):.2g} that rounding has there"
-    )
-
-
-def _collapse_line(config: Config, unused: tuple[int, ...]) -> str:
-    labels = ", ".join(map(str, unused[:8])) + (", ..." if len(unused) > 8 else "")
-    named = f"class {labels} is" if len(unused) == 1 else f"classes {labels} are"
-    flat = "squared distance behind softmax is flat where the model is wrong and sure of it; "
-    return (
-        f"{named} never predicted: {flat if config.loss == 'squared_distance' else ''}{_smaller(config)}"
-        f"{', or use --loss cross_entropy' if config.loss == 'squared_distance' else ''}"
-    )
-
-
-def _smaller(config: Config) -> str:
-    if not config.learning_rate:
-        return "use --optimizer adam"
-    return f"lower --learning-rate, {config.learning_rate:g} now"

@@ -32,6 +32,7 @@ GRADIENTS: dict[str, Callable[[Loss], ValueAndGrad]] = {
     "both": manual.value_and_grad,
 }
 
+_COMPARED = 1024  # images of the first batch at most on which manual and auto are compared
 # A program that runs twice is not worth optimising.
 _ONCE: dict[str, dict[str, str | bool]] = defaultdict(dict, cpu={"xla_backend_optimization_level": "0"})
 
@@ -83,6 +84,7 @@ class Trainer:
     steps:           an epoch has.
     parameters:      how many the model has.
     state_bytes:     of parameters and optimizer state.
+    first_batch_size: images that `first_batch` compares.
     compile_seconds: until training could begin; 0 before `compile`.
     """
 
@@ -98,6 +100,7 @@ class Trainer:
         self._state = jax.jit(lambda: State(jax.tree.map(jnp.asarray, params), self._optimizer.init(params)))()
         self.parameters = params.weight.size
         self.state_bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(self._state))
+        self.first_batch_size = min(config.batch_size, _COMPARED)
         self.compile_seconds = 0.0
 
     def compile(self) -> None:
@@ -188,5 +191,5 @@ class Trainer:
         return tuple(module.value_and_grad(self._loss)(params, batch)[1] for module in (manual, auto))
 
     def _first_batch(self) -> Batch:
-        index = self._order(1)[0]
+        index = self._order(1)[0, : self.first_batch_size]
         return Batch(self._dataset.train_images[index], self._dataset.train_labels[index])

@@ -1,0 +1,1 @@
+"""The notes, as far as they run."""

@@ -1,0 +1,73 @@
+"""The words at the end of a run: how good, where it errs, how the gradients agreed, what to change."""
+
+from manual_vs_auto.train.agreement import Agreement, Tally
+from manual_vs_auto.train.config import Config
+from manual_vs_auto.train.evaluate import Evaluation
+
+_MANY_CLASSES = 20
+
+
+def evaluation_lines(evaluation: Evaluation) -> list[str]:
+    """Test accuracy per class, and the mistake most made."""
+    rows = sorted(evaluation.by_class, key=lambda row: row[2] / row[1])
+    shown = sorted(rows) if len(rows) <= _MANY_CLASSES else rows[: _MANY_CLASSES // 2]
+    title = "class" if len(rows) <= _MANY_CLASSES else f"worst {len(shown)} of {len(rows)}"
+    widths = [max(6, len(str(label))) for label, _, _ in shown]
+    lines = [
+        f"{title:<12} " + " ".join(f"{label:>{width}}" for (label, _, _), width in zip(shown, widths, strict=True)),
+        f"{'accuracy':<12} "
+        + " ".join(f"{hits / count:>{width}.1%}" for (_, count, hits), width in zip(shown, widths, strict=True)),
+    ]
+    if evaluation.confusion:
+        label, taken_for, times = evaluation.confusion
+        lines.append(f"{'confused':<12} {label} taken for {taken_for}, {times:,} times: the mistake most made")
+    return lines
+
+
+def accuracy_line(evaluation: Evaluation) -> str:
+    """The line that says it all."""
+    right, total = (sum(row[at] for row in evaluation.by_class) for at in (2, 1))
+    return f"test accuracy {evaluation.accuracy:.2%}: {right:,} of {total:,}, loss {evaluation.loss:.4f}"
+
+
+def first_batch_line(size: int, before: Agreement, after: Agreement) -> str:
+    """How manual and auto agreed on the first batch."""
+    return (
+        f"{'agreement':<12} manual and auto on the first {size:,} images: before training {_distance(before)}; "
+        f"after training {_distance(after)}"
+    )
+
+
+def tally_lines(tally: Tally) -> list[str]:
+    """How manual and auto agreed at every step that was compared."""
+    if tally.worst is None:
+        return []
+    at = tally.worst
+    return [
+        f"{'':<12} at {tally.agreed:,} of {tally.steps:,} steps every element was within its bound; the closest to it "
+        f"was step {tally.step:,}, class {int(at.label)}, pixel {int(at.pixel)}: {_distance(at)}"
+    ]
+
+
+def collapse_line(config: Config, unused: tuple[int, ...]) -> str:
+    """Classes that are never predicted, and what to change."""
+    labels = ", ".join(map(str, unused[:8])) + (", ..." if len(unused) > 8 else "")
+    named = f"class {labels} is" if len(unused) == 1 else f"classes {labels} are"
+    if config.loss == "squared_distance":
+        return (
+            f"{named} never predicted: squared distance behind softmax is flat where the model is wrong and sure of "
+            f"it; {smaller_steps(config)}, or use --loss cross_entropy"
+        )
+    return f"{named} never predicted: {smaller_steps(config)}"
+
+
+def smaller_steps(config: Config) -> str:
+    """What to change where steps were too large."""
+    if not config.learning_rate:
+        return "use --optimizer adam"
+    return f"lower --learning-rate, {config.learning_rate:g} now"
+
+
+def _distance(at: Agreement) -> str:
+    within = "within" if at.ratio <= 1 else "BEYOND"
+    return f"|manual - auto| {float(at.difference):.2g}, {within} the {float(at.bound):.2g} that rounding can do"

@@ -1,0 +1,1 @@
+"""One file of tests a rule, and the tester that they share."""

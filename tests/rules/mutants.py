@@ -1,0 +1,151 @@
+"""Rules made wrong on purpose: one line of one file changed, in the ways that people get it wrong."""
+
+import importlib.util
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import NamedTuple
+
+import manual_vs_auto.rules as rules
+
+
+class Mutant(NamedTuple):
+    """In `file`, the one place that reads `right` reads `wrong`."""
+
+    file: str
+    right: str
+    wrong: str
+
+
+MUTANTS = [
+    # softmax: sign, factor, dropped term, missing or wrong sum, wrong axis
+    Mutant("softmax", "tangent is None", "tangent is not None"),
+    Mutant("softmax", "diagonal * p[..., None] - p", "diagonal * p[..., None] + p"),
+    Mutant("softmax", "(diagonal * p[..., None] - p[..., :, None] * p[..., None, :],)", "(diagonal * p[..., None],)"),
+    Mutant("softmax", "p[..., :, None] * p[..., None, :],)", "p[..., :, None] * p[..., :, None],)"),
+    Mutant("softmax", "wide_p * (wide_vector - xp.sum", "wide_p * (wide_vector + xp.sum"),
+    Mutant("softmax", "wide_p * (wide_vector - xp.sum", "1.001 * wide_p * (wide_vector - xp.sum"),
+    Mutant("softmax", "product = wide_p * (wide_vector - ", "product = (wide_vector - "),
+    Mutant("softmax", "xp.sum(wide_p * wide_vector, axis=-1", "xp.sum(wide_vector, axis=-1"),
+    Mutant("softmax", "xp.sum(wide_p * wide_vector, axis=-1", "xp.mean(wide_p * wide_vector, axis=-1"),
+    Mutant("softmax", "- xp.sum(wide_p * wide_vector, axis=-1, keepdims=True)", ""),
+    Mutant("softmax", "return (_jacobian_product(p, cotangent),)", "return (p * cotangent,)"),
+    Mutant("softmax", "return (_jacobian_product(p, cotangent),)", "return (-_jacobian_product(p, cotangent),)"),
+    Mutant("softmax", "    return p, p\n", "    return p, logits\n"),
+    Mutant("softmax", "self.terms / (1 + self.others)", "self.terms / self.others"),
+    Mutant("softmax", "self.terms / (1 + self.others)", "self.terms"),
+    Mutant("softmax", "self.others / (1 + self.others)", "self.others"),
+    Mutant("softmax", "xp.sum(xp.where(top, 0, terms), axis=-1", "xp.sum(terms, axis=-1"),
+    Mutant("softmax", "logits - largest)", "logits)"),
+    Mutant("softmax", "xp.argmax(logits, axis=-1)", "xp.argmin(logits, axis=-1)"),
+    Mutant("softmax", "(mass - targets) - mass * row.doubt", "(mass - targets) + mass * row.doubt"),
+    Mutant("softmax", "(mass - targets) - mass * row.doubt", "mass - mass * row.doubt"),
+    Mutant("softmax", "mass * row.probabilities - targets)", "targets - mass * row.probabilities)"),
+    Mutant("softmax", "mass * row.probabilities - targets)", "row.probabilities - targets)"),
+    # linear: transposes, the outer product turned round, the sum over the batch
+    Mutant("linear", 'widened("weight", weight).T, inputs.dtype', '2 * widened("weight", weight).T, inputs.dtype'),
+    Mutant("linear", "ct.T @ x", "-ct.T @ x"),
+    Mutant("linear", "ct.T @ x", "0.999 * ct.T @ x"),
+    Mutant("linear", "ct.T @ x", "(x.T @ ct).T / max(examples, 1)"),
+    Mutant("linear", "ct.T @ x", "xp.reshape(x.T @ ct, weight.shape)"),
+    Mutant("linear", "ct.T @ x", "ct[:1].T @ x[:1]"),
+    Mutant("linear", 'ct @ widened("weight", weight)', 'ct @ xp.reshape(weight.T, weight.shape)'),
+    Mutant("linear", 'ct @ widened("weight", weight)', '-ct @ widened("weight", weight)'),
+    Mutant("linear", "tangent = tangent + linear(weight_tangent, inputs)", "tangent = tangent"),
+    Mutant("linear", "tangent = tangent + linear(weight, inputs_tangent)", "tangent = linear(weight, inputs_tangent)"),
+    Mutant("linear", "tangent = tangent + linear(weight, inputs_tangent)", "tangent = tangent - linear(weight, inputs_tangent)"),
+    Mutant("linear", "* inputs[..., None, None, :]", "* inputs[..., None, None, ::-1]"),
+    Mutant("linear", "same_class = xp.eye(classes, dtype=weight.dtype)", "same_class = xp.ones((classes, classes))"),
+    Mutant("linear", "xp.broadcast_to(weight, (*batch, classes, features))\n", "-xp.broadcast_to(weight, (*batch, classes, features))\n"),
+    # difference
+    Mutant("difference", "wide - one_hot(labels, wide)", "wide + one_hot(labels, wide)"),
+    Mutant("difference", "else -identity", "else identity"),
+    Mutant("difference", "else -cotangent", "else cotangent"),
+    Mutant("difference", "    return cotangent, None", "    return -cotangent, None"),
+    Mutant("difference", "return identity, None", "return 2 * identity, None"),
+    Mutant("difference", "else tangent - targets_tangent", "else tangent + targets_tangent"),
+    Mutant("difference", "else tangent - targets_tangent", "else tangent"),
+    # squared distance
+    Mutant("squared_distance", "return 2 * d, None", "return d, None"),
+    Mutant("squared_distance", "return 2 * d, None", "return -2 * d, None"),
+    Mutant("squared_distance", "else -2 * d", "else 2 * d"),
+    Mutant("squared_distance", ".sum(d * d, axis=-1)", ".mean(d * d, axis=-1)"),
+    Mutant("squared_distance", ".sum(d * d, axis=-1)", ".sum(abs(d), axis=-1)"),
+    Mutant("squared_distance", "slope(squared_distance_jacobian(*primals), tangents)", "-slope(squared_distance_jacobian(*primals), tangents)"),
+    Mutant("squared_distance", "return scaled(gradients, cotangent)", "return gradients"),
+    # softmax and squared distance
+    Mutant("softmax_squared_distance", "gradient = 2 * row", "gradient = row"),
+    Mutant("softmax_squared_distance", "gradient = 2 * row.probabilities * (", "gradient = 2 * ("),
+    Mutant("softmax_squared_distance", "(d - xp.sum", "(d + xp.sum"),
+    Mutant("softmax_squared_distance", "xp.sum(row.probabilities * d, axis=-1, keepdims=True))", "0)"),
+    Mutant("softmax_squared_distance", "xp.sum(row.probabilities * d, axis", "xp.sum(d, axis"),
+    Mutant("softmax_squared_distance", "xp.where(row.top, -xp.sum(others", "xp.where(row.top, xp.sum(others"),
+    Mutant("softmax_squared_distance", "xp.where(row.top, -xp.sum(others, axis=-1, keepdims=True), others)", "others"),
+    Mutant("softmax_squared_distance", "xp.ones_like(row.others)", "2 * xp.ones_like(row.others)"),
+    Mutant("softmax_squared_distance", "else -2 * d", "else -d"),
+    Mutant("softmax_squared_distance", "xp.sum(d * d, axis=-1)", "xp.sum(d * d, axis=-1) / 2"),
+    Mutant("softmax_squared_distance", "return scaled(gradients, cotangent)", "return gradients"),
+    # cross-entropy
+    Mutant("cross_entropy", "surplus(row, targets, mass)", "-surplus(row, targets, mass)"),
+    Mutant("cross_entropy", "surplus(row, targets, mass)", "surplus(row, targets, xp.ones_like(mass))"),
+    Mutant("cross_entropy", "surplus(row, targets, mass)", "surplus(row, 0 * targets, mass)"),
+    Mutant("cross_entropy", "xp.log1p(row.others) - row", "xp.log1p(row.others) + row"),
+    Mutant("cross_entropy", "xp.log1p(row.others) - row.differences", "-row.differences"),
+    Mutant("cross_entropy", "xp.log1p(row.others)", "xp.log(row.others)"),
+    Mutant("cross_entropy", "else surprise)", "else -surprise)"),
+    Mutant("cross_entropy", "mass = xp.sum(", "mass = xp.mean("),
+    Mutant("cross_entropy", "return scaled(gradients, cotangent)", "return gradients"),
+    # what the losses share
+    Mutant("scalar", "tuple(None if g is None else narrowed(ct * g", "tuple(None if g is None else narrowed(ct + g"),
+    Mutant("scalar", "sum(terms[1:], start=terms[0])", "terms[0]"),
+    Mutant("scalar", 'widened("gradient", g) * widened("tangent", t)', 'widened("gradient", g)'),
+    # chain: the transpose, the order, a dropped rule
+    Mutant("chain", "tangent = inner.jvp(primals[:arity], tangents[:arity])", "tangent = -inner.jvp(primals[:arity], tangents[:arity])"),
+    Mutant("chain", "return *inner.bwd(inner_residuals, between), *rest", "return *inner.bwd(inner_residuals, -between), *rest"),
+    Mutant("chain", "return outer.jvp((between, *primals[arity:])", "return 2 * outer.jvp((between, *primals[arity:])"),
+    Mutant("chain", "(*batch, links, math.prod(axes)))", "(*batch, math.prod(axes), links)).swapaxes(-1, -2)"),
+    Mutant("chain", "left @ right", "abs(left) @ right"),
+    Mutant("chain", "return *through, *rest", "return *(None if t is None else -t for t in through), *rest"),
+    # product: either half of (4) dropped, or with a minus
+    Mutant("product", "+ _dot(f_out, g.jvp(primals, tangents))", ""),
+    Mutant("product", "+ _dot(f_out, g.jvp(primals, tangents))", "- _dot(f_out, g.jvp(primals, tangents))"),
+    Mutant("product", "return None if a is None or b is None else a + b", "return None if a is None or b is None else a"),
+    Mutant("product", "return None if a is None or b is None else a + b", "return None if a is None or b is None else a - b"),
+    Mutant("product", "g.bwd(g_residuals, cotangent[..., None] * f_out)", "g.bwd(g_residuals, f_out)"),
+    Mutant("product", "contraction(f_out, g_jacobian, g_out.shape)", "contraction(-f_out, g_jacobian, g_out.shape)"),
+    Mutant("product", 'widened("f", a) * widened("g", b)', 'widened("f", a) + widened("g", b)'),
+]  # fmt: skip
+
+
+@contextmanager
+def mutated(mutant: Mutant) -> Iterator[ModuleType]:
+    """The package `manual_vs_auto.rules`, imported anew with one mutant in it."""
+    package = "manual_vs_auto.rules"
+    root = Path(rules.__file__).parent
+    source = (root / f"{mutant.file}.py").read_text()
+    assert source.count(mutant.right) == 1, f"{mutant.file} has {source.count(mutant.right)} {mutant.right!r}"
+    kept = {name: module for name, module in sys.modules.items() if name == package or name.startswith(f"{package}.")}
+    for name in kept:
+        del sys.modules[name]
+    try:
+        # The wrong module first: the others then import it and not the right one.
+        _imported(package, root / "__init__.py", "", search=[str(root)])
+        changed = source.replace(mutant.right, mutant.wrong)
+        _imported(f"{package}.{mutant.file}", root / f"{mutant.file}.py", changed)
+        return_value = _imported(package, root / "__init__.py", (root / "__init__.py").read_text(), search=[str(root)])
+        yield return_value
+    finally:
+        for name in [n for n in sys.modules if n == package or n.startswith(f"{package}.")]:
+            del sys.modules[name]
+        sys.modules.update(kept)
+
+
+def _imported(name: str, path: Path, source: str, search: list[str] | None = None) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, path, submodule_search_locations=search)
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    exec(compile(source, str(path), "exec"), module.__dict__)
+    return module

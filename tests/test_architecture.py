@@ -1,0 +1,107 @@
+"""The house: which way imports point, what must not differentiate, and which names are public."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import manual_vs_auto
+
+ROOT = Path(manual_vs_auto.__file__).parent
+PACKAGE = "manual_vs_auto"
+
+# What each part may import of ours, beside itself. Anything else is an arrow that the house does not have.
+MAY_IMPORT = {
+    "rules": set(),
+    "data": set(),
+    "model": {"rules"},
+    "manual": {"model", "rules"},
+    "auto": {"model"},
+    "train": {"rules", "data", "model", "manual", "auto"},
+    "notes": {"rules", "data", "model", "manual", "auto", "train"},
+    "__init__": {"rules", "data", "model", "manual", "auto", "train"},
+    "__main__": {"train"},
+}
+DIFFERENTIATES = {
+    "grad", "value_and_grad", "vjp", "jvp", "linearize", "linear_transpose", "vjp3", "jacfwd", "jacrev", "jacobian",
+    "hessian", "custom_vjp", "custom_jvp", "custom_gradient", "checkpoint", "remat",
+}  # fmt: skip
+BY_HAND = [*sorted((ROOT / "rules").glob("*.py")), ROOT / "manual.py"]
+
+
+def _part(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def _imports(tree: ast.AST) -> set[str]:
+    """The modules that a syntax tree imports, in full."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names} | {str(node.module)}
+    return found
+
+
+def _arrows(source: str) -> set[str]:
+    """The parts of ours that a file imports."""
+    ours = [name.split(".") for name in _imports(ast.parse(source)) if name.startswith(f"{PACKAGE}.")]
+    return {parts[1] for parts in ours}
+
+
+def _differentiating(source: str) -> set[str]:
+    """What a file names that differentiates, and whether it names jax at all."""
+    tree = ast.parse(source)
+    named = {name for name in _imports(tree) if name.split(".")[0] in ("jax", "optax", "autograd", "torch")}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in ("jax", "api"):
+            named.add(f"{node.value.id}.{node.attr}")
+        if isinstance(node, ast.Attribute | ast.Name):
+            name = node.attr if isinstance(node, ast.Attribute) else node.id
+            if name in DIFFERENTIATES - {"jvp", "jacobian", "value_and_grad"}:
+                named.add(name)
+    return named
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_point_one_way(path: Path) -> None:
+    part = _part(path)
+    assert part in MAY_IMPORT, f"{path} is in no part of the house"
+    assert _arrows(path.read_text()) <= MAY_IMPORT[part] | {part}
+
+
+@pytest.mark.parametrize("path", BY_HAND, ids=lambda p: str(p.relative_to(ROOT)))
+def test_nothing_by_hand_names_what_differentiates(path: Path) -> None:
+    assert _differentiating(path.read_text()) == set()
+
+
+def test_the_checks_see_what_they_are_for() -> None:
+    source = (ROOT / "rules" / "softmax.py").read_text()
+    assert "model" in _arrows(source + "\nfrom manual_vs_auto import model\n")
+    assert "model" in _arrows(source + "\nimport manual_vs_auto.model\n")
+    assert "model" in _arrows(source + "\ndef late():\n    from manual_vs_auto.model import Params\n")
+    for line in ("import jax", "from jax import grad", "from jax import numpy", "import jax.numpy as jnp",
+                 "x = api.vjp", "g = xp.grad(f)", "f = custom_vjp(f)", "y = thing.linearize(f)"):  # fmt: skip
+        assert _differentiating(f"{source}\n{line}\n"), line
+
+
+def test_the_public_names() -> None:
+    assert manual_vs_auto.__all__ == sorted(manual_vs_auto.__all__)
+    assert manual_vs_auto.__all__ == ["auto", "data", "manual", "model", "rules", "train"]
+    for name in manual_vs_auto.__all__:
+        assert getattr(manual_vs_auto, name).__name__ == f"{PACKAGE}.{name}"
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = manual_vs_auto.nothing
+
+
+def test_files_are_one_idea() -> None:
+    long = {str(p): n for p in ROOT.rglob("*.py") if (n := len(p.read_text().splitlines())) > 250}
+    assert long == {}
+
+
+def test_the_top_level_is_what_the_design_says() -> None:
+    held = {p.name for p in ROOT.parent.iterdir() if not p.name.startswith(".") and p.suffix != ".egg-info"}
+    assert held <= {"pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", PACKAGE, "tests", "benchmarks", "build",
+                    "__pycache__"}  # fmt: skip
