@@ -10,7 +10,7 @@ import numpy as np
 
 from manual_vs_auto.data.idx import open_idx
 from manual_vs_auto.data.npz import open_npz
-from manual_vs_auto.data.source import Array, DataError, Source
+from manual_vs_auto.data.source import Array, DataError, Source, pieces, read, size
 
 EMBEDDED = Path(__file__).parent / "mnist"
 
@@ -19,8 +19,11 @@ _FILE = re.compile(
     r"(?:(?P<prefix>.+)-)?(?P<split>train|t10k|test)-(?P<what>images|labels)[.-]idx\d-[a-z]+(?P<gz>\.gz)?"
 )
 # QMNIST's labels have eight columns, of which the class is the first.
-_QMNIST_COLUMNS = 8
+_QMNIST_COLUMNS, _QMNIST_DTYPE = 8, np.dtype(">i4")
 _FEW_CLASSES = 256
+# Images of more than this are read once without being kept, so that files which turn out to be broken
+# never take more memory than their own size and 64 MiB. MNIST's own take 53 MiB.
+_KEPT_UNCHECKED = 56 << 20
 
 
 @dataclass(frozen=True)
@@ -54,42 +57,46 @@ def load(path: str | Path | None = None) -> Dataset:
     """
     root = EMBEDDED if path is None else Path(path)
     name = "MNIST (embedded)" if path is None else str(path)
-    if root.is_file():
-        return _read(name, *open_npz(root))
-    return _read(name, *(open_idx(file) for file in _find(root)))
+    try:
+        is_file = root.is_file()
+        files = () if is_file else _find(root)
+    except OSError as error:
+        raise DataError(root, error.strerror or str(error), "a directory of IDX files or an .npz archive") from None
+    if is_file:
+        with open_npz(root) as arrays:
+            return _read(name, *arrays)
+    return _read(name, *(open_idx(file) for file in files))
 
 
 def _find(root: Path) -> tuple[Path, ...]:
     """The four IDX files of one data set, in the order of the roles."""
-    prefix = None
-    directory = root
-    if not root.is_dir() and root.parent.is_dir() and root.name:
-        directory, prefix = root.parent, root.name
+    directory, prefix = (root, None) if root.is_dir() else (root.parent, root.name)
     if not directory.is_dir():
         raise DataError(root, "nothing there", "a directory of IDX files or an .npz archive")
     sets: dict[str, dict[str, Path]] = defaultdict(dict)
     for file in sorted(directory.iterdir(), reverse=True):  # x.gz before x: the unpacked one is kept
-        match = _FILE.fullmatch(file.name)
-        if match:
+        if match := _FILE.fullmatch(file.name):
             split = "train" if match["split"] == "train" else "test"
-            sets[match["prefix"] or ""][f"{split}-{match['what']}"] = file
+            files = sets[match["prefix"] or ""]
+            held = files.setdefault(f"{split}-{match['what']}", file)
+            if held.name.removesuffix(".gz") != file.name.removesuffix(".gz"):
+                raise DataError(root, f"{file.name} and {held.name}", "one of them")
+            files[f"{split}-{match['what']}"] = file
+    names = ", ".join(sorted(str(directory / key) for key in sets)) or "none"
     if prefix is not None and prefix not in sets:
-        held = ", ".join(sorted(sets)) or "none"
-        raise DataError(root, f"no such file, and in {directory} IDX data sets named: {held}", "one that exists")
-    chosen = sets if prefix is None else {prefix: sets[prefix]}
-    if len(chosen) > 1:
-        held = ", ".join(sorted(str(directory / key) for key in chosen))
-        raise DataError(root, f"{len(chosen)} data sets ({held})", "one, or one of these names as the path")
-    files = next(iter(chosen.values()), {})
-    missing = [role for role in _ROLES if role not in files]
+        raise DataError(root, "nothing there", f"a directory, an .npz archive, or one of the IDX data sets: {names}")
+    if prefix is None and len(sets) > 1 and "" not in sets:
+        raise DataError(root, f"{len(sets)} data sets ({names})", "one, or one of these names as the path")
+    chosen = sets[prefix or ""] if prefix or "" in sets else next(iter(sets.values()), {})
+    missing = [role for role in _ROLES if role not in chosen]
     if missing:
-        held = ", ".join(file.name for file in files.values()) or "no IDX file"
-        raise DataError(root, held, f"also {', '.join(missing)}, named like train-images-idx3-ubyte.gz")
-    return tuple(files[role] for role in _ROLES)
+        held_names = ", ".join(file.name for file in chosen.values()) or "no IDX file"
+        raise DataError(root, held_names, f"also {', '.join(missing)}, named like train-images-idx3-ubyte.gz")
+    return tuple(chosen[role] for role in _ROLES)
 
 
 def _read(name: str, train_images: Source, train_labels: Source, test_images: Source, test_labels: Source) -> Dataset:
-    """Check the four against each other by their headers, then read the small ones first."""
+    """Check the four against each other by their headers, then their contents, and only then keep them."""
     for images, labels in ((train_images, train_labels), (test_images, test_labels)):
         _check_images(images)
         _check_label_shape(labels)
@@ -98,18 +105,19 @@ def _read(name: str, train_images: Source, train_labels: Source, test_images: So
     if train_images.shape[1:] != test_images.shape[1:]:
         expected = f"{train_images.shape[1:]}, as the training images"
         raise DataError(test_images.where, f"images of {test_images.shape[1:]}", expected)
-    for source in (test_labels, train_labels, test_images, train_images):
-        source.verify()
-    trained = _labels(train_labels, max(train_labels.shape[0], _FEW_CLASSES))
-    classes = int(trained.max()) + 1
-    tested = _labels(test_labels, classes)
+    classes = 1 + _largest_label(train_labels, max(train_labels.shape[0], _FEW_CLASSES))
+    _largest_label(test_labels, classes)
+    if size(train_images) + size(test_images) > _KEPT_UNCHECKED:
+        for images in (test_images, train_images):
+            for _ in pieces(images):
+                pass
     features = math.prod(train_images.shape[1:])
     return Dataset(
         name=name,
-        test_images=test_images.read().reshape(-1, features),
-        train_images=train_images.read().reshape(-1, features),
-        train_labels=trained,
-        test_labels=tested,
+        test_images=read(test_images).reshape(-1, features),
+        train_images=read(train_images).reshape(-1, features),
+        train_labels=_labels(train_labels),
+        test_labels=_labels(test_labels),
         image_shape=tuple(train_images.shape[1:]),
         classes=classes,
     )
@@ -128,16 +136,33 @@ def _check_label_shape(source: Source) -> None:
     if source.dtype.kind not in "uif":
         raise DataError(source.where, f"labels of {source.dtype.name}", "whole numbers")
     rest = tuple(source.shape[1:])
-    if len(source.shape) < 1 or rest not in ((), (1,), (_QMNIST_COLUMNS,)):
+    columns = rest == (_QMNIST_COLUMNS,) and source.dtype == _QMNIST_DTYPE
+    if len(source.shape) < 1 or not (rest in ((), (1,)) or columns):
         raise DataError(source.where, f"labels of shape {source.shape}", "one number an image, not one-hot rows")
 
 
-def _labels(source: Source, classes: int) -> Array:
-    """Labels as int32, each a whole number in 0..classes-1."""
-    values = source.read()
-    values = values if values.ndim == 1 else values[:, 0]
-    wrong = ~(np.isfinite(values) & (values >= 0) & (values < classes) & (values == np.floor(values)))
-    if wrong.any():
-        at = int(np.argmax(wrong))
-        raise DataError(source.where, f"label {values[at]} at {at:,}", f"a whole number in 0..{classes - 1:,}")
-    return values.astype(np.int32)
+def _largest_label(source: Source, classes: int) -> int:
+    """The largest label. DataError unless each is a whole number in 0..classes-1."""
+    largest = start = 0
+    for piece in pieces(source):
+        values = _first_column(np.frombuffer(piece, source.dtype).reshape(-1, *source.shape[1:]))
+        with np.errstate(invalid="ignore"):  # what is no number is refused below
+            if values.dtype.kind == "f":
+                values = values.astype(np.float64)
+            wrong = ~((values >= 0) & (values < classes) & (values == np.floor(values)))
+        if wrong.any():
+            at = int(np.argmax(wrong))
+            raise DataError(
+                source.where, f"label {values[at]} at {start + at:,}", f"a whole number in 0..{classes - 1:,}"
+            )
+        largest = max(largest, int(values.max()))
+        start += len(values)
+    return largest
+
+
+def _labels(source: Source) -> Array:
+    return _first_column(read(source)).astype(np.int32)
+
+
+def _first_column(values: Array) -> Array:
+    return values if values.ndim == 1 else values[:, 0]

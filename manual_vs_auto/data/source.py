@@ -1,7 +1,10 @@
 """What every array on disk looks like before it is read, whatever its format."""
 
+import math
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
@@ -9,71 +12,91 @@ Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
 # Deflate can't shrink anything by more than this, so a header that declares more is lying.
 DEFLATE_LIMIT = 1032
-# Compressed data that unpacks to more than this is unpacked once without being kept, so that a file
-# which turns out to be broken never takes more memory than its own size and this.
-KEPT_UNCHECKED = 48 << 20
-_PIECE = 1 << 20
+PIECE = 1 << 20  # bytes at a time: whole numbers of any dtype, and whole rows of a few
+_LONGEST = 240  # characters of a finding
 
 
 class DataError(ValueError):
     """A file that is refused, in one line: which file, what was found, and what was expected."""
 
     def __init__(self, where: Path | str, found: str, expected: str) -> None:
-        super().__init__(f"{where}: found {found}; expected {expected}")
+        found = found if len(found) <= _LONGEST else f"{found[: _LONGEST // 2]}...{found[-_LONGEST // 2 :]}"
+        super().__init__(_printable(f"{where}: found {found}; expected {expected}"))
+
+
+class Stream(Protocol):
+    """Bytes in order, as much of `readinto` as is needed."""
+
+    def readinto(self, view: memoryview, /) -> int | None:
+        """Fill some of the view, and return how much; 0 at the end."""
 
 
 class Source(Protocol):
-    """An array whose header has been read and held against the file's size, and nothing more.
-
-    where: the file, and the array in it, as a person would name it.
-    """
+    """An array whose header has been read and held against the file's size, and nothing more."""
 
     @property
-    def where(self) -> str: ...
+    def where(self) -> str:
+        """The file, and the array in it, as a person would name it."""
+
     @property
     def dtype(self) -> np.dtype[Any]: ...
+
     @property
     def shape(self) -> tuple[int, ...]: ...
 
-    def verify(self) -> None:
-        """Raise DataError if reading would, in memory that does not grow with the array."""
+    @property
+    def fortran_order(self) -> bool: ...
 
-    def read(self) -> Array:
-        """The array. Raises DataError."""
+    def data(self) -> AbstractContextManager[Stream]:
+        """The bytes after the header. Whatever goes wrong while they are read is a DataError."""
 
 
-def fill(stream: BinaryIO, where: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
-    """The rest of the stream as an array; DataError unless it is just as long as declared."""
-    array = np.empty(shape, dtype)
+def size(source: Source) -> int:
+    """How many bytes the array takes."""
+    return math.prod(source.shape) * source.dtype.itemsize
+
+
+def read(source: Source) -> Array:
+    """The array. DataError unless the file is whole and just as long as its header declares."""
+    order = source.shape[::-1] if source.fortran_order else source.shape
+    array = np.empty(order, source.dtype)
     view = array.reshape(-1).view(np.uint8).data
-    _check_length(where, _filled(stream, view), len(view), stream.read(1))
-    return array
+    with source.data() as stream:
+        _check_length(source, _filled(stream, view), stream)
+    return np.asarray(array.T if source.fortran_order else array)
 
 
-def count(stream: BinaryIO, where: str, declared: int) -> None:
-    """As `fill`, but nothing is kept."""
-    piece = memoryview(bytearray(_PIECE))
+def pieces(source: Source) -> Iterator[bytearray]:
+    """The array's bytes, PIECE at a time, in memory that does not grow with it. Raises what `read` raises."""
     total = 0
-    while total < declared:
-        size = _filled(stream, piece[: declared - total])
-        if size == 0:
-            break
-        total += size
-    _check_length(where, total, declared, stream.read(1))
+    with source.data() as stream:
+        while total < size(source):
+            piece = bytearray(min(PIECE, size(source) - total))
+            filled = _filled(stream, memoryview(piece))
+            total += filled
+            if filled < len(piece):
+                break
+            yield piece
+        _check_length(source, total, stream)
 
 
-def _filled(stream: Any, view: memoryview) -> int:
+def _filled(stream: Stream, view: memoryview) -> int:
     total = 0
     while total < len(view):
-        size = stream.readinto(view[total : total + _PIECE])
-        if not size:
+        filled = stream.readinto(view[total : total + PIECE])
+        if not filled:
             break
-        total += size
+        total += filled
     return total
 
 
-def _check_length(where: str, found: int, declared: int, beyond: bytes) -> None:
-    if found < declared:
-        raise DataError(where, f"{found:,} bytes of data", f"the {declared:,} that the header declares")
-    if beyond:
-        raise DataError(where, f"more than {declared:,} bytes of data", f"the {declared:,} that the header declares")
+def _check_length(source: Source, found: int, stream: Stream) -> None:
+    declared = f"the {size(source):,} that the header declares"
+    if found < size(source):
+        raise DataError(source.where, f"{found:,} bytes of data", declared)
+    if stream.readinto(memoryview(bytearray(1))):
+        raise DataError(source.where, f"more than {size(source):,} bytes of data", declared)
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)

@@ -129,7 +129,7 @@ class Tally:
         """Take in an epoch's audits, an Agreement of arrays [S]."""
         ratios = np.asarray(audits.ratio)
         closest = int(np.argmax(ratios))  # a NaN counts as the largest
-        if self.worst is None or not ratios[closest] <= self.worst.ratio:
+        if self.worst is None or not (np.isnan(self.worst.ratio) or ratios[closest] <= self.worst.ratio):
             self.step = self.steps + closest + 1
             self.worst = Agreement(*(np.asarray(leaf)[closest] for leaf in audits))
         self.agreed += int(np.sum(ratios <= 1))

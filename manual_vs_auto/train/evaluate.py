@@ -66,7 +66,7 @@ def summarised(losses: Any, predictions: Labels, labels: Labels, classes: int) -
         worst = int(np.argmax(times))
         confusion = (*divmod(int(pairs[worst]), classes), int(times[worst]))
     return Evaluation(
-        loss=float(np.mean(losses)),
+        loss=float(np.mean(losses, dtype=np.float64)),
         accuracy=float(np.mean(right)),
         by_class=tuple((int(label), int(counts[label]), int(hits[label])) for label in present),
         confusion=confusion,

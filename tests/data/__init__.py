@@ -1,0 +1,1 @@
+"""The readers: what they load, and what they refuse."""

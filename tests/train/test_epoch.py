@@ -1,0 +1,130 @@
+"""The scan: every example once, the mean over real ones, one compile, state donated."""
+
+import logging
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from manual_vs_auto import auto, manual, model
+from manual_vs_auto.data import Dataset
+from manual_vs_auto.model import Batch, Params
+from manual_vs_auto.train import Config
+from manual_vs_auto.train.config import LEARNING_RATES
+from manual_vs_auto.train.epoch import State, _differentiable, batch_of, make_epoch, order
+from manual_vs_auto.train.optimizers import optimizer
+from manual_vs_auto.train.trainer import Trainer
+
+NO_AUDIT = lambda *_: None  # noqa: E731
+
+
+def test_order_is_a_permutation_and_a_pure_function() -> None:
+    drawn = order(seed=3, epoch=2, examples=50, batch_size=16)
+    assert drawn.shape == (4, 16)
+    assert drawn.dtype == np.int32
+    assert sorted(drawn.reshape(-1)[:50].tolist()) == list(range(50))
+    assert drawn.reshape(-1)[50:].tolist() == [50] * 14
+    np.testing.assert_array_equal(drawn, order(3, 2, 50, 16))
+    assert not np.array_equal(drawn, order(3, 1, 50, 16))
+    assert not np.array_equal(drawn, order(4, 2, 50, 16))
+    assert not np.array_equal(order(0, 1, 50, 16), order(1, 0, 50, 16))
+
+
+def test_padding_counts_for_nothing() -> None:
+    images, labels = jnp.arange(12, dtype=jnp.uint8).reshape(3, 4), jnp.arange(3)
+    batch = batch_of(images, labels, jnp.array([2, 0, 3, 3]))
+    np.testing.assert_array_equal(batch.weights, [1, 1, 0, 0])
+    np.testing.assert_array_equal(batch.images[:2], images[jnp.array([2, 0])])
+
+
+def _by_hand(tiny: Dataset, rate: float, drawn: Any) -> Any:
+    """Plain gradient descent in NumPy float64, batch by batch, without padding."""
+    weight, losses = np.zeros((3, 16)), []
+    for index in drawn:
+        index = index[index < 50]
+        batch = Batch(tiny.train_images[index], tiny.train_labels[index])
+        loss, gradient = manual.value_and_grad()(Params(weight), batch)
+        losses.append(loss)
+        weight = weight - rate * gradient.weight
+    return weight, losses
+
+
+@pytest.mark.parametrize("way", [manual, auto], ids=["manual", "auto"])
+def test_an_epoch_is_the_plain_loop(tiny: Dataset, way: Any) -> None:
+    optimize = optax.with_extra_args_support(optax.sgd(0.5))
+    epoch = make_epoch(way.value_and_grad(), optimize, jnp.float64, NO_AUDIT)
+    params = model.init(3, 16, jnp, jnp.float64)
+    drawn = order(0, 1, 50, 16)
+    state, steps = epoch(State(params, optimize.init(params)), tiny.train_images, tiny.train_labels, drawn)
+    weight, losses = _by_hand(tiny, 0.5, drawn)
+    np.testing.assert_allclose(state.params.weight, weight, rtol=0, atol=1e-14)
+    np.testing.assert_allclose(steps.losses, losses, rtol=1e-14)
+
+
+def test_state_is_donated(tiny: Dataset) -> None:
+    optimize = optax.with_extra_args_support(optax.adam(0.01))
+    epoch = make_epoch(manual.value_and_grad(), optimize, jnp.float32, NO_AUDIT)
+    params = model.init(3, 16, jnp, jnp.float32)
+    state = State(params, optimize.init(params))
+    epoch(state, tiny.train_images, tiny.train_labels, order(0, 1, 50, 16))
+    assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state) if leaf.ndim == 2)
+
+
+@pytest.mark.parametrize("gradient", ["manual", "both"])
+def test_one_compile_for_a_whole_run(tiny: Dataset, gradient: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Three epochs, each with a last batch of 2 of 16: the epoch is compiled once, and so is the evaluation."""
+    config = Config(gradient=gradient, epochs=3, batch_size=16, device="cpu").resolved(50)
+    jax.config.update("jax_log_compiles", True)  # not the context, which the compiling threads would not see
+    try:
+        with caplog.at_level(logging.WARNING):
+            trainer = Trainer(config, tiny, jax.devices()[0])
+            trainer.compile()
+            assert len(list(trainer.epochs())) == 3
+    finally:
+        jax.config.update("jax_log_compiles", False)
+    compiled = [r.getMessage() for r in caplog.records if r.getMessage().startswith("Finished XLA compilation")]
+    assert sum("jit(epoch)" in line for line in compiled) == 1
+    assert sum("jit(evaluate)" in line for line in compiled) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "schedule"),
+    [(name, "constant") for name in LEARNING_RATES] + [("adam", "cosine"), ("sgd", "warmup_cosine")],
+)
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_every_optimizer_learns(tiny: Dataset, name: str, schedule: str, dtype: str) -> None:
+    rate = 10 * LEARNING_RATES[name]  # 20 steps are few
+    config = Config(optimizer=name, learning_rate=rate, schedule=schedule, epochs=20, dtype=dtype).resolved(50)
+    trainer = Trainer(config, tiny, jax.devices()[0])
+    trainer.compile()
+    epochs = list(trainer.epochs())
+    assert epochs[-1].loss < 0.9 * epochs[0].loss
+    assert epochs[-1].weight.dtype == jnp.dtype(dtype)
+
+
+def test_a_line_search_differentiates_by_the_same_gradient() -> None:
+    """Where an optimizer asks JAX for the loss's derivative, it gets this gradient, right or wrong."""
+    batch = Batch(np.ones((2, 3)), np.array([0, 1]))
+
+    def sevens(params: Params, batch: Batch) -> tuple[jax.Array, Params]:
+        return jnp.sum(params.weight) * 0, Params(jnp.full_like(params.weight, 7.0))
+
+    found = jax.grad(_differentiable(sevens))(Params(jnp.ones((2, 3))), batch)
+    np.testing.assert_array_equal(found.weight, 7)
+
+
+def test_schedules_start_and_end_where_they_should() -> None:
+    """One step of plain gradient descent at each end shows the rate."""
+    for schedule, ends in {"constant": (2.0, 2.0), "cosine": (2.0, 0.0), "warmup_cosine": (0.0, 0.0)}.items():
+        optimize = optimizer(Config(optimizer="sgd", learning_rate=2.0, schedule=schedule), steps=100)
+        params = jnp.zeros(1)
+        state = optimize.init(params)
+        rates = []
+        for _ in range(101):
+            update, state = optimize.update(jnp.ones(1), state, params)
+            rates.append(-float(update[0]))
+        np.testing.assert_allclose((rates[0], rates[100]), ends, atol=1e-6)
+        assert max(rates) == pytest.approx(2.0)
