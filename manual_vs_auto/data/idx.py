@@ -142,7 +142,7 @@ class _Gunzipped:
                     self._member = zlib.decompressobj(wbits=31)
                 continue
             unpacked = self._member.decompress(self._packed, len(view))
-            self._packed = self._member.unused_data if self._member.eof else self._member.unconsumed_tail
+            self._packed = self._member.unconsumed_tail or self._member.unused_data
             if unpacked:
                 view[: len(unpacked)] = unpacked
                 return len(unpacked)

@@ -1,0 +1,203 @@
+"""The command as its users meet it: what it prints, what it leaves, and how it ends."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from manual_vs_auto import model
+from manual_vs_auto.data import load
+from manual_vs_auto.model import Params
+
+ENVIRONMENT = os.environ | {"JAX_PLATFORMS": "cpu", "PYTHONUNBUFFERED": "1"}
+COMMAND = [sys.executable, "-m", "manual_vs_auto.train"]
+
+
+def command(*flags: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *map(str, flags)], capture_output=True, text=True, timeout=120, env=ENVIRONMENT, check=False, cwd=cwd
+    )
+
+
+def test_mnist_with_no_flags(tmp_path: Path) -> None:
+    """The promise of the README, from a directory that holds nothing."""
+    done = command(cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    facts = dict(line.split(maxsplit=1) for line in lines[: lines.index("")])
+    assert facts["versions"].startswith("python 3.")
+    assert "MNIST (embedded): 60,000 training and 10,000 test images of 28x28" in facts["data"]
+    assert facts["parameters"].startswith("7,840 (W, 10 classes x 784 pixels)")
+    assert facts["gradient"] == "manual, of squared_distance"
+    assert facts["device"].startswith("cpu")
+    assert facts["precision"] == "float32, matrix products at highest"
+    assert "2,007,040 operations" in done.stdout
+    assert sum(line.startswith("epoch ") for line in lines) == 8
+    assert "within the" in done.stdout
+    assert "BEYOND" not in done.stdout
+    assert any(line.startswith("confused") for line in lines)
+    assert lines[-1].startswith("test accuracy 93.")
+    assert float(lines[-1].split()[2].rstrip("%:")) >= 93.1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_both_on_mnist_as_json(tmp_path: Path) -> None:
+    done = command("--gradient", "both", "--epochs", 1, "--json", "--out", tmp_path / "run")
+    assert (done.returncode, done.stderr) == (0, "")
+    (line,) = done.stdout.splitlines()
+    metrics = json.loads(line)
+    assert metrics["agreed_steps"] == metrics["steps"] == metrics["step"] == 938
+    assert metrics["worst_difference"] <= metrics["worst_bound"]
+    assert 1 <= metrics["worst_step"] <= 938
+    assert metrics["test_accuracy"] > 0.9
+    assert metrics["images_per_second"] == pytest.approx(60_000 / metrics["seconds"])
+    assert [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()] == [metrics]
+
+
+def test_a_wrong_gradient_is_exit_1(tiny_file: Path) -> None:
+    """The command itself, with a hand-coded gradient that is off by a hundredth."""
+    code = f"""
+import sys
+from manual_vs_auto.train import trainer, __main__
+right = trainer.GRADIENTS["manual"]
+def wrong(loss):
+    def gradient(params, batch):
+        value, grads = right(loss)(params, batch)
+        return value, type(grads)(grads.weight * 1.01)
+    return gradient
+trainer.GRADIENTS["both"] = wrong
+sys.exit(__main__.main(["--gradient", "both", "--epochs", "1", "--data", {str(tiny_file)!r}]))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, env=ENVIRONMENT, check=False
+    )
+    assert done.returncode == 1, done.stderr
+    assert "BEYOND the" in done.stdout
+    assert "at 0 of 1 steps every element was within its bound" in done.stdout
+
+
+def test_what_a_run_leaves(tiny_file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "deep" / "run"
+    flags = ("--data", tiny_file, "--epochs", 3, "--batch-size", 16, "--learning-rate", 0.03, "--out", out)
+    done = command(*flags)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert sorted(file.name for file in out.iterdir()) == ["config.json", "metrics.jsonl", "model.safetensors"]
+    config = json.loads((out / "config.json").read_text())
+    assert config["config"]["batch_size"] == 16
+    assert config["config"]["schedule"] == "cosine"  # resolved, though nobody asked
+    assert config["versions"]["jax"]
+    metrics = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    assert [row["epoch"] for row in metrics] == [1, 2, 3]
+    weight = load_file(out / "model.safetensors")["weight"]
+    tiny = load(tiny_file)
+    assert weight.shape == (3, 16)
+    accuracy = model.accuracy(Params(weight), tiny.test_images, tiny.test_labels)
+    assert float(accuracy) == pytest.approx(metrics[-1]["test_accuracy"])
+
+    again = command(*flags)
+    assert again.returncode == 2
+    assert again.stdout == ""
+    assert again.stderr.count("\n") == 1
+    assert "holds a run already (config.json, metrics.jsonl, model.safetensors)" in again.stderr
+    assert np.array_equal(load_file(out / "model.safetensors")["weight"], weight)
+
+
+def test_quiet_is_one_line(tiny_file: Path) -> None:
+    done = command("--data", tiny_file, "--quiet", "--epochs", 2)
+    assert (done.returncode, done.stderr, done.stdout.count("\n")) == (0, "", 1)
+    assert done.stdout.startswith("test accuracy ")
+
+
+@pytest.mark.parametrize("dtype", ["float64", "bfloat16", "float16"])
+def test_dtypes(tiny_file: Path, tmp_path: Path, dtype: str) -> None:
+    flags = ("--gradient", "both", "--learning-rate", 0.03)
+    done = command("--data", tiny_file, "--dtype", dtype, "--quiet", "--out", tmp_path / "run", *flags)
+    assert (done.returncode, done.stderr) == (0, "")
+    metrics = json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[-1])
+    assert metrics["agreed_steps"] == metrics["steps"]
+    stored = (tmp_path / "run" / "model.safetensors").read_bytes()
+    assert {"float64": b'"F64"', "bfloat16": b'"BF16"', "float16": b'"F16"'}[dtype] in stored
+
+
+def test_a_lost_loss_is_exit_1_and_keeps_good_weights(tiny_file: Path, tmp_path: Path) -> None:
+    flags = "--optimizer sgd --learning-rate 3e38 --schedule constant --loss cross_entropy --batch-size 16".split()
+    done = command("--data", tiny_file, "--out", tmp_path / "run", *flags)
+    assert done.returncode == 1
+    assert "the loss stopped being finite at step" in done.stderr
+    assert "lower --learning-rate, 3e+38 now" in done.stderr
+    assert np.all(np.isfinite(load_file(tmp_path / "run" / "model.safetensors")["weight"]))
+
+
+def test_a_collapse_warns_and_says_what_to_change() -> None:
+    done = command("--optimizer", "sgd", "--learning-rate", 10, "--schedule", "constant", "--epochs", 2)
+    assert done.returncode == 0
+    assert "never predicted: squared distance behind softmax is flat" in done.stderr
+    assert "lower --learning-rate, 10 now, or use --loss cross_entropy" in done.stderr
+
+
+REFUSED = {
+    "no such data": (["--data", "nowhere"], "nowhere: found nothing there; expected"),
+    "no GPU": (["--device", "gpu"], "--device gpu: JAX sees none here, only cpu"),
+    "batch too large": (["--batch-size", "60001"], "--batch-size 60,001 is more than the 60,000 training images"),
+    "line search in batches": (["--optimizer", "lbfgs", "--batch-size", "64"], "needs the full batch"),
+    "out is a file": (["--out", "{file}"], "can't be written"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refusals_are_one_line_and_exit_2(name: str, tmp_path: Path) -> None:
+    flags, expected = REFUSED[name]
+    file = tmp_path / "file"
+    file.touch()
+    done = command(*(flag.format(file=file) for flag in flags))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("manual_vs_auto.train: error: ")
+    assert expected in done.stderr
+
+
+def test_ctrl_c_ends_at_once_with_what_was_reached(tmp_path: Path) -> None:
+    """In the middle of an epoch that would take far longer than the test allows."""
+    flags = ["--batch-size", "1", "--epochs", "1000", "--out", str(tmp_path / "run")]
+    running = subprocess.Popen(
+        [*COMMAND, *flags], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT
+    )
+    assert running.stdout is not None
+    try:
+        for line in running.stdout:
+            if line.startswith("epoch"):
+                break
+        time.sleep(0.2)  # into the next epoch
+        running.send_signal(signal.SIGINT)
+        out, err = running.communicate(timeout=20)
+    finally:
+        running.kill()
+    assert running.returncode == 130
+    assert "interrupted after" in err
+    assert "Traceback" not in err
+    assert "test accuracy" in out
+    assert "confused" in out
+    assert load_file(tmp_path / "run" / "model.safetensors")["weight"].shape == (10, 784)
+
+
+def test_ctrl_c_before_the_first_epoch() -> None:
+    running = subprocess.Popen(
+        [*COMMAND, "--epochs", "1000"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT
+    )
+    assert running.stdout is not None
+    try:
+        running.stdout.readline()
+        running.send_signal(signal.SIGINT)
+        _, err = running.communicate(timeout=20)
+    finally:
+        running.kill()
+    assert running.returncode == 130
+    assert "interrupted after" in err
+    assert "Traceback" not in err
