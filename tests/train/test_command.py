@@ -127,7 +127,18 @@ def test_dtypes(tiny_file: Path, tmp_path: Path, dtype: str) -> None:
 
 
 def test_a_lost_loss_is_exit_1_and_keeps_good_weights(tiny_file: Path, tmp_path: Path) -> None:
-    flags = "--optimizer sgd --learning-rate 3e38 --schedule constant --loss cross_entropy --batch-size 16".split()
+    flags = [
+        "--optimizer",
+        "sgd",
+        "--learning-rate",
+        "3e38",
+        "--schedule",
+        "constant",
+        "--loss",
+        "cross_entropy",
+        "--batch-size",
+        "16",
+    ]
     done = command("--data", tiny_file, "--out", tmp_path / "run", *flags)
     assert done.returncode == 1
     assert "the loss stopped being finite at step" in done.stderr

@@ -1,0 +1,26 @@
+"""`python -m manual_vs_auto`: the commands, and what they would run on."""
+
+COMMANDS = {
+    "python -m manual_vs_auto.train": "train softmax(Wx) on MNIST or your own images; --help for its flags",
+    "python -m manual_vs_auto.notes.program": "the ten steps that the notes print: losses of 0.16^k",
+    "python -m benchmarks.training": "in a clone: manual beside auto, NumPy, PyTorch and scikit-learn",
+}
+
+
+def main() -> None:
+    """Print the commands and the banner."""
+    import jax
+
+    from manual_vs_auto.train.facts import device_name, versions
+
+    for command, purpose in COMMANDS.items():
+        print(f"{command:<40} {purpose}")
+    print()
+    print("versions   ", ", ".join(f"{name} {number}" for name, number in versions().items()))
+    print("devices    ", "; ".join(device_name(device) for device in jax.devices()))
+    precision = jax.config.values["jax_default_matmul_precision"] or "JAX's default"
+    print("precision  ", f"float32 matrix products at {precision}; the training command sets highest")
+
+
+if __name__ == "__main__":
+    main()
