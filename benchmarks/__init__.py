@@ -1,1 +1,1 @@
-"""The benchmarks."""
+"""Benchmarks: `python -m benchmarks.NAME`, each with --smoke. What they share is in `_measure`."""
