@@ -14,22 +14,27 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+_PAUSE = 0.1  # seconds
 RESULTS = Path(__file__).parent / "results"
 _PACKAGES = ("manual_vs_auto", "jax", "jaxlib", "numpy", "optax", "torch", "scikit-learn")
 
 
 def interleaved(functions: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """Seconds of each call, in turns: A B C A B C ..., so that a slow minute of the machine meets all alike.
+    """Seconds of each call, in turns, so that a slow minute of the machine meets all alike.
 
-    Each is called once before, which is not counted. What is returned is waited for.
+    The order is drawn anew each round, and each waits a moment for the threads of the one before to fall asleep:
+    those of some libraries go on spinning, and always in the same neighbour's time if the order stays (seen: two
+    equal programs 1.7 apart). Each is called once before, which is not counted. What is returned is waited for.
     """
     for function in functions.values():
         jax.block_until_ready(function())
     seconds: dict[str, list[float]] = {name: [] for name in functions}
+    generator = np.random.default_rng(0)
     for _ in range(rounds):
-        for name, function in functions.items():
+        for name in generator.permutation(list(functions)):
+            time.sleep(_PAUSE)
             start = time.perf_counter()
-            jax.block_until_ready(function())
+            jax.block_until_ready(functions[name]())
             seconds[name].append(time.perf_counter() - start)
     return seconds
 

@@ -1,0 +1,54 @@
+"""The README: its examples run, its links lead somewhere, and its names exist."""
+
+import doctest
+import importlib
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def test_examples() -> None:
+    examples = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert len(examples) >= 2
+    test = doctest.DocTestParser().get_doctest("\n".join(examples), {}, "README.md", None, None)
+    assert doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE).run(test).failed == 0
+
+
+def test_links_lead_somewhere() -> None:
+    links = [link for link in re.findall(r"\]\(([^)#]+)\)", README) if not link.startswith("http")]
+    assert len(links) > 20
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_names_in_the_table_exist() -> None:
+    """`name` linked to a file of the package is a name in that file."""
+    named = re.findall(r"\[`([\w.]+)`\]\((manual_vs_auto/[\w/]+)\.py\)", README)
+    assert len(named) > 10
+    for name, path in named:
+        module = importlib.import_module(path.replace("/", "."))
+        last = name.split(".")[-1]
+        assert hasattr(module, last) or module.__name__.endswith(name.removesuffix(".py")) or f"{last}" == "py", name
+
+
+def test_every_equation_has_code_and_a_test() -> None:
+    rows = [row for row in README.splitlines() if row.startswith("| (") or row.startswith("| |")]
+    numbers = {int(number) for row in rows for number in re.findall(r"\((\d+)\)", row.split("|")[1])}
+    assert numbers == set(range(13))
+    for row in rows:
+        _, _, _, code, test, _ = row.split(" | ") if row.count(" | ") == 5 else ["", *row.split("|")[:5]]
+        assert code
+        assert test
+
+
+def test_the_number_of_mutants_is_the_one_told() -> None:
+    from tests.rules.mutants import MUTANTS
+
+    assert f"with {len(MUTANTS)}\nrules" in README
+
+
+def test_ci_runs_the_line_of_the_readme() -> None:
+    lines = [line for line in README.splitlines() if line.endswith("python -m pytest")]
+    assert lines == ["python3 -m venv .venv && .venv/bin/pip install -e '.[dev]' && .venv/bin/python -m pytest"]
+    assert "grep -m1 'python -m pytest$' README.md" in (ROOT / ".ci" / "run").read_text()
