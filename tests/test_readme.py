@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import json
 import re
 from pathlib import Path
 
@@ -23,23 +24,23 @@ def test_links_lead_somewhere() -> None:
 
 
 def test_names_in_the_table_exist() -> None:
-    """`name` linked to a file of the package is a name in that file."""
+    """`name` linked to a file of the package is that file's or a name in it."""
     named = re.findall(r"\[`([\w.]+)`\]\((manual_vs_auto/[\w/]+)\.py\)", README)
     assert len(named) > 10
     for name, path in named:
         module = importlib.import_module(path.replace("/", "."))
-        last = name.split(".")[-1]
-        assert hasattr(module, last) or module.__name__.endswith(name.removesuffix(".py")) or f"{last}" == "py", name
+        is_file = path.endswith((name.replace(".", "/"), name.removesuffix(".py")))
+        assert is_file or hasattr(module, name.split(".")[-1]), name
 
 
 def test_every_equation_has_code_and_a_test() -> None:
-    rows = [row for row in README.splitlines() if row.startswith("| (") or row.startswith("| |")]
+    rows = [row for row in README.splitlines() if row.startswith(("| (", "| |"))]
     numbers = {int(number) for row in rows for number in re.findall(r"\((\d+)\)", row.split("|")[1])}
     assert numbers == set(range(13))
     for row in rows:
-        _, _, _, code, test, _ = row.split(" | ") if row.count(" | ") == 5 else ["", *row.split("|")[:5]]
-        assert code
-        assert test
+        _, _, _, code, test, _ = row.split("|")
+        assert "manual_vs_auto/" in code
+        assert "tests/" in test
 
 
 def test_the_number_of_mutants_is_the_one_told() -> None:
@@ -52,3 +53,22 @@ def test_ci_runs_the_line_of_the_readme() -> None:
     lines = [line for line in README.splitlines() if line.endswith("python -m pytest")]
     assert lines == ["python3 -m venv .venv && .venv/bin/pip install -e '.[dev]' && .venv/bin/python -m pytest"]
     assert "grep -m1 'python -m pytest$' README.md" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_the_table_of_costs_is_the_benchmark_s_own() -> None:
+    measured = json.loads((ROOT / "benchmarks" / "results" / "training.json").read_text())
+    rows = [[cell.strip() for cell in row.strip("|").split("|")] for row in README.splitlines() if "|" in row]
+    table = {row[0]: row[1:] for row in rows if row[0].isdigit()}
+    systems = ["manual", "auto", "numpy", "torch", "scikit-learn"]
+    for batch, cells in table.items():
+        found = {row["system"]: row for row in measured["epochs"] if row["batch"] == int(batch)}
+        expected = [found[name]["median"] for name in systems] + [found["manual"]["limit"]]
+        assert cells == [f"{1000 * seconds:.0f}" for seconds in expected]
+    assert set(table) == {str(row["batch"]) for row in measured["epochs"]}
+    to_92 = {row["system"]: row["median"] for row in measured["to_accuracy"] if row["target"] == 0.92}
+    assert ", ".join(f"{name} {to_92[key]:.1f} s" for name, key in _SYSTEMS) in README
+    for number in (measured["machine"]["date"], *measured["machine"]["versions"].values()):
+        assert number.removesuffix("+cpu") in README or number == "0.1.0"
+
+
+_SYSTEMS = (("manual", "manual"), ("auto", "auto"), ("NumPy", "numpy"))

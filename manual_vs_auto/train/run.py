@@ -16,7 +16,7 @@ from manual_vs_auto.train.summary import (
     accuracy_line,
     collapse_line,
     evaluation_lines,
-    first_batch_line,
+    first_batch_lines,
     smaller_steps,
     tally_lines,
 )
@@ -88,8 +88,8 @@ class _Run:
         self._trainer.compile()
         for epoch in self._trainer.epochs():
             self._take(epoch)
-        first_batch = first_batch_line(self._trainer.first_batch_size, *self._trainer.first_batch())
-        self._summarise([first_batch, *tally_lines(self._tally)])
+        first_batch = first_batch_lines(self._trainer.first_batch_size, *self._trainer.first_batch())
+        self._summarise([*first_batch, *tally_lines(self._tally)])
         if self._reached and self._reached.evaluation.unused:
             self._display.warn(collapse_line(self._config, self._reached.evaluation.unused))
         return 0 if self._tally.agreed == self._tally.steps else FAILED

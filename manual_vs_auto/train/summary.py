@@ -30,12 +30,13 @@ def accuracy_line(evaluation: Evaluation) -> str:
     return f"test accuracy {evaluation.accuracy:.2%}: {right:,} of {total:,}, loss {evaluation.loss:.4f}"
 
 
-def first_batch_line(size: int, before: Agreement, after: Agreement) -> str:
+def first_batch_lines(size: int, before: Agreement, after: Agreement) -> list[str]:
     """How manual and auto agreed on the first batch."""
-    return (
-        f"{'agreement':<12} manual and auto on the first {size:,} images: before training {_distance(before)}; "
-        f"after training {_distance(after)}"
-    )
+    return [
+        f"{'agreement':<12} manual and auto, each element of both gradients, on the first {size:,} images",
+        f"{'  at first':<12} closest to its bound: {_distance(before)}",
+        f"{'  trained':<12} closest to its bound: {_distance(after)}",
+    ]
 
 
 def tally_lines(tally: Tally) -> list[str]:
@@ -44,8 +45,8 @@ def tally_lines(tally: Tally) -> list[str]:
         return []
     at = tally.worst
     return [
-        f"{'':<12} at {tally.agreed:,} of {tally.steps:,} steps every element was within its bound; the closest to it "
-        f"was step {tally.step:,}, class {int(at.label)}, pixel {int(at.pixel)}: {_distance(at)}"
+        f"{'  all steps':<12} at {tally.agreed:,} of {tally.steps:,} steps every element was within its bound",
+        f"{'  the worst':<12} step {tally.step:,}, class {int(at.label)}, pixel {int(at.pixel)}: {_distance(at)}",
     ]
 
 
