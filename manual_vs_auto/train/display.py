@@ -22,22 +22,21 @@ class Display:
         self._bar = _Bar(epochs) if self._talks and sys.stdout.isatty() else None
 
     def __enter__(self) -> Self:
-        if self._bar:
-            self._bar.progress.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._bar:
-            self._bar.progress.stop()
+        self._stop()
 
     def facts(self, facts: Mapping[str, str]) -> None:
-        """One line a fact."""
+        """One line a fact, and after them the bar, where there is one."""
         if self._talks:
             for name, fact in facts.items():
                 print(f"{name:<12} {fact}")
             print(flush=True)
+        if self._bar:
+            self._bar.progress.start()
 
     def epoch(self, metrics: Mapping[str, Any]) -> None:
         """An epoch that is done."""
@@ -50,6 +49,7 @@ class Display:
 
     def lines(self, *lines: str) -> None:
         """Lines of the summary, all but the last one."""
+        self._stop()
         if self._talks:
             print(*lines, sep="\n", flush=True)
 
@@ -60,7 +60,12 @@ class Display:
 
     def warn(self, line: str) -> None:
         """A warning, to standard error."""
+        self._stop()
         print(f"warning: {line}", file=sys.stderr, flush=True)
+
+    def _stop(self) -> None:
+        if self._bar:
+            self._bar.progress.stop()
 
 
 class _Bar:
@@ -77,11 +82,13 @@ class _Bar:
             TextColumn("{task.fields[now]}"),
             TimeRemainingColumn(),
             transient=True,
+            redirect_stdout=False,  # which would break long lines into short ones
+            redirect_stderr=False,
         )
         self._task = self.progress.add_task("train", total=epochs, now="compiling")
 
     def epoch(self, metrics: Mapping[str, Any]) -> None:
-        self.progress.console.print(epoch_line(metrics), highlight=False)
+        self.progress.console.print(epoch_line(metrics), highlight=False, soft_wrap=True)
         rate = f"{metrics['images_per_second']:,.0f} images/s"
         now = f"loss {metrics['loss']:.4f}  accuracy {metrics['test_accuracy']:.2%}  {rate}"
         self.progress.update(self._task, completed=metrics["epoch"], now=now)
@@ -91,8 +98,8 @@ def epoch_line(metrics: Mapping[str, Any]) -> str:
     """One line for a person."""
     width = len(str(metrics["epochs"]))
     line = (
-        f"epoch {metrics['epoch']:>{width}}/{metrics['epochs']}  loss {metrics['loss']:.4f}  "
-        f"test loss {metrics['test_loss']:.4f}  accuracy {metrics['test_accuracy']:.2%}  "
+        f"epoch {metrics['epoch']:>{width}}/{metrics['epochs']}  loss {metrics['loss']:.4f}, "
+        f"test {metrics['test_loss']:.4f}  accuracy {metrics['test_accuracy']:.2%}  "
         f"{metrics['images_per_second']:>9,.0f} images/s  {metrics['seconds_left']:.1f} s left"
     )
     if "agreed_steps" in metrics:
