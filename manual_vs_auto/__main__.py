@@ -11,15 +11,14 @@ def main() -> None:
     """Print the commands and the banner."""
     import jax
 
-    from manual_vs_auto.train.facts import device_name, versions
+    from manual_vs_auto.train.facts import device_name, matmul_precision, versions
 
     for command, purpose in COMMANDS.items():
         print(f"{command:<40} {purpose}")
     print()
     print("versions   ", ", ".join(f"{name} {number}" for name, number in versions().items()))
     print("devices    ", "; ".join(device_name(device) for device in jax.devices()))
-    precision = jax.config.values["jax_default_matmul_precision"] or "JAX's default"
-    print("precision  ", f"float32 matrix products at {precision}; the training command sets highest")
+    print("precision  ", f"float32 matrix products at {matmul_precision()}; the training command sets highest")
 
 
 if __name__ == "__main__":

@@ -25,6 +25,11 @@ def device_name(device: jax.Device) -> str:
     return f"{device.platform}, {device.device_kind}"
 
 
+def matmul_precision() -> str:
+    """How many bits of a float32 matrix product JAX has been told to keep."""
+    return jax.config.jax_default_matmul_precision or "JAX's default"  # type: ignore[attr-defined]
+
+
 def run_facts(config: Config, dataset: Dataset, device: jax.Device, trainer: Trainer) -> dict[str, str]:
     """One line a fact, in the order in which they are told."""
     train, shape = len(dataset.train_images), "x".join(map(str, dataset.image_shape))
@@ -35,7 +40,7 @@ def run_facts(config: Config, dataset: Dataset, device: jax.Device, trainer: Tra
     return {
         "versions": ", ".join(f"{name} {number}" for name, number in versions().items()),
         "device": device_name(device),
-        "precision": f"{config.dtype}, matrix products at {jax.config.values['jax_default_matmul_precision']}",
+        "precision": f"{config.dtype}, matrix products at {matmul_precision()}",
         "data": f"{dataset.name}: {train:,} training and {len(dataset.test_images):,} test images of {shape}",
         "parameters": f"{trainer.parameters:,} (W, {dataset.classes} classes x {features:,} pixels)",
         "gradient": f"{config.gradient}, of {config.loss}",
