@@ -26,5 +26,7 @@ def one_hot(labels: Array, scores: Array) -> Array:
         return xp.astype(widened("targets", labels), scores.dtype)
     if labels.shape != scores.shape[:-1]:
         raise ValueError(f"labels {labels.shape} must have the shape of the scores {scores.shape} less the last axis")
-    classes = xp.broadcast_to(xp.arange(scores.shape[-1], dtype=xp.int32), scores.shape)
-    return xp.astype(classes == xp.astype(labels, xp.int32)[..., None], scores.dtype)
+    # Wide enough for every class; a wide label stays as wide, or 2^32 + 1 would be class 1.
+    wide = labels if labels.dtype.itemsize >= 4 else xp.astype(labels, xp.int32)
+    classes = xp.broadcast_to(xp.arange(scores.shape[-1], dtype=wide.dtype), scores.shape)
+    return xp.astype(classes == wide[..., None], scores.dtype)

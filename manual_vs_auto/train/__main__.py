@@ -1,5 +1,6 @@
 """`python -m manual_vs_auto.train`: see `--help`."""
 
+import contextlib
 import os
 import sys
 import time
@@ -27,12 +28,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:
+        return 141  # as a shell counts the reader's going away
+    except OSError as error:
+        print(f"manual_vs_auto.train: error: {error}", file=sys.stderr)
+        return 2
 
 
 if __name__ == "__main__":
     status = main()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
     # Every file is closed. An interrupted epoch may still run in XLA, whose end nobody should wait for; and taking
     # XLA down in good order costs as long as three epochs.
     os._exit(status)

@@ -111,7 +111,7 @@ def _parser() -> _Parser:
         prog="python -m manual_vs_auto.train",
         description="Train softmax(Wx) on images by the hand-coded gradient of the notes, or by jax.grad, or both.",
         epilog="Exit status: 0 trained; 1 the loss stopped being finite, or with --gradient both a step disagreed; "
-        "2 flags or data that can't be used; 130 interrupted.",
+        "2 flags, data or files that can't be used; 130 interrupted.",
         allow_abbrev=False,
     )
     add = parser.add_argument

@@ -38,8 +38,8 @@ def run(config: Config, read: Callable[[], Dataset], started: float) -> int:
     device = configure(config)
     dataset = read()
     config = config.resolved(len(dataset.train_images))
-    run = _Run(config, dataset, device, started)
-    with run.display:
+    with Display(config, config.epochs) as display:
+        run = _Run(config, dataset, device, display, started)
         try:
             return run.train()
         except DivergedError as error:
@@ -70,14 +70,14 @@ def configure(config: Config) -> jax.Device:
 
 
 class _Run:
-    def __init__(self, config: Config, dataset: Dataset, device: jax.Device, started: float) -> None:
-        self._config, self._dataset, self._device, self._started = config, dataset, device, started
+    def __init__(self, config: Config, dataset: Dataset, device: jax.Device, display: Display, started: float) -> None:
+        self._config, self._dataset, self._device = config, dataset, device
+        self._display, self._started = display, started
         self._trainer = Trainer(config, dataset, device)
         self._record = Record(config.out) if config.out else None
         self._reached: Reached | None = None
         self._done = 0
         self._seconds = 0.0
-        self.display = self._display = Display(config, config.epochs)
         self._tally = Tally()
 
     def train(self) -> int:

@@ -138,6 +138,12 @@ def test_any_integer_is_a_label(dtype: str) -> None:
     assert one_hot(labels, np.zeros((3, 300))).argmax(-1).tolist() == [0, int(labels[1]) % 300, 127]
 
 
+@pytest.mark.parametrize("label", [-1, 3, 2**32 + 1, -(2**32) + 1])
+def test_a_label_out_of_range_selects_no_class(label: int) -> None:
+    for xp in (np, jnp):
+        assert not one_hot(xp.asarray([label], dtype=xp.int64), xp.zeros((1, 3))).any()
+
+
 @pytest.mark.parametrize("loss", [squared_distance, cross_entropy, softmax_squared_distance])
 def test_refusals(loss: Callable[..., Array]) -> None:
     scores = np.full((2, 3), 1 / 3)

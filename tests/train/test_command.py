@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -212,3 +213,55 @@ def test_ctrl_c_before_the_first_epoch() -> None:
     assert running.returncode == 130
     assert "interrupted after" in err
     assert "Traceback" not in err
+
+
+def test_a_reader_that_goes_away_is_no_traceback(tiny_file: Path) -> None:
+    flags = ["--data", str(tiny_file), "--epochs", "2000", "--json"]
+    running = subprocess.Popen(
+        [*COMMAND, *flags], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT
+    )
+    assert running.stdout is not None
+    assert running.stderr is not None
+    try:
+        assert json.loads(running.stdout.readline())["epoch"] == 1
+        running.stdout.close()
+        assert running.wait(timeout=60) == 141
+        assert running.stderr.read() == ""
+    finally:
+        running.kill()
+        running.stderr.close()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device here")
+def test_a_full_disk_is_one_line(tiny_file: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*COMMAND, "--data", str(tiny_file)], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60,
+            env=ENVIRONMENT, check=False,
+        )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "No space left" in done.stderr
+
+
+def test_a_terminal_gets_a_bar(tiny_file: Path) -> None:
+    ours, theirs = pty.openpty()
+    running = subprocess.Popen(
+        [*COMMAND, "--data", str(tiny_file), "--epochs", "3"], stdout=theirs, stderr=theirs,
+        env=ENVIRONMENT | {"TERM": "xterm", "COLUMNS": "100"},
+    )  # fmt: skip
+    os.close(theirs)
+    shown = b""
+    try:
+        while piece := os.read(ours, 1 << 16):
+            shown += piece
+    except OSError:  # how a terminal says that its other end is closed
+        pass
+    finally:
+        os.close(ours)
+        running.kill()
+    assert running.wait(timeout=60) == 0
+    text = shown.decode()
+    assert "\N{BOX DRAWINGS HEAVY HORIZONTAL}" in text
+    assert text.index("compiling") < text.index("epoch 1/3") < text.index("test accuracy")
+    assert text.count("epoch 3/3  loss") == 1
