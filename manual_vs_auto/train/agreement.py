@@ -135,8 +135,8 @@ class Tally:
         self.agreed += int(np.sum(ratios <= 1))
         self.steps += len(ratios)
 
-    def metrics(self) -> dict[str, float | int]:
-        """For a line of JSON."""
+    def metrics(self) -> dict[str, float | int | None]:
+        """For a line of JSON, which has no NaN: None is one."""
         if self.worst is None:
             return {}
         worst = self.worst
@@ -146,6 +146,6 @@ class Tally:
             "worst_step": self.step,
             "worst_class": int(worst.label),
             "worst_pixel": int(worst.pixel),
-            "worst_difference": float(worst.difference),
-            "worst_bound": float(worst.bound),
+            "worst_difference": float(worst.difference) if np.isfinite(worst.difference) else None,
+            "worst_bound": float(worst.bound) if np.isfinite(worst.bound) else None,
         }

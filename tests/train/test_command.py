@@ -265,3 +265,25 @@ def test_a_terminal_gets_a_bar(tiny_file: Path) -> None:
     assert "\N{BOX DRAWINGS HEAVY HORIZONTAL}" in text
     assert text.index("compiling") < text.index("epoch 1/3") < text.index("test accuracy")
     assert text.count("epoch 3/3  loss") == 1
+
+
+def test_ctrl_c_does_not_wait_for_the_epoch(tmp_path: Path) -> None:
+    """Three million steps an epoch, each audited: whoever waited for its end would be here after the time-out."""
+    path = tmp_path / "dots.npz"
+    images, labels = np.ones((3_000_000, 1, 1), np.uint8), np.arange(3_000_000, dtype=np.uint8) % 2
+    np.savez(path, x_train=images, y_train=labels, x_test=images[:9], y_test=labels[:9])
+    running = subprocess.Popen(
+        [*COMMAND, "--data", str(path), "--batch-size", "1", "--gradient", "both"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=ENVIRONMENT,
+    )  # fmt: skip
+    assert running.stdout is not None
+    try:
+        while running.stdout.readline() != "\n":
+            pass
+        time.sleep(5)
+        running.send_signal(signal.SIGINT)
+        _, err = running.communicate(timeout=5)
+    finally:
+        running.kill()
+    assert running.returncode == 130
+    assert "interrupted after 0 of 8 epochs" in err

@@ -1,11 +1,13 @@
 """A run without its words: trajectories, audits, and what happens when the loss is lost."""
 
+import json
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from manual_vs_auto import manual, model
+from manual_vs_auto import auto, manual, model
 from manual_vs_auto.data import Dataset
 from manual_vs_auto.model import Batch, Loss, Params, ValueAndGrad
 from manual_vs_auto.train import Config
@@ -90,11 +92,13 @@ def test_the_tally_counts_and_keeps_the_worst() -> None:
     tally.add(_audits(5.0))
     assert (tally.agreed, tally.step) == (6, 7)  # nothing is worse than a NaN
     assert tally.metrics()["worst_step"] == 7
+    tally.add(_audits(np.nan))
+    json.dumps(tally.metrics(), allow_nan=False)
 
 
 def _audits(*ratios: float) -> Agreement:
     zeros = np.zeros(len(ratios))
-    return Agreement(np.array(ratios), zeros, zeros, zeros.astype(int), zeros.astype(int))
+    return Agreement(np.array(ratios), np.array(ratios), zeros, zeros.astype(int), zeros.astype(int))
 
 
 def test_a_lost_loss_keeps_the_last_good_parameters(tiny: Dataset) -> None:
@@ -149,3 +153,39 @@ def test_the_summary_of_predictions() -> None:
     assert found.accuracy == pytest.approx(19 / 39)
     perfect = summarised(np.zeros(39), labels, labels, classes=5)
     assert (perfect.confusion, perfect.unused, perfect.accuracy) == (None, (), 1.0)
+
+
+def test_an_epoch_that_fails_late_is_replayed_to_the_step_before(
+    tiny: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One weight counts the steps, another sums what each batch holds; the loss is lost at the eleventh step."""
+
+    def counting(_: Loss) -> ValueAndGrad:
+        def gradient(params: Params, batch: Batch) -> tuple[jax.Array, Params]:
+            assert batch.weights is not None
+            held = jnp.sum(batch.weights * batch.images[:, 5].astype(jnp.float32))
+            change = jnp.zeros_like(params.weight).at[0, 0].set(-1.0).at[0, 1].set(-held)
+            return jnp.where(params.weight[0, 0] >= 10, jnp.nan, 1.0), Params(change)
+
+        return gradient
+
+    monkeypatch.setitem(trainer_module.GRADIENTS, "manual", counting)
+    with pytest.raises(DivergedError) as caught:
+        trained(tiny, optimizer="sgd", learning_rate=1.0, schedule="constant")
+    assert caught.value.step == 11  # the third of the third epoch's four
+    held = [tiny.train_images[row[row < 50], 5].sum() for number in (1, 2, 3) for row in order(0, number, 50, 16)]
+    np.testing.assert_array_equal(caught.value.last.weight[0, :2], [9, sum(held[:9])])
+
+
+def test_both_asks_the_machine(tiny: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The witness is autodiff and not the hand-coded gradient again: a wrong witness is a disagreement."""
+    right = auto.value_and_grad("squared_distance")
+
+    def wrong(params: Params, batch: Batch) -> tuple[jax.Array, Params]:
+        value, grads = right(params, batch)
+        return value, Params(-grads.weight)
+
+    monkeypatch.setattr(auto, "value_and_grad", lambda _: wrong)
+    (epoch,) = trained(tiny, gradient="both", epochs=1)
+    assert epoch.audits is not None
+    assert np.all(np.asarray(epoch.audits.ratio) > 1)
