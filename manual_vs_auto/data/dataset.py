@@ -84,7 +84,8 @@ def _find(root: Path) -> tuple[Path, ...]:
             files[f"{split}-{match['what']}"] = file
     names = ", ".join(sorted(str(directory / key) for key in sets)) or "none"
     if prefix is not None and prefix not in sets:
-        raise DataError(root, "nothing there", f"a directory, an .npz archive, or one of the IDX data sets: {names}")
+        found = "neither a file nor a directory" if root.exists() else "nothing there"
+        raise DataError(root, found, f"a directory, an .npz archive, or one of the IDX data sets: {names}")
     if prefix is None and len(sets) > 1 and "" not in sets:
         raise DataError(root, f"{len(sets)} data sets ({names})", "one, or one of these names as the path")
     chosen = sets[prefix or ""] if prefix or "" in sets else next(iter(sets.values()), {})

@@ -71,6 +71,7 @@ def compose(outer: Rule, inner: Rule) -> Rule:
         fwd=fwd,
         bwd=bwd,
         samples=samples,
+        shared=(*inner.shared, *(name for name in outer.shared if name in outer.primals[1:])),
     )
 
 

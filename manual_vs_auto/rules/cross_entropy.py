@@ -50,8 +50,9 @@ def cross_entropy_fwd(logits: Array, labels: Array) -> tuple[Array, Derivatives]
     row, targets = exponentials(wide), one_hot(labels, wide)
     mass = xp.sum(targets, axis=-1, keepdims=True)
     surprise = xp.log1p(row.others) - row.differences  # -log p
-    # A class of no mass adds nothing, also where its logit is -inf.
-    loss = xp.sum(targets * xp.where(targets == 0, 0, surprise), axis=-1)
+    # A class of no mass adds nothing, also where its logit is -inf; where it is finite, -log p is still dL/dy.
+    counted = xp.where((targets == 0) & (surprise == xp.inf), 0, surprise)
+    loss = xp.sum(targets * counted, axis=-1)
     gradient = surplus(row, targets, mass)
     return narrowed(loss, logits.dtype), (gradient, None if is_labels(labels) else surprise)
 

@@ -1,4 +1,4 @@
-"""Which numbers the rules take, and how wide their sums are."""
+"""Which arrays the rules take, and how wide their sums are."""
 
 from typing import Any
 
@@ -19,6 +19,12 @@ def widened(name: str, array: Array) -> Array:
         xp = array.__array_namespace__()
         return xp.astype(array, xp.float32)
     raise TypeError(f"{name} must be floating ({', '.join(_WIDE + _NARROW)}), not {array.dtype.name} {array.shape}")
+
+
+def expect_shape(name: str, array: Array, shape: tuple[int, ...]) -> None:
+    """ValueError, with both shapes, if the array has another than this one: nothing is broadcast in silence."""
+    if array.shape != shape:
+        raise ValueError(f"{name} {array.shape} must have the shape {shape}")
 
 
 def narrowed(array: Array, dtype: Any) -> Array:

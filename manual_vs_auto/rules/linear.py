@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from manual_vs_auto.rules.floating import narrowed, widened
+from manual_vs_auto.rules.floating import expect_shape, narrowed, widened
 from manual_vs_auto.rules.rule import Array, Derivatives, Primals, Rule
 
 
@@ -39,8 +39,10 @@ def linear_jvp(primals: Primals, tangents: Derivatives) -> Array:
     xp = weight.__array_namespace__()
     tangent = xp.zeros((*inputs.shape[:-1], weight.shape[0]), dtype=inputs.dtype)
     if weight_tangent is not None:
+        expect_shape("weight's tangent", weight_tangent, weight.shape)
         tangent = tangent + linear(weight_tangent, inputs)
     if inputs_tangent is not None:
+        expect_shape("inputs' tangent", inputs_tangent, inputs.shape)
         tangent = tangent + linear(weight, inputs_tangent)
     return tangent
 
@@ -54,6 +56,7 @@ def linear_bwd(residuals: tuple[Array, Array], cotangent: Array) -> Derivatives:
     """Source: notes (10). dW = sum over the batch of outer(ct, x): [K, D]; dx = W^T ct: [..., D]."""
     weight, inputs = residuals
     xp = weight.__array_namespace__()
+    expect_shape("cotangent", cotangent, (*inputs.shape[:-1], weight.shape[0]))
     examples = math.prod(inputs.shape[:-1])
     ct = xp.reshape(widened("cotangent", cotangent), (examples, weight.shape[0]))
     x = xp.reshape(widened("inputs", inputs), (examples, weight.shape[1]))
@@ -78,6 +81,7 @@ LINEAR = Rule(
     name="linear",
     equation="notes (5)(10)",
     primals=("weight", "inputs"),
+    shared=("weight",),
     primal=linear,
     jacobian=linear_jacobian,
     jvp=linear_jvp,

@@ -72,6 +72,7 @@ def product(f: Rule, g: Rule) -> Rule:
         fwd=fwd,
         bwd=bwd,
         samples=samples,
+        shared=f.shared,
     )
 
 

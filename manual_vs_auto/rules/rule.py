@@ -31,6 +31,7 @@ class Rule:
               J.T @ cotangent, summed over the batch for a primal that the batch shares. They are the
               pair that `jax.custom_vjp(primal).defvjp` takes.
     samples:  samples(generator, batch_shape) -> primals, NumPy float64 and integer labels.
+    shared:   the names of the primals that have no batch axes: one W for every x.
     """
 
     name: str
@@ -42,3 +43,4 @@ class Rule:
     fwd: Callable[..., tuple[Array, Any]]
     bwd: Callable[[Any, Array], Derivatives]
     samples: Callable[[np.random.Generator, tuple[int, ...]], Primals]
+    shared: tuple[str, ...] = ()

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from manual_vs_auto.rules.floating import narrowed, widened
+from manual_vs_auto.rules.floating import expect_shape, narrowed, widened
 from manual_vs_auto.rules.rule import Array, Derivatives, Primals, Rule
 
 
@@ -41,15 +41,20 @@ class Exponentials(NamedTuple):
         return self.others / (1 + self.others)
 
 
+def largest(rows: Array) -> Array:
+    """Where the largest of each row [..., K] stands, the first of ties: boolean [..., K], true once a row."""
+    xp = rows.__array_namespace__()
+    classes = xp.broadcast_to(xp.arange(rows.shape[-1], dtype=xp.int32), rows.shape)
+    return classes == xp.astype(xp.argmax(rows, axis=-1), xp.int32)[..., None]
+
+
 def exponentials(logits: Array) -> Exponentials:
     """The exponentials of widened logits [..., K]. ValueError if there is no class."""
     if logits.ndim == 0 or logits.shape[-1] == 0:
         raise ValueError(f"logits must have at least one class on the last axis, not shape {logits.shape}")
     xp = logits.__array_namespace__()
-    classes = xp.broadcast_to(xp.arange(logits.shape[-1], dtype=xp.int32), logits.shape)
-    top = classes == xp.astype(xp.argmax(logits, axis=-1), xp.int32)[..., None]
-    largest = xp.sum(xp.where(top, logits, 0), axis=-1, keepdims=True)
-    differences = xp.where(top, 0, logits - largest)
+    top = largest(logits)
+    differences = xp.where(top, 0, logits - xp.sum(xp.where(top, logits, 0), axis=-1, keepdims=True))
     terms = xp.exp(differences)
     others = xp.sum(xp.where(top, 0, terms), axis=-1, keepdims=True)
     return Exponentials(differences, top, terms, others)
@@ -62,6 +67,17 @@ def surplus(row: Exponentials, targets: Array, mass: Array) -> Array:
     """
     xp = targets.__array_namespace__()
     return xp.where(row.top, (mass - targets) - mass * row.doubt, mass * row.probabilities - targets)
+
+
+def balanced(values: Array, top: Array) -> Array:
+    """Values that sum to zero along the last axis, the one at the top made minus the sum of the others.
+
+    Whatever is taken back through softmax sums to zero: the same number added to every logit changes
+    nothing. The value at the largest p is the one that would cancel.
+    """
+    xp = values.__array_namespace__()
+    others = xp.where(top, 0, values)
+    return xp.where(top, -xp.sum(others, axis=-1, keepdims=True), others)
 
 
 def softmax(logits: Array) -> Array:
@@ -87,9 +103,12 @@ def softmax_jacobian(logits: Array) -> Derivatives:
                [-0.25,  0.25]])
     """
     xp = logits.__array_namespace__()
-    p = softmax(logits)
-    diagonal = xp.broadcast_to(xp.eye(p.shape[-1], dtype=p.dtype), (*p.shape, p.shape[-1]))
-    return (diagonal * p[..., None] - p[..., :, None] * p[..., None, :],)
+    row = exponentials(widened("logits", logits))
+    p, classes = row.probabilities, logits.shape[-1]
+    same = xp.broadcast_to(xp.eye(classes, dtype=xp.bool), (*p.shape, classes))
+    diagonal = p * xp.where(row.top, row.doubt, 1 - p)
+    jacobian = xp.where(same, diagonal[..., None], -(p[..., :, None] * p[..., None, :]))
+    return (narrowed(jacobian, logits.dtype),)
 
 
 def softmax_jvp(primals: Primals, tangents: Derivatives) -> Array:
@@ -97,7 +116,8 @@ def softmax_jvp(primals: Primals, tangents: Derivatives) -> Array:
     (logits,), (tangent,) = primals, tangents
     if tangent is None:
         return logits.__array_namespace__().zeros_like(logits)
-    return _jacobian_product(softmax(logits), tangent)
+    row = exponentials(widened("logits", logits))
+    return narrowed(_jacobian_product(row.probabilities, row.top, tangent), logits.dtype)
 
 
 def softmax_fwd(logits: Array) -> tuple[Array, Array]:
@@ -108,14 +128,14 @@ def softmax_fwd(logits: Array) -> tuple[Array, Array]:
 
 def softmax_bwd(p: Array, cotangent: Array) -> Derivatives:
     """Source: notes (8). J is its own transpose, so J^T ct = p * (ct - p . ct). [..., K]."""
-    return (_jacobian_product(p, cotangent),)
+    wide = widened("probabilities", p)
+    return (narrowed(_jacobian_product(wide, largest(wide), cotangent), p.dtype),)
 
 
-def _jacobian_product(p: Array, vector: Array) -> Array:
-    xp = p.__array_namespace__()
-    wide_p, wide_vector = widened("probabilities", p), widened("vector", vector)
-    product = wide_p * (wide_vector - xp.sum(wide_p * wide_vector, axis=-1, keepdims=True))
-    return narrowed(product, p.dtype)
+def _jacobian_product(p: Array, top: Array, vector: Array) -> Array:
+    expect_shape("vector", vector, p.shape)
+    v = widened("vector", vector)
+    return balanced(p * (v - p.__array_namespace__().sum(p * v, axis=-1, keepdims=True)), top)
 
 
 def _samples(generator: np.random.Generator, batch: tuple[int, ...]) -> Primals:

@@ -18,7 +18,7 @@ import numpy as np
 from manual_vs_auto.rules.floating import narrowed, widened
 from manual_vs_auto.rules.rule import Array, Derivatives, Primals, Rule
 from manual_vs_auto.rules.scalar import scaled, slope
-from manual_vs_auto.rules.softmax import exponentials, surplus
+from manual_vs_auto.rules.softmax import balanced, exponentials, surplus
 from manual_vs_auto.rules.targets import is_labels, one_hot
 
 
@@ -54,10 +54,8 @@ def softmax_squared_distance_fwd(logits: Array, labels: Array) -> tuple[Array, D
     row = exponentials(wide)
     d = surplus(row, one_hot(labels, wide), xp.ones_like(row.others))
     gradient = 2 * row.probabilities * (d - xp.sum(row.probabilities * d, axis=-1, keepdims=True))
-    others = xp.where(row.top, 0, gradient)
-    gradient = xp.where(row.top, -xp.sum(others, axis=-1, keepdims=True), others)
     loss = narrowed(xp.sum(d * d, axis=-1), logits.dtype)
-    return loss, (gradient, None if is_labels(labels) else -2 * d)
+    return loss, (balanced(gradient, row.top), None if is_labels(labels) else -2 * d)
 
 
 def softmax_squared_distance_bwd(gradients: Derivatives, cotangent: Array) -> Derivatives:

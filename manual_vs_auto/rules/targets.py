@@ -24,6 +24,10 @@ def one_hot(labels: Array, scores: Array) -> Array:
         if labels.shape != scores.shape:
             raise ValueError(f"targets {labels.shape} must have the shape of the scores {scores.shape}")
         return xp.astype(widened("targets", labels), scores.dtype)
+    if labels.shape == scores.shape and labels.ndim > 0:
+        raise ValueError(
+            f"labels {labels.shape} have the shape of one-hot targets, which must be floating, not integer"
+        )
     if labels.shape != scores.shape[:-1]:
         raise ValueError(f"labels {labels.shape} must have the shape of the scores {scores.shape} less the last axis")
     # Wide enough for every class; a wide label stays as wide, or 2^32 + 1 would be class 1.

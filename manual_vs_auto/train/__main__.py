@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from manual_vs_auto.train import interrupt
 from manual_vs_auto.train.config import UsageError, parse
 
 
@@ -31,11 +32,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         return 141  # as a shell counts the reader's going away
     except OSError as error:
-        print(f"manual_vs_auto.train: error: {error}", file=sys.stderr)
+        with contextlib.suppress(OSError):
+            print(f"manual_vs_auto.train: error: {error}", file=sys.stderr)
         return 2
 
 
 if __name__ == "__main__":
+    interrupt.listen()
     status = main()
     with contextlib.suppress(OSError):
         sys.stdout.flush()

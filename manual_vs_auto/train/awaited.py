@@ -1,13 +1,16 @@
 """Waiting for JAX so that Ctrl-C is heard at once."""
 
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from threading import Thread
 from typing import Any, TypeVar
 
 import jax
 
+from manual_vs_auto.train import interrupt
+
 R = TypeVar("R")
+_HEARING = 0.1  # seconds after which a Ctrl-C that was lost elsewhere is heard
 
 
 def awaited(function: Callable[..., R], *args: Any) -> R:
@@ -25,4 +28,7 @@ def awaited(function: Callable[..., R], *args: Any) -> R:
             future.set_exception(error)
 
     Thread(target=work, daemon=True).start()
-    return future.result()
+    while not interrupt.heard.is_set():
+        if wait([future], timeout=_HEARING).done:
+            return future.result()
+    raise KeyboardInterrupt

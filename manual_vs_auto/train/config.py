@@ -22,6 +22,7 @@ LEARNING_RATES: dict[str, float] = {
     "lion": 3e-4,
     "lbfgs": 0.0,
 }
+_LARGEST_RATE = 3.4e38
 _EPOCHS, _FULL_BATCH_EPOCHS, _BATCH_SIZE = 8, 60, 64
 
 
@@ -141,7 +142,7 @@ def _parser() -> _Parser:
     add("--json", action="store_true", help="one line of JSON an epoch on standard output, and nothing else there")
     add(
         "--out",
-        type=Path,
+        type=_path,
         metavar="DIR",
         help="leave config.json, metrics.jsonl and model.safetensors in DIR, which must not hold a run yet",
     )
@@ -167,11 +168,17 @@ def _whole(text: str, least: int) -> int:
     return number
 
 
+def _path(text: str) -> Path:
+    if not text:
+        raise argparse.ArgumentTypeError("an empty path")
+    return Path(text)
+
+
 def _rate(text: str) -> float:
     try:
         number = float(text)
     except ValueError:
         number = math.nan
-    if not 0 < number < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is no positive number")
+    if not 0 < number <= _LARGEST_RATE:
+        raise argparse.ArgumentTypeError(f"{text!r} is no positive number of float32")
     return number

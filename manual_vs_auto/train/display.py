@@ -19,7 +19,7 @@ class Display:
         self._json = config.json
         self._talks = not (config.json or config.quiet)
         self._final = not config.json
-        self._bar = _Bar(epochs) if self._talks and sys.stdout.isatty() else None
+        self._bar = _Bar(epochs) if self._talks and sys.stdout and sys.stdout.isatty() else None
 
     def __enter__(self) -> Self:
         return self

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from manual_vs_auto.train.config import Config, UsageError
 
@@ -20,10 +20,12 @@ class Record:
     def __init__(self, directory: Path) -> None:
         """Make the directory. Raises UsageError if it holds a run already or can't be written."""
         self._directory = directory
-        held = [name for name in (_CONFIG, _METRICS, _WEIGHTS) if (directory / name).exists()]
-        if held:
-            raise UsageError(f"--out {directory} holds a run already ({', '.join(held)}): name another directory")
         try:
+            held = [name for name in (_CONFIG, _METRICS, _WEIGHTS) if (directory / name).exists()]
+            if held == [_CONFIG, _METRICS] and not (directory / _METRICS).stat().st_size:
+                held = []  # interrupted before its first epoch
+            if held:
+                raise UsageError(f"--out {directory} holds a run already ({', '.join(held)}): name another directory")
             directory.mkdir(parents=True, exist_ok=True)
             (directory / _METRICS).touch()
         except OSError as error:
@@ -45,5 +47,6 @@ class Record:
     def weights(self, weight: np.ndarray[Any, Any], about: Mapping[str, str]) -> None:
         """Replace the weights, W [K, D]."""
         partial = self._directory / f".{_WEIGHTS}.partial"
-        save_file({"weight": np.ascontiguousarray(weight)}, partial, metadata=dict(about))
+        # All that is said of the weights under one key: the library writes several in an order drawn anew.
+        partial.write_bytes(save({"weight": np.ascontiguousarray(weight)}, metadata={"run": json.dumps(dict(about))}))
         partial.replace(self._directory / _WEIGHTS)

@@ -59,14 +59,20 @@ def configure(config: Config) -> jax.Device:
         jax.config.update("jax_enable_x64", True)
     # Some GPUs and TPUs shorten a float32 product to fewer bits unless they are told not to.
     jax.config.update("jax_default_matmul_precision", "highest")
-    try:
-        device = jax.devices(None if config.device == "auto" else config.device)[0]
-    except RuntimeError:
-        here = ", ".join(sorted({device.platform for device in jax.devices()}))
+    devices = _devices(None if config.device == "auto" else config.device)
+    if not devices:
+        here = ", ".join(sorted({device.platform for device in _devices(None)})) or "nothing at all"
         hint = "; the extra `cuda` installs JAX for NVIDIA's" if config.device == "gpu" else ""
-        raise UsageError(f"--device {config.device}: JAX sees none here, only {here}{hint}") from None
-    jax.config.update("jax_default_device", device)
-    return device
+        raise UsageError(f"--device {config.device}: JAX sees none here, only {here}{hint}")
+    jax.config.update("jax_default_device", devices[0])
+    return devices[0]
+
+
+def _devices(platform: str | None) -> list[jax.Device]:
+    try:
+        return jax.devices(platform)
+    except (RuntimeError, AssertionError):  # the second where JAX_PLATFORMS names what is not there
+        return []
 
 
 class _Run:
@@ -91,7 +97,7 @@ class _Run:
         first_batch = first_batch_lines(self._trainer.first_batch_size, *self._trainer.first_batch())
         self._summarise([*first_batch, *tally_lines(self._tally)])
         if self._reached and self._reached.evaluation.unused:
-            self._display.warn(collapse_line(self._config, self._reached.evaluation.unused))
+            self._display.warn(collapse_line(self._config, self._reached.evaluation))
         return 0 if self._tally.agreed == self._tally.steps else FAILED
 
     def diverged(self, error: DivergedError) -> int:
@@ -145,10 +151,10 @@ class _Run:
             "seconds_since_start": time.perf_counter() - self._started,
             **self._tally.metrics(),
         }
-        self._display.epoch(metrics)
         if self._record:
             self._record.epoch(metrics)
         self._keep(epoch, epoch.number * self._trainer.steps)
+        self._display.epoch(metrics)
 
     def _keep(self, reached: Reached, step: int) -> None:
         if self._record:

@@ -1,10 +1,13 @@
 """The words at the end of a run: how good, where it errs, how the gradients agreed, what to change."""
 
+import math
+
 from manual_vs_auto.train.agreement import Agreement, Tally
 from manual_vs_auto.train.config import Config
 from manual_vs_auto.train.evaluate import Evaluation
 
 _MANY_CLASSES = 20
+_HARDLY = 0.75  # of the loss of a guess: where a model that learns soon is below
 
 
 def evaluation_lines(evaluation: Evaluation) -> list[str]:
@@ -50,10 +53,14 @@ def tally_lines(tally: Tally) -> list[str]:
     ]
 
 
-def collapse_line(config: Config, unused: tuple[int, ...]) -> str:
+def collapse_line(config: Config, evaluation: Evaluation) -> str:
     """Classes that are never predicted, and what to change."""
+    unused, classes = evaluation.unused, len(evaluation.by_class)
     labels = ", ".join(map(str, unused[:8])) + (", ..." if len(unused) > 8 else "")
     named = f"class {labels} is" if len(unused) == 1 else f"classes {labels} are"
+    guess = 1 - 1 / classes if config.loss == "squared_distance" else math.log(classes)
+    if _HARDLY * guess <= evaluation.loss <= guess:
+        return f"{named} never predicted: the model has hardly begun to learn; raise --epochs or --learning-rate"
     if config.loss == "squared_distance":
         return (
             f"{named} never predicted: squared distance behind softmax is flat where the model is wrong and sure of "

@@ -69,7 +69,8 @@ class DivergedError(Exception):
     """The loss stopped being finite.
 
     step: the first one whose loss is not, from 1.
-    last: the parameters of the step before, the last whose loss was finite.
+    last: the parameters of the step before, the last whose loss was finite; or those that its epoch began with,
+          where the test loss of the step before is not.
     """
 
     def __init__(self, step: int, last: Reached) -> None:
@@ -173,10 +174,14 @@ class Trainer:
         return Reached(np.array(params.weight), evaluation)
 
     def _replayed(self, kept: State, number: int, steps: int) -> Reached:
-        """The model after the first steps of an epoch that starts from `kept`."""
+        """The model after the first steps of an epoch that starts from `kept`, if its test loss is finite too."""
         self._state = jax.device_put(kept, self._device)
         if steps > 0:
             self._state, _ = awaited(self._jitted, self._state, *self._train, self._order(number)[:steps])
+            reached = self._reached()
+            if math.isfinite(reached.evaluation.loss):
+                return reached
+            self._state = jax.device_put(kept, self._device)
         return self._reached()
 
     def _audit(self) -> Audit:

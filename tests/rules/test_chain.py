@@ -97,3 +97,19 @@ def test_refusal() -> None:
 def test_linear_refuses(weight: Array, inputs: Array, error: type[Exception], match: str) -> None:
     with pytest.raises(error, match=match):
         linear(weight, inputs)
+
+
+def test_linear_refuses_what_it_would_have_to_reshape() -> None:
+    weight, inputs = np.ones((2, 3)), np.ones((4, 3))
+    with pytest.raises(ValueError, match=r"cotangent \(2, 4\) must have the shape \(4, 2\)"):
+        LINEAR.bwd((weight, inputs), np.ones((2, 4)))
+    with pytest.raises(ValueError, match=r"weight's tangent \(1, 3\) must have the shape \(2, 3\)"):
+        LINEAR.jvp((weight, inputs), (np.ones((1, 3)), None))
+    with pytest.raises(ValueError, match=r"inputs' tangent \(3,\) must have the shape \(4, 3\)"):
+        LINEAR.jvp((weight, inputs), (None, np.ones(3)))
+
+
+def test_what_a_batch_shares_is_known_of_every_rule() -> None:
+    assert LINEAR.shared == ("weight",)
+    assert compose(SQUARED_DISTANCE, compose(SOFTMAX, LINEAR)).shared == ("weight",)
+    assert compose(SQUARED_DISTANCE, SOFTMAX).shared == ()

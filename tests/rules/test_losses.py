@@ -160,3 +160,27 @@ def test_refusals(loss: Callable[..., Array]) -> None:
 def test_softmax_is_part_of_the_loss() -> None:
     assert SOFTMAX.primals == ("logits",)
     assert compose(SQUARED_DISTANCE, SOFTMAX).primals == SOFTMAX_SQUARED_DISTANCE.primals
+
+
+def test_autodiff_sees_the_classes_of_no_mass() -> None:
+    """dL/dy = -log p also where y is 0: what has no mass yet has a slope."""
+    z, y = np.array([0.0, 1.0, 2.0]), np.array([0.0, 1.0, 0.0])
+    expected = CROSS_ENTROPY.jacobian(z, y)[1]
+    np.testing.assert_allclose(expected, np.log(np.exp(z).sum()) - z, rtol=4 * EPS)
+    np.testing.assert_allclose(
+        jax.grad(CROSS_ENTROPY.primal, argnums=1)(jnp.asarray(z), jnp.asarray(y)), expected, rtol=4 * EPS
+    )
+
+
+@pytest.mark.parametrize("rule", [SQUARED_DISTANCE, *FROM_LOGITS], ids=lambda r: r.name)
+def test_a_cotangent_or_tangent_of_another_shape_is_refused(rule: Rule) -> None:
+    scores, labels = np.full((2, 3), 1 / 3), np.zeros(2, int)
+    with pytest.raises(ValueError, match=r"cotangent \(3,\) must have the shape \(2,\)"):
+        rule.bwd(rule.fwd(scores, labels)[1], np.ones(3))
+    with pytest.raises(ValueError, match=r"tangent \(1, 3\) must have the shape \(2, 3\)"):
+        rule.jvp((scores, labels), (np.ones((1, 3)), None))
+
+
+def test_integer_one_hot_targets_are_told_what_to_be() -> None:
+    with pytest.raises(ValueError, match="one-hot targets, which must be floating"):
+        cross_entropy(np.zeros((3, 2)), np.eye(2, dtype=int)[[0, 1, 1]])

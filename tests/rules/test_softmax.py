@@ -95,3 +95,27 @@ def test_refusals(xp: Any) -> None:
         softmax(xp.zeros((2, 0)))
     with pytest.raises(ValueError, match=r"not shape \(\)"):
         softmax(xp.zeros(()))
+
+
+@pytest.mark.parametrize(("dtype", "gap"), [("float16", 8), ("bfloat16", 8), ("float32", 17), ("float64", 700)])
+def test_a_saturated_derivative_keeps_its_digits_by_hand(dtype: str, gap: int) -> None:
+    """p_0 = 1 in this dtype, and its slope is still e^-gap, by every part of the rule."""
+    logits = jnp.asarray([float(gap), 0.0], dtype)
+    expected = float(np.exp(-float(gap)))
+    one = jnp.asarray([1.0, 0.0], dtype)
+    found = [
+        softmax_jacobian(logits)[0][0],
+        softmax_jvp((logits,), (one,)),
+        softmax_bwd(softmax_fwd(logits)[1], one)[0],
+    ]
+    for derivative in found:
+        allowed = 4 * float(jnp.finfo(dtype).eps) + 2 * expected
+        np.testing.assert_allclose(np.asarray(derivative, np.float64), [expected, -expected], rtol=allowed)
+
+
+def test_a_vector_of_another_shape_is_refused() -> None:
+    p = softmax(np.zeros(3))
+    with pytest.raises(ValueError, match=r"vector \(2, 3\) must have the shape \(3,\)"):
+        softmax_bwd(p, np.ones((2, 3)))
+    with pytest.raises(ValueError, match=r"vector \(1,\) must have the shape \(3,\)"):
+        softmax_jvp((np.zeros(3),), (np.ones(1),))

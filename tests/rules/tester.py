@@ -15,7 +15,6 @@ from manual_vs_auto.rules import Array, Rule
 from manual_vs_auto.rules.rule import Derivatives, Primals
 
 EPS = np.finfo(np.float64).eps
-SHARED = ("weight",)  # primals without batch axes
 
 # Central differences of fourth order: the error is f's fifth derivative times STEP^4 / 30, and rounding
 # in f over STEP. No rule at its samples has a fifth derivative above 1e4.
@@ -47,10 +46,10 @@ def _check_jacobian_by_differences(rule: Rule, primals: Primals, batch: tuple[in
         if not _floating(primal):
             assert jacobian is None
             continue
-        own = primal.shape if name in SHARED else primal.shape[len(batch) :]
+        own = primal.shape if name in rule.shared else primal.shape[len(batch) :]
         expected = np.empty((*out.shape, *own))
         for index in np.ndindex(own):
-            where = index if name in SHARED else (..., *index)
+            where = index if name in rule.shared else (..., *index)
 
             def moved(steps: int, at: int = at, primal: Array = primal, where: tuple[object, ...] = where) -> Array:
                 changed = primal.copy()
@@ -77,7 +76,7 @@ def _check_products(
         if jacobian is None:
             assert found is None
             continue
-        shared = name in SHARED
+        shared = name in rule.shared
         rows, own = math.prod(out.shape[len(batch) :]), math.prod(jacobian.shape[out.ndim :])
         flat = jacobian.reshape(*batch, rows, own)
         moved = np.broadcast_to(tangent.reshape(own), (*batch, own)) if shared else tangent.reshape(*batch, own)
@@ -100,12 +99,12 @@ def _check_rows_are_independent(
 ) -> None:
     def row(arrays: Derivatives, index: tuple[int, ...]) -> Primals:
         pairs = zip(rule.primals, arrays, strict=True)
-        return tuple(a if a is None or name in SHARED else a[index] for name, a in pairs)
+        return tuple(a if a is None or name in rule.shared else a[index] for name, a in pairs)
 
     out, residuals = rule.fwd(*primals)
     cotangent = generator.normal(size=out.shape)
     cotangents = rule.bwd(residuals, cotangent)
-    sums = [np.zeros(p.shape) if name in SHARED else None for name, p in zip(rule.primals, primals, strict=True)]
+    sums = [np.zeros(p.shape) if name in rule.shared else None for name, p in zip(rule.primals, primals, strict=True)]
     for index in np.ndindex(batch):
         alone = row(primals, index)
         out_alone, residuals_alone = rule.fwd(*alone)

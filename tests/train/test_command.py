@@ -160,6 +160,10 @@ REFUSED = {
     "batch too large": (["--batch-size", "60001"], "--batch-size 60,001 is more than the 60,000 training images"),
     "line search in batches": (["--optimizer", "lbfgs", "--batch-size", "64"], "needs the full batch"),
     "out is a file": (["--out", "{file}"], "can't be written"),
+    "out is too long": (["--out", "a" * 300], "can't be written: File name too long"),
+    "out is empty": (["--out", ""], "an empty path"),
+    "a rate beyond float32": (["--learning-rate", "1e300"], "no positive number of float32"),
+    "data is a device": (["--data", "/dev/null"], "/dev/null: found neither a file nor a directory"),
 }
 
 
@@ -272,10 +276,10 @@ def test_ctrl_c_does_not_wait_for_the_epoch(tmp_path: Path) -> None:
     path = tmp_path / "dots.npz"
     images, labels = np.ones((3_000_000, 1, 1), np.uint8), np.arange(3_000_000, dtype=np.uint8) % 2
     np.savez(path, x_train=images, y_train=labels, x_test=images[:9], y_test=labels[:9])
+    flags = ["--data", str(path), "--batch-size", "1", "--gradient", "both"]
     running = subprocess.Popen(
-        [*COMMAND, "--data", str(path), "--batch-size", "1", "--gradient", "both"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env=ENVIRONMENT,
-    )  # fmt: skip
+        [*COMMAND, *flags], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT
+    )
     assert running.stdout is not None
     try:
         while running.stdout.readline() != "\n":
@@ -287,3 +291,37 @@ def test_ctrl_c_does_not_wait_for_the_epoch(tmp_path: Path) -> None:
         running.kill()
     assert running.returncode == 130
     assert "interrupted after 0 of 8 epochs" in err
+
+
+def test_a_lost_ctrl_c_is_heard(tiny_file: Path) -> None:
+    """A KeyboardInterrupt that a callback swallows, as JAX's own at a garbage collection may."""
+    code = f"""
+import os, signal, sys
+from manual_vs_auto.train import __main__, interrupt
+interrupt.listen()
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+except KeyboardInterrupt:
+    pass
+sys.exit(__main__.main(["--data", {str(tiny_file)!r}]))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env=ENVIRONMENT, check=False
+    )
+    assert done.returncode == 130
+    assert "interrupted after 0 of 8 epochs" in done.stderr
+
+
+def test_an_interrupted_start_does_not_block_its_directory(tiny_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.json").write_text("{}")
+    (tmp_path / "run" / "metrics.jsonl").touch()
+    done = command("--data", tiny_file, "--quiet", "--epochs", 1, "--out", tmp_path / "run")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_model_that_has_hardly_begun_is_not_told_to_slow_down(tmp_path: Path) -> None:
+    done = command("--epochs", 1, "--optimizer", "sgd", "--learning-rate", "1e-6", "--quiet")
+    assert done.returncode == 0
+    assert "has hardly begun to learn; raise --epochs or --learning-rate" in done.stderr
+    assert "lower" not in done.stderr
