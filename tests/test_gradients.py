@@ -101,14 +101,19 @@ def test_low_precision_against_float64(dtype: str, loss: Loss, kind: str) -> Non
         assert np.all(np.abs(np.asarray(gradient.weight, np.float64) - expected) <= bound)
 
 
+@pytest.mark.parametrize(("dtype", "factor"), [("float32", 1.0001), ("float16", 1.01)])
 @pytest.mark.parametrize("loss", LOSSES)
-def test_the_bound_is_not_generous(loss: Loss) -> None:
-    """Where weights are zero a gradient that is wrong by 1e-4 of itself is refused, in float32."""
-    params, batch = case("zero weights", (64, 10, 784), "float32")
+def test_the_bound_is_not_generous(loss: Loss, dtype: str, factor: float) -> None:
+    """Where weights are zero a gradient that is wrong by this factor is refused, and by an element of 1e-5 too."""
+    params, batch = case("zero weights", (64, 10, 784), dtype)
     bound = rounding_bound(params, batch, loss)
     right, other = (Params(np.asarray(jitted(way, loss)(params, batch)[1].weight)) for way in WAYS)
     assert compare(right, other, bound).ratio <= 1
-    wrong = Params(right.weight * np.float32(1.0001))
+    wrong = Params((right.weight * np.float64(factor)).astype(dtype))
+    assert compare(wrong, other, bound).ratio > 1
+    smallest = np.unravel_index(np.argmin(np.abs(right.weight)), right.weight.shape)
+    wrong.weight[:] = right.weight
+    wrong.weight[smallest] += 1e-5
     assert compare(wrong, other, bound).ratio > 1
 
 

@@ -20,6 +20,8 @@ _FILE = re.compile(
 )
 # QMNIST's labels have eight columns, of which the class is the first.
 _QMNIST_COLUMNS, _QMNIST_DTYPE = 8, np.dtype(">i4")
+# Labels may go up to the number of training images, or to this where there are fewer: a larger one is a mistake,
+# and W would have a row for each.
 _FEW_CLASSES = 256
 # Images of more than this are read once without being kept, so that files which turn out to be broken
 # never take more memory than their own size and 64 MiB. MNIST's own take 53 MiB.

@@ -65,14 +65,18 @@ def rounding_bound(params: Params, batch: Batch, loss: Loss) -> Array:
     error = gradient_error + 2 * (examples + _STEPS) * eps * xp.abs(gradient)
     share = shares(batch, weight.dtype)[:, None]
     bound = (share * error).T @ xp.abs(inputs)
-    # What is too small for the dtype may be flushed to zero on one side; and each is rounded once at the end.
+    # What is too small for the dtype of the sums may be flushed to zero on one side.
+    bound = bound + (examples + 1) * tiny
     kept = jnp.finfo(params.weight.dtype)
-    rounded = float(kept.eps) * ((share * xp.abs(gradient)).T @ xp.abs(inputs)) if kept.eps > eps else 0
-    return bound + rounded + (examples * tiny + float(kept.tiny))
+    if kept.eps <= eps:
+        return bound
+    # Each is rounded once at the end, which keeps subnormal numbers: float16 needs them from 6e-5 downwards.
+    size = xp.abs((share * gradient).T @ inputs) + bound
+    return bound + float(kept.eps) * size + float(kept.smallest_subnormal)
 
 
 def _by_logits(z: Array, z_error: Array, labels: Array, loss: Loss) -> tuple[Array, Array]:
-    """|dL/dz| [B, K], and how far two evaluations of it can differ, from how far the logits can."""
+    """dL/dz [B, K], and how far two evaluations of it can differ, from how far the logits can."""
     xp = z.__array_namespace__()
     eps, classes = float(jnp.finfo(z.dtype).eps), z.shape[-1]
     targets = one_hot(labels, z)

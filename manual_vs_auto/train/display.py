@@ -15,11 +15,11 @@ class Display:
     Warnings always go to standard error.
     """
 
-    def __init__(self, config: Config, epochs: int) -> None:
+    def __init__(self, config: Config) -> None:
         self._json = config.json
         self._talks = not (config.json or config.quiet)
         self._final = not config.json
-        self._bar = _Bar(epochs) if self._talks and sys.stdout and sys.stdout.isatty() else None
+        self._bar = _Bar(config.epochs) if self._talks and sys.stdout and sys.stdout.isatty() else None
 
     def __enter__(self) -> Self:
         return self

@@ -38,7 +38,7 @@ def run(config: Config, read: Callable[[], Dataset], started: float) -> int:
     device = configure(config)
     dataset = read()
     config = config.resolved(len(dataset.train_images))
-    with Display(config, config.epochs) as display:
+    with Display(config) as display:
         run = _Run(config, dataset, device, display, started)
         try:
             return run.train()

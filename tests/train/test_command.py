@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +27,28 @@ def command(*flags: object, cwd: Path | None = None) -> subprocess.CompletedProc
     return subprocess.run(
         [*COMMAND, *map(str, flags)], capture_output=True, text=True, timeout=120, env=ENVIRONMENT, check=False, cwd=cwd
     )
+
+
+@contextmanager
+def started(*flags: object) -> Iterator[subprocess.Popen[str]]:
+    """The command while it runs; ended with the block."""
+    running = subprocess.Popen(
+        [*COMMAND, *map(str, flags)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT
+    )
+    assert running.stdout
+    assert running.stderr
+    with running.stdout, running.stderr:
+        try:
+            yield running
+        finally:
+            running.kill()
+            running.wait()
+
+
+def lines_of(running: subprocess.Popen[str]) -> Iterator[str]:
+    """What it prints, as it comes."""
+    assert running.stdout
+    return iter(running.stdout.readline, "")
 
 
 def test_mnist_with_no_flags(tmp_path: Path) -> None:
@@ -180,21 +204,12 @@ def test_refusals_are_one_line_and_exit_2(name: str, tmp_path: Path) -> None:
 
 
 def test_ctrl_c_ends_at_once_with_what_was_reached(tmp_path: Path) -> None:
-    """In the middle of an epoch that would take far longer than the test allows."""
-    flags = ["--batch-size", "1", "--epochs", "1000", "--out", str(tmp_path / "run")]
-    running = subprocess.Popen(
-        [*COMMAND, *flags], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT
-    )
-    assert running.stdout is not None
-    try:
-        for line in running.stdout:
-            if line.startswith("epoch"):
-                break
+    """In the middle of a run that would take far longer than the test allows."""
+    with started("--batch-size", 1, "--epochs", 1000, "--out", tmp_path / "run") as running:
+        next(line for line in lines_of(running) if line.startswith("epoch"))
         time.sleep(0.2)  # into the next epoch
         running.send_signal(signal.SIGINT)
         out, err = running.communicate(timeout=20)
-    finally:
-        running.kill()
     assert running.returncode == 130
     assert "interrupted after" in err
     assert "Traceback" not in err
@@ -204,36 +219,23 @@ def test_ctrl_c_ends_at_once_with_what_was_reached(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_before_the_first_epoch() -> None:
-    running = subprocess.Popen(
-        [*COMMAND, "--epochs", "1000"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT
-    )
-    assert running.stdout is not None
-    try:
-        running.stdout.readline()
+    with started("--epochs", 1000) as running:
+        next(lines_of(running))
         running.send_signal(signal.SIGINT)
         _, err = running.communicate(timeout=20)
-    finally:
-        running.kill()
     assert running.returncode == 130
     assert "interrupted after" in err
     assert "Traceback" not in err
 
 
 def test_a_reader_that_goes_away_is_no_traceback(tiny_file: Path) -> None:
-    flags = ["--data", str(tiny_file), "--epochs", "2000", "--json"]
-    running = subprocess.Popen(
-        [*COMMAND, *flags], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT
-    )
-    assert running.stdout is not None
-    assert running.stderr is not None
-    try:
-        assert json.loads(running.stdout.readline())["epoch"] == 1
+    with started("--data", tiny_file, "--epochs", 2000, "--json") as running:
+        assert json.loads(next(lines_of(running)))["epoch"] == 1
+        assert running.stdout
+        assert running.stderr
         running.stdout.close()
         assert running.wait(timeout=60) == 141
         assert running.stderr.read() == ""
-    finally:
-        running.kill()
-        running.stderr.close()
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device here")
@@ -276,19 +278,11 @@ def test_ctrl_c_does_not_wait_for_the_epoch(tmp_path: Path) -> None:
     path = tmp_path / "dots.npz"
     images, labels = np.ones((3_000_000, 1, 1), np.uint8), np.arange(3_000_000, dtype=np.uint8) % 2
     np.savez(path, x_train=images, y_train=labels, x_test=images[:9], y_test=labels[:9])
-    flags = ["--data", str(path), "--batch-size", "1", "--gradient", "both"]
-    running = subprocess.Popen(
-        [*COMMAND, *flags], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT
-    )
-    assert running.stdout is not None
-    try:
-        while running.stdout.readline() != "\n":
-            pass
+    with started("--data", path, "--batch-size", 1, "--gradient", "both") as running:
+        next(line for line in lines_of(running) if line == "\n")
         time.sleep(5)
         running.send_signal(signal.SIGINT)
         _, err = running.communicate(timeout=5)
-    finally:
-        running.kill()
     assert running.returncode == 130
     assert "interrupted after 0 of 8 epochs" in err
 
