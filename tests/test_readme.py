@@ -4,6 +4,8 @@ import doctest
 import importlib
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -69,6 +71,40 @@ def test_the_table_of_costs_is_the_benchmark_s_own() -> None:
     assert ", ".join(f"{name} {to_92[key]:.1f} s" for name, key in _SYSTEMS) in README
     for number in (measured["machine"]["date"], *measured["machine"]["versions"].values()):
         assert number.removesuffix("+cpu") in README or number == "0.1.0"
+
+
+def test_the_report_is_what_the_command_prints(tmp_path: Path) -> None:
+    example = re.search(r"```py\n# (\w+\.py)\n(.*?)```", README, re.DOTALL)
+    shown = re.search(r"```text\n(DISAGREE.*?)```", README, re.DOTALL)
+    assert example is not None
+    assert shown is not None
+    (tmp_path / example[1]).write_text(example[2])
+    command = [sys.executable, "-m", "manual_vs_auto.gradcheck", example[1]]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert _without_times(done.stdout) == _without_times(shown[1])
+
+
+def _without_times(report: str) -> list[str]:
+    """The lines of a report; what the cost is differs from run to run, and a bound in its last digit."""
+    lines = [line.rstrip() for line in report.strip().splitlines() if not line.startswith("  cost")]
+    return [re.sub(r"\+- \S+", "+-", line) for line in lines]
+
+
+def test_the_comparison_of_checkers_is_the_benchmark_s_own() -> None:
+    from benchmarks.gradcheck import markdown
+
+    measured = json.loads((ROOT / "benchmarks" / "results" / "gradcheck.json").read_text())
+    assert markdown(measured["rows"]) in README
+    assert measured["machine"]["date"] in README
+    from tests.gradcheck.correct import CORRECT
+    from tests.gradcheck.faults import FAULTS
+    from tests.gradcheck.unknown import UNKNOWN
+
+    assert f"{len(FAULTS)} wrong gradients" in README
+    assert f"all refused, {len(FAULTS) - len(UNKNOWN)} with their cause\nand {len(UNKNOWN)} with none" in README
+    assert f"[{len(CORRECT)} right ones]" in README
+    assert f"chex {measured['machine']['versions']['chex']}" in README
 
 
 _SYSTEMS = (("manual", "manual"), ("auto", "auto"), ("NumPy", "numpy"))

@@ -1,0 +1,243 @@
+"""From the claim to the report: the sample thoroughly, then the probes while the budget lasts, then what is wrong."""
+
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import numpy as np
+
+from manual_vs_auto.gradcheck.causes.court import Diagnosis
+from manual_vs_auto.gradcheck.causes.diagnosis import diagnose
+from manual_vs_auto.gradcheck.claim import Claim
+from manual_vs_auto.gradcheck.cost import Cost, cost_of
+from manual_vs_auto.gradcheck.inputs import UsageError
+from manual_vs_auto.gradcheck.minimal import Minimal, shrink
+from manual_vs_auto.gradcheck.options import Options
+from manual_vs_auto.gradcheck.outcome import Case, Outcome
+from manual_vs_auto.gradcheck.panel.testimony import coverage_of, hiding, judges_of, quarrels_of
+from manual_vs_auto.gradcheck.probing import nature
+from manual_vs_auto.gradcheck.probing.domain import Domain
+from manual_vs_auto.gradcheck.probing.draws import Draws
+from manual_vs_auto.gradcheck.probing.probes import points
+from manual_vs_auto.gradcheck.probing.seeds import Seeds
+from manual_vs_auto.gradcheck.report import Probe, Report
+from manual_vs_auto.gradcheck.running.engine import Engine, Found, engine_for, widen
+from manual_vs_auto.gradcheck.running.precision import eps, is_float
+from manual_vs_auto.gradcheck.running.reference import reference
+from manual_vs_auto.gradcheck.running.trial import size, try_case
+from manual_vs_auto.gradcheck.verdict import Verdict
+
+_MANY = 32
+# Further points for second order where it was asked for.
+_MORE = 3
+
+
+class Judgement:
+    """One claim before the court."""
+
+    def __init__(self, claim: Claim, domain: Domain, options: Options) -> None:
+        self._claim, self._domain, self._options = claim, domain, options
+        self._started = time.perf_counter()
+        self._deadline = self._started + options.budget_s
+        self._engine: Engine = engine_for(claim)
+        self._generator = np.random.default_rng(options.seed)
+        self._sample = [np.array(a) for a in claim.inputs.sample]
+        self._seeds = Seeds(claim, self._engine, self._generator)
+        self._draws = Draws(claim, self._engine, domain, self._seeds, self._generator)
+        self._probes: list[Probe] = []
+        self._notes = list(self._engine.notes)
+        self._scale: list[float] = []
+
+    def report(self) -> Report:
+        """Judge it."""
+        if not all(np.all(np.isfinite(self._sample[at].astype(np.float64))) for at in self._claim.inputs.moving):
+            raise UsageError("the sample holds numbers that are not finite")
+        case = Case("the sample", self._sample, self._seeds.random(self._sample))
+        sample = self._try(case, thorough=True)
+        decisive = self._first = sample
+        if size(sample.case.seeds) > 0:
+            found = [np.abs(a[np.isfinite(a)]) for a in sample.reference]
+            self._scale = [float(np.max(a, initial=0.0)) / size(sample.case.seeds) for a in found]
+        if sample.skipped:
+            self._notes.append(f"nothing can be said at the sample: {sample.skipped}")
+        elif sample.verdict is not Verdict.DISAGREE:
+            for outcome in self._beyond(case):
+                if outcome.verdict is Verdict.DISAGREE:
+                    decisive = outcome
+                    break
+        return self._written(sample, decisive)
+
+    def _try(self, case: Case, thorough: bool = False, rounding: bool = True) -> Outcome:
+        options = self._options
+        return try_case(
+            self._claim, self._engine, case, options.convention, thorough, options.seed, self._deadline, rounding,
+            self._scale,
+        )  # fmt: skip
+
+    def _try_at(self, label: str, arrays: Found, rounding: bool = True) -> Outcome:
+        return self._try(self._draws.case(label, arrays), rounding=rounding)
+
+    def _beyond(self, case: Case) -> Iterator[Outcome]:
+        """Everything that is tried where the sample agrees; the caller stops at the first that does not."""
+        if not self._options.probes:
+            if self._options.order == 2:
+                yield from self._second_order()
+            return
+        for label, seeds in self._seeds.others(self._sample):
+            yield from self._kept(label, partial(self._try, Case(label, self._sample, seeds)))
+        for label, arrays in points(self._domain, self._sample, self._generator, not self._engine.scatters):
+            if arrays is None:
+                self._probes.append(Probe(label, None, "outside the domain"))
+            else:
+                yield from self._kept(label, partial(self._try_at, label, arrays))
+        yield from self._kept("called twice", lambda: nature.called_twice(self._claim, self._engine, case))
+        inside = eps(self._engine.dtype, self._engine.manual_dtype)
+        if eps("float64") < inside <= eps(*(a.dtype for a in self._sample if is_float(a.dtype))):
+            yield from self._kept("many inputs on average", partial(self._on_average, inside))
+        if self._engine.has_autodiff:
+            other = self._draws.fresh()
+            yield from self._kept("under vmap", lambda: nature.under_vmap(self._claim, self._engine, case, other))
+            yield from self._second_order()
+        yield from self._shapes()
+
+    def _on_average(self, inside: float) -> Outcome:
+        return nature.on_average(self._claim, self._engine, self._draws.fresh, inside, _MANY)
+
+    def _kept(self, label: str, judge: Callable[[], Outcome]) -> Iterator[Outcome]:
+        """Judge a probe within the budget, and write down what became of it."""
+        if time.perf_counter() > self._deadline:
+            self._probes.append(Probe(label, None, "no time left"))
+            return
+        try:
+            outcome = judge()
+        except Exception as refusal:
+            self._probes.append(Probe(label, None, f"refused: {_first_line(refusal)}"))
+            return
+        if outcome.skipped:
+            self._probes.append(Probe(label, None, outcome.skipped))
+            return
+        verdict = outcome.verdict
+        if verdict is Verdict.INCONCLUSIVE:
+            self._probes.append(Probe(label, None, "no judge can tell"))
+            return
+        self._probes.append(Probe(label, verdict))
+        if verdict is Verdict.AGREE:
+            self._notes += [note for note in outcome.notes if note not in self._notes][:3]
+        yield outcome
+
+    def _second_order(self) -> Iterator[Outcome]:
+        """The derivative of the rule at a few points, each along a tangent of its own."""
+        from manual_vs_auto.gradcheck.running.jax_engine import JaxEngine
+
+        point = self._draws.fresh()
+        claim = nature.derivative_of(self._claim, self._engine, point, self._generator)
+        try:
+            engine = JaxEngine(claim)
+        except Exception as refusal:
+            self._probes.append(Probe("second order", None, f"refused: {_first_line(refusal)}"))
+            return
+        scale: list[float] = []
+        others = [self._draws.fresh() for _ in range(_MORE)] if self._options.order == 2 else []
+        for label, arrays in (found for at in (point, *others) for found in self._draws.around(at)):
+            case = Case(label, arrays, point.seeds)
+            for outcome in self._kept(label, partial(self._second, claim, engine, case, scale)):
+                scale = scale or [float(np.max(np.abs(a), initial=0.0)) for a in outcome.reference]
+                yield outcome
+
+    def _second(self, claim: Claim, engine: Engine, case: Case, scale: list[float]) -> Outcome:
+        if not reference(self._claim, self._engine, widen(case.arrays), widen(case.seeds)).defined:
+            return Outcome(case, skipped="the function is not finite there")
+        tangents = [self._generator.normal(size=case.arrays[at].shape) for at in claim.inputs.moving]
+        outcome = try_case(
+            claim, engine, Case(case.label, case.arrays, tangents), None, self._options.order == 2,
+            self._options.seed, self._deadline, False, scale,
+        )  # fmt: skip
+        outcome.case = case
+        broken = [mark for mark in outcome.marks if not np.isfinite(mark.manual)]
+        if self._options.order == 1 and broken:
+            # A rule that was not asked to be differentiated may overflow when it is.
+            outcome.skipped = "the derivative of the rule is not finite there"
+        for mark, name in zip(outcome.marks, self._claim.result_names, strict=False):
+            mark.name = "the tangent's derivative" if self._claim.forward else f"the derivative of {name}'s"
+            mark.why = "second_order" if mark.verdict is Verdict.DISAGREE else mark.why
+        return outcome
+
+    def _shapes(self) -> Iterator[Outcome]:
+        if self._options.shapes is not None:
+            for shapes in self._options.shapes:
+                yield from self._shape(f"shapes {shapes}", self._draws.arrays_of(shapes))
+            return
+        for label, arrays in self._draws.other_shapes():
+            yield from self._shape(label, arrays, strict=False)
+        for label, arrays in self._draws.other_ranks():
+            # A rule that stands apart from f promises nothing about ranks that its author never meant;
+            # one that f carries is used wherever f is.
+            for outcome in self._shape(label, arrays, strict=False):
+                if self._claim.paired is not None or outcome.verdict is not Verdict.DISAGREE:
+                    yield outcome
+                else:
+                    self._notes.append(f"at {label} than the sample's, the rule is no longer f's derivative")
+
+    def _shape(self, label: str, arrays: Found, strict: bool = True) -> Iterator[Outcome]:
+        label = f"{label}: {', '.join(str(a.shape) for a in arrays)}"
+        for outcome in self._kept(label, partial(self._try_at, label, arrays, rounding=False)):
+            if not strict and any(mark.why == "shape" for mark in outcome.marks):
+                self._probes[-1] = Probe(label, None, f"the rule refuses: {outcome.notes[-1]}")
+            elif not strict and self._idle(outcome) > self._idle(self._first):
+                self._probes[-1] = Probe(label, None, "the function does not use all of them")
+            else:
+                yield outcome
+
+    @staticmethod
+    def _idle(outcome: Outcome) -> float:
+        """The share of elements that the function does not depend on."""
+        found = [a.ravel() == 0 for a in outcome.reference]
+        return float(np.mean(np.concatenate(found))) if found else 0.0
+
+    def _written(self, sample: Outcome, decisive: Outcome) -> Report:
+        verdict = Verdict.INCONCLUSIVE if sample.skipped else decisive.verdict
+        diagnosis: Diagnosis | None = None
+        minimal: Minimal | None = None
+        if verdict is Verdict.DISAGREE:
+            decisive = self._steady(decisive)
+            diagnosis = diagnose(
+                self._claim, self._engine, decisive, self._draws.like(decisive.case), self._draws.variants
+            )
+            minimal = shrink(
+                self._claim, self._engine, self._domain, decisive, self._options.convention, self._options.seed
+            )
+        hidden = None
+        if decisive is not sample:
+            known = hiding(self._claim.inputs, self._sample)
+            hidden = f"the sample does not show it{known}; this does: {decisive.case.label}"
+        notes = [*self._notes, *(note for note in decisive.notes if note not in self._notes)]
+        return Report(
+            self._claim.name, self._claim.kind, verdict, decisive.marks, judges_of(decisive),
+            coverage_of(self._claim, self._engine, sample, self._probes), self._probes,
+            [*notes, *quarrels_of(decisive)], self._options.seed, time.perf_counter() - self._started,
+            diagnosis, minimal, lambda: self._cost(sample), hidden, decisive,
+        )  # fmt: skip
+
+    def _steady(self, decisive: Outcome) -> Outcome:
+        """A rule that does not return the same twice is wrong for that reason, whatever else it seems to be."""
+        if not any(mark.why == "formula" for mark in decisive.marks):
+            return decisive
+        again = nature.called_twice(self._claim, self._engine, decisive.case)
+        if again.verdict is Verdict.DISAGREE:
+            for mark in decisive.marks:
+                mark.why = "nondeterministic" if mark.verdict is Verdict.DISAGREE else mark.why
+        return decisive
+
+    def _cost(self, sample: Outcome) -> Cost | None:
+        from_engine = getattr(self._engine, "differentiate", None)
+        if from_engine is None or sample.skipped:
+            return None
+        try:
+            return cost_of(self._claim, from_engine, sample.case)
+        except Exception:
+            return None
+
+
+def _first_line(refusal: Exception) -> str:
+    lines = str(refusal).strip().splitlines() or [type(refusal).__name__]
+    return lines[0][:80]

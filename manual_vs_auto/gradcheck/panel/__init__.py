@@ -1,0 +1,1 @@
+"""The judges, how each reads a slope, and who is believed."""

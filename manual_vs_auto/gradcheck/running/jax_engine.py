@@ -1,0 +1,191 @@
+"""Runs a claim with JAX: traced once a shape, compiled, in the author's precision and in float64."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache, partial
+from typing import Any
+
+import jax
+import numpy as np
+
+from manual_vs_auto.gradcheck.claim import Claim, WrongShapeError
+from manual_vs_auto.gradcheck.panel.differences import STEPS, Sweep
+from manual_vs_auto.gradcheck.running.engine import Arrays, Found, moved, sweep_by_calls, widen
+from manual_vs_auto.gradcheck.running.precision import is_float
+from manual_vs_auto.gradcheck.running.stripped import detaches, program, stripped, uses
+
+_TINY_STEP = 2.0**-100
+# What runs a few times on a few numbers is compiled in a hurry, in a third of the time: compiling is most of a check.
+_SMALL = 1 << 14
+_HASTY: dict[str, str | bool] = {"xla_backend_optimization_level": "0", "xla_cpu_use_fusion_emitters": False}
+# Above this many numbers a sweep is kept in pieces: one call a step.
+_AT_ONCE = 1 << 20
+
+
+def traces(claim: Claim) -> str | None:
+    """None if JAX can trace the function, otherwise what it says."""
+    with precision(np.float64):
+        try:
+            jax.eval_shape(claim.judged, _shapes(widen(claim.inputs.sample)))
+        except Exception as refusal:
+            return f"{type(refusal).__name__}: {refusal}"
+    return None
+
+
+@contextlib.contextmanager
+def precision(*dtypes: Any) -> Iterator[None]:
+    """Float64 where one of the dtypes is that; otherwise as the author has set JAX."""
+    with jax.enable_x64(True) if any(str(np.dtype(d)) == "float64" for d in dtypes) else contextlib.nullcontext():
+        yield
+
+
+@cache
+def _hasty() -> dict[str, str | bool] | None:
+    """The compiler's options where it knows them all."""
+    try:
+        jax.jit(lambda x: x + 1).lower(1.0).compile(compiler_options=_HASTY)
+    except Exception:
+        return None
+    return _HASTY if jax.default_backend() == "cpu" else None
+
+
+class JaxEngine:
+    """See Engine."""
+
+    def __init__(self, claim: Claim) -> None:
+        self._claim = claim
+        self.notes: list[str] = []
+        self.plain = stripped(lambda arrays: claim.judged(arrays))
+        self._own = None if claim.surrogate is None else stripped(lambda arrays: claim.f(arrays))
+        self.has_autodiff = True
+        small = sum(a.size for a in claim.inputs.sample) <= _SMALL
+        compiled = partial(jax.jit, compiler_options=_hasty() if small else None)
+        self._value = compiled(self.plain)
+        self._manual: Callable[[Any, Any], Any] = compiled(claim.paired or self._alone)
+        self._autodiff = compiled(self._value_and_derivative)
+        self._along = compiled(self._every_step)
+        self._complex = compiled(self._complex_step)
+        wide = _shapes(widen(claim.inputs.sample))
+        with precision(np.float64):
+            made = jax.eval_shape(claim.judged, wide)
+            self._at_once = 2 * len(STEPS) * sum(a.size for a in made) <= _AT_ONCE
+            self.detaches, self.scatters = detaches(claim.judged, wide), uses(claim.judged, "scatter", wide)
+            seeds = [wide[at] for at in claim.inputs.moving] if claim.forward else made
+            try:
+                self.dtype, self.longest_sum = program(self.differentiate, wide, seeds)
+            except Exception as refusal:
+                self.has_autodiff = False
+                self.notes.append(f"no autodiff: {str(refusal).splitlines()[0][:100]}")
+                self.dtype, self.longest_sum = program(claim.judged, wide)
+            self.manual_dtype = self._look_at_manual(wide, seeds)
+
+    def differentiate(self, arrays: Sequence[Any], seeds: Sequence[Any]) -> list[Any]:
+        """Autodiff of the stripped function: traceable."""
+        return self._value_and_derivative(arrays, seeds)[1]
+
+    def _value_and_derivative(self, arrays: Sequence[Any], seeds: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+        at = self._claim.inputs.moving
+
+        def of(chosen: Sequence[Any]) -> list[Any]:
+            filled = dict(zip(at, chosen, strict=True))
+            return list(self.plain([filled.get(place, array) for place, array in enumerate(arrays)]))
+
+        primals = [arrays[place] for place in at]
+        if self._claim.forward:
+            out, found = jax.jvp(of, (primals,), (list(seeds),))
+        else:
+            out, pull = jax.vjp(of, primals)
+            found = pull(list(seeds))[0]
+        # A surrogate lends its derivative alone; the values are the function's own.
+        return list(out if self._own is None else self._own(arrays)), list(found)
+
+    def outputs_like(self, arrays: Arrays) -> list[tuple[tuple[int, ...], Any]]:
+        with _dtype_of(arrays):
+            return [(a.shape, a.dtype) for a in jax.eval_shape(self._claim.judged, _shapes(arrays))]
+
+    def value(self, arrays: Arrays) -> Found:
+        with _dtype_of(arrays):
+            return widen(self._value(_copied(arrays)))
+
+    def manual(self, arrays: Arrays, seeds: Arrays) -> Found:
+        return self.value_and_manual(arrays, seeds)[1]
+
+    def value_and_manual(self, arrays: Arrays, seeds: Arrays) -> tuple[Found, Found]:
+        with _dtype_of(arrays):
+            value, derivative = self._manual(_copied(arrays), _copied(seeds))
+            return widen(value), widen(derivative)
+
+    def _alone(self, arrays: Sequence[Any], seeds: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+        return [], self._claim.manual(arrays, seeds)
+
+    def traced_anew(self, arrays: Arrays, seeds: Arrays) -> bool:
+        """Whether the rule, traced once more, is the same program with the same numbers in it."""
+        with precision(np.float64):
+            # New functions each time: JAX remembers what it traced.
+            one, two = (jax.make_jaxpr(lambda a, s: self._claim.manual(a, s))(arrays, seeds) for _ in range(2))
+        return str(one) == str(two) and all(map(_same_bytes, one.consts, two.consts))
+
+    def autodiff(self, arrays: Arrays, seeds: Arrays) -> Found:
+        return self.value_and_autodiff(arrays, seeds)[1]
+
+    def value_and_autodiff(self, arrays: Arrays, seeds: Arrays) -> tuple[Found, Found]:
+        with _dtype_of(arrays):
+            value, derivative = self._autodiff(_copied(arrays), _copied(seeds))
+            return widen(value), widen(derivative)
+
+    def sweep(self, arrays: Arrays, direction: Arrays) -> list[Sweep]:
+        wide, tangent = widen(arrays), widen(direction)
+        if not self._at_once:
+            return sweep_by_calls(self._claim, self.value, wide, tangent)
+        with precision(np.float64):
+            found = [np.asarray(a) for a in self._along(wide, tangent, np.concatenate([STEPS, -STEPS, [0.0]]))]
+        count = len(STEPS)
+        return [Sweep(a[:count], a[count:-1], a[-1]) for a in found]
+
+    def complex_step(self, arrays: Arrays, direction: Arrays) -> Found:
+        with precision(np.float64):
+            return widen(self._complex(widen(arrays), widen(direction)))
+
+    def _every_step(self, arrays: Sequence[Any], direction: Sequence[Any], steps: Any) -> Any:
+        return jax.lax.map(lambda step: self.plain(moved(self._claim, arrays, direction, step)), steps)
+
+    def _complex_step(self, arrays: Sequence[Any], direction: Sequence[Any]) -> list[Any]:
+        found = self._claim.judged(moved(self._claim, arrays, direction, _TINY_STEP * 1j))
+        return [jax.numpy.imag(a) / _TINY_STEP for a in found]
+
+    def _look_at_manual(self, wide: Sequence[Any], seeds: Sequence[Any]) -> str:
+        """The lowest precision in the manual rule; if it can't be traced it is called as it is."""
+        claim = self._claim
+        try:
+            made = program(claim.manual, wide, seeds)
+        except WrongShapeError:
+            return "float64"
+        except Exception as refusal:
+            self._manual = lambda arrays, seeds: self._alone(_as_jax(arrays), _as_jax(seeds))
+            self.notes.append(f"the rule runs outside jit only: {type(refusal).__name__}")
+            return "float64"
+        self.longest_sum = max(self.longest_sum, made.longest_sum)
+        return made.dtype
+
+
+def _same_bytes(one: Any, two: Any) -> bool:
+    """Whether two constants are the same, keys and NaN included."""
+    if str(getattr(one, "dtype", "")).startswith("key<"):
+        one, two = jax.random.key_data(one), jax.random.key_data(two)
+    return np.asarray(one).tobytes() == np.asarray(two).tobytes()
+
+
+def _as_jax(arrays: Sequence[Any]) -> list[Any]:
+    return [jax.numpy.asarray(a) for a in arrays]
+
+
+def _copied(arrays: Arrays) -> list[np.ndarray]:
+    return [np.array(a) for a in arrays]
+
+
+def _dtype_of(arrays: Arrays) -> contextlib.AbstractContextManager[None]:
+    return precision(*(a.dtype for a in arrays if is_float(a.dtype)))
+
+
+def _shapes(arrays: Sequence[np.ndarray]) -> list[Any]:
+    return [jax.ShapeDtypeStruct(a.shape, a.dtype) for a in arrays]

@@ -1,0 +1,24 @@
+"""The three answers there are."""
+
+from collections.abc import Iterable
+from enum import Enum
+
+
+class Verdict(Enum):
+    """Whether the hand-written derivative is the function's."""
+
+    AGREE = "AGREE"
+    DISAGREE = "DISAGREE"
+    INCONCLUSIVE = "INCONCLUSIVE"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+def worst(verdicts: Iterable[Verdict]) -> Verdict:
+    """One fault makes the whole wrong; one open question leaves it open."""
+    found = set(verdicts)
+    for verdict in (Verdict.DISAGREE, Verdict.INCONCLUSIVE):
+        if verdict in found:
+            return verdict
+    return Verdict.AGREE

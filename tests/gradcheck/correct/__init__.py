@@ -1,0 +1,14 @@
+"""Derivatives that are right, those among them that checkers are known to refuse."""
+
+from tests.gradcheck.correct import algebra, elements, layers, losses, numerical, sizes, structures
+from tests.gradcheck.item import Item
+
+CORRECT: list[Item] = [
+    *algebra.ITEMS,
+    *elements.ITEMS,
+    *layers.ITEMS,
+    *losses.ITEMS,
+    *numerical.ITEMS,
+    *sizes.ITEMS,
+    *structures.ITEMS,
+]

@@ -1,0 +1,212 @@
+"""Right gradients of losses."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from tests.gradcheck import functions as fn
+from tests.gradcheck import functions_losses as loss
+from tests.gradcheck.functions import POSITIVE, integers, normal, positive
+from tests.gradcheck.item import Item
+
+BOTH = {"argnums": (0, 1)}
+SIGNS = np.array([1, -1, 1, 1, -1, -1], np.float32)
+
+ITEMS: list[Item] = [
+    Item(
+        "cross-entropy: integer labels",
+        "gradient",
+        loss.cross_entropy,
+        loss.cross_entropy_grad,
+        (normal(1, 4, 5), integers(2, 5, 4)),
+    ),
+    Item(
+        "cross-entropy: logits times 100",
+        "gradient",
+        loss.cross_entropy,
+        loss.cross_entropy_grad,
+        (normal(3, 4, 5, scale=100), integers(4, 5, 4)),
+    ),
+    Item(
+        "cross-entropy: batch of one",
+        "gradient",
+        loss.cross_entropy,
+        loss.cross_entropy_grad,
+        (normal(5, 1, 5), integers(6, 5, 1)),
+    ),
+    Item(
+        "cross-entropy: float64 as a vjp, no cotangent for labels",
+        "vjp",
+        loss.cross_entropy,
+        lambda ct, z, labels: (ct * loss.cross_entropy_grad(z, labels),),
+        (normal(7, 4, 5, dtype=np.float64), integers(8, 5, 4)),
+    ),
+    Item(
+        "cross-entropy: custom vjp, None for labels",
+        "custom",
+        fn.with_vjp(loss.cross_entropy, lambda ct, z, labels: (ct * loss.cross_entropy_grad(z, labels), None)),
+        None,
+        (normal(9, 4, 5), integers(10, 5, 4)),
+    ),
+    Item(
+        "cross-entropy: order 2",
+        "gradient",
+        loss.cross_entropy,
+        loss.cross_entropy_grad,
+        (normal(11, 3, 4), integers(12, 4, 3)),
+        {"order": 2},
+    ),
+    Item(
+        "cross-entropy: labels of 64 bits",
+        "gradient",
+        loss.cross_entropy,
+        loss.cross_entropy_grad,
+        (normal(13, 4, 5), integers(14, 5, 4).astype(np.int64)),
+    ),
+    Item(
+        "soft cross-entropy: both",
+        "gradient",
+        loss.soft_cross_entropy,
+        loss.soft_cross_entropy_grads,
+        (normal(15, 3, 4), positive(16, 3, 4)),
+        BOTH,
+    ),
+    Item("mse: gradient", "gradient", loss.mse, loss.mse_grad, (normal(17, 4, 2), normal(18, 4, 2))),
+    Item(
+        "mse: by the target only",
+        "gradient",
+        loss.mse,
+        lambda p, t: 2.0 * (t - p) / p.size,
+        (normal(19, 5), normal(20, 5)),
+        {"argnums": 1},
+    ),
+    Item(
+        "mse: residuals of 1e-6",
+        "gradient",
+        loss.mse,
+        loss.mse_grad,
+        (normal(21, 8, scale=1e-6), np.zeros(8, np.float32)),
+    ),
+    Item(
+        "squared distance: both",
+        "gradient",
+        loss.squared_distance,
+        loss.squared_distance_grads,
+        (normal(22, 6), normal(23, 6)),
+        BOTH,
+    ),
+    Item(
+        "squared distance: of a point to itself",
+        "gradient",
+        loss.squared_distance,
+        loss.squared_distance_grads,
+        (normal(24, 6), normal(24, 6)),
+        BOTH,
+    ),
+    Item(
+        "binary cross-entropy",
+        "gradient",
+        loss.binary_cross_entropy,
+        loss.binary_cross_entropy_grad,
+        (normal(25, 5), np.array([1, 0, 1, 1, 0], np.float32)),
+    ),
+    Item(
+        "binary cross-entropy: logits times 100",
+        "gradient",
+        loss.binary_cross_entropy,
+        loss.binary_cross_entropy_grad,
+        (normal(26, 5, scale=100), np.array([1, 0, 1, 1, 0], np.float32)),
+    ),
+    Item(
+        "huber loss: float64",
+        "gradient",
+        loss.huber_loss,
+        loss.huber_loss_grad,
+        (normal(27, 7, dtype=np.float64, scale=2), normal(28, 7, dtype=np.float64)),
+    ),
+    Item(
+        "huber loss: beyond the threshold everywhere",
+        "gradient",
+        loss.huber_loss,
+        loss.huber_loss_grad,
+        (normal(29, 7) + np.float32(10), normal(30, 7)),
+    ),
+    Item("hinge: away from the margin", "gradient", loss.hinge, loss.hinge_grad, (normal(31, 6), SIGNS)),
+    Item("hinge: inactive everywhere", "gradient", loss.hinge, loss.hinge_grad, (5.0 * SIGNS, SIGNS)),
+    Item("hinge: 0 at the margin, a subgradient", "gradient", loss.hinge, loss.hinge_grad, (1.0 * SIGNS, SIGNS)),
+    Item("focal: gradient", "gradient", loss.focal, loss.focal_grad, (normal(32, 6),)),
+    Item(
+        "focal: order 2, float64",
+        "gradient",
+        loss.focal,
+        loss.focal_grad,
+        (normal(33, 4, dtype=np.float64),),
+        {"order": 2},
+    ),
+    Item("kl: both", "gradient", loss.kl, loss.kl_grads, (positive(34, 5), positive(35, 5)), {**POSITIVE, **BOTH}),
+    Item(
+        "kl: custom jvp",
+        "custom",
+        fn.with_jvp(loss.kl, lambda primals, d: sum(g @ t for g, t in zip(loss.kl_grads(*primals), d, strict=True))),
+        None,
+        (positive(36, 5), positive(37, 5)),
+        POSITIVE,
+    ),
+    Item("entropy", "gradient", loss.entropy, loss.entropy_grad, (positive(38, 5),), POSITIVE),
+    Item("cosine: both", "gradient", loss.cosine, loss.cosine_grads, (normal(39, 5), normal(40, 5)), BOTH),
+    Item(
+        "cosine: of a vector with itself",
+        "gradient",
+        loss.cosine,
+        lambda x, y: loss.cosine_grads(x, y)[0],
+        (normal(41, 5), normal(41, 5)),
+    ),
+    Item(
+        "gaussian nll: three arguments",
+        "gradient",
+        loss.gaussian_nll,
+        loss.gaussian_nll_grads,
+        (normal(42, 5), normal(43, 5), normal(44, 5)),
+        {"argnums": (0, 1, 2)},
+    ),
+    Item(
+        "gaussian nll: by the last and the first",
+        "gradient",
+        loss.gaussian_nll,
+        lambda x, m, s: (lambda a, b, c: (c, a))(*loss.gaussian_nll_grads(x, m, s)),
+        (normal(45, 5), normal(46, 5), normal(47, 5)),
+        {"argnums": (2, 0)},
+    ),
+    Item(
+        "triplet: active",
+        "gradient",
+        loss.triplet,
+        loss.triplet_grads,
+        (normal(48, 4), normal(49, 4), normal(50, 4, scale=0.1)),
+        {"argnums": (0, 1, 2)},
+    ),
+    Item(
+        "triplet: inactive, every gradient 0",
+        "gradient",
+        loss.triplet,
+        loss.triplet_grads,
+        (normal(51, 4), normal(51, 4), normal(52, 4) + np.float32(9)),
+        {"argnums": (0, 1, 2)},
+    ),
+    Item("ridge", "gradient", loss.ridge, loss.ridge_grad, (normal(53, 3), normal(54, 6, 3), normal(55, 6))),
+    Item(
+        "ridge: within jit, order 2",
+        "gradient",
+        jax.jit(loss.ridge),
+        jax.jit(loss.ridge_grad),
+        (normal(56, 3), normal(57, 6, 3), normal(58, 6)),
+        {"order": 2},
+    ),
+    Item(
+        "masked mse: a mask of booleans",
+        "gradient",
+        lambda p, t, mask: jnp.sum(jnp.where(mask, (p - t) ** 2, 0.0)),
+        lambda p, t, mask: jnp.where(mask, 2.0 * (p - t), 0.0),
+        (normal(59, 5), normal(60, 5), np.array([True, False, True, True, False])),
+    ),
+]

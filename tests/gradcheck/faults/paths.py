@@ -1,0 +1,207 @@
+"""Faults of a path that was taken to be constant, in the first derivative or only in the second."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from tests.gradcheck import functions as fn
+from tests.gradcheck import functions_algebra as la
+from tests.gradcheck import functions_layers as nn
+from tests.gradcheck import functions_losses as loss
+from tests.gradcheck.functions import detached, edited, normal, positive, regular
+from tests.gradcheck.item import Item
+
+DETACHED = ("detached", "term")
+SECOND = ("second_order", "detached")
+STEP = fn.with_vjp(
+    lambda h, w, x: jnp.tanh(w * h + x),
+    lambda ct, h, w, x: (jnp.zeros_like(h), (d := ct * fn.d_tanh(w * h + x)) * h, d),
+)
+
+ITEMS: list[Item] = [
+    Item(
+        "linear: None for the weights",
+        "vjp",
+        nn.linear,
+        edited(nn.linear_vjp, lambda g: None, 1),
+        (normal(1, 4, 3), normal(2, 3, 2), normal(3, 2)),
+        fault="detached: None for one leaf",
+        causes=DETACHED,
+    ),
+    Item(
+        "linear: zeros for the input",
+        "vjp",
+        nn.linear,
+        edited(nn.linear_vjp, jnp.zeros_like, 0),
+        (normal(4, 4, 3), normal(5, 3, 2), normal(6, 2)),
+        fault="detached: zeros for one leaf",
+        causes=DETACHED,
+    ),
+    Item(
+        "gaussian nll: log sigma held constant",
+        "gradient",
+        loss.gaussian_nll,
+        edited(loss.gaussian_nll_grads, jnp.zeros_like, 2),
+        (normal(7, 5), normal(8, 5), normal(9, 5)),
+        {"argnums": (0, 1, 2)},
+        fault="detached: zeros for one leaf",
+        causes=DETACHED,
+    ),
+    Item(
+        "layer norm: custom rule with None for the gain",
+        "custom",
+        fn.with_vjp(nn.layer_norm, edited(nn.layer_norm_vjp, lambda g: None, 1)),
+        None,
+        (normal(10, 3, 4), normal(11, 4), normal(12, 4)),
+        fault="detached: None for one leaf",
+        causes=DETACHED,
+    ),
+    Item(
+        "standardise: mean and deviation held constant",
+        "vjp",
+        nn.standardise,
+        lambda ct, x: (ct / jnp.sqrt(jnp.var(x, axis=-1, keepdims=True) + 1e-5),),
+        (normal(13, 3, 6),),
+        fault="detached: mean and deviation",
+        causes=(*DETACHED, "diagonal"),
+    ),
+    Item(
+        "self-attention: the keys' path forgotten",
+        "vjp",
+        lambda x: nn.attention(x, x, x),
+        lambda ct, x: ((g := nn.attention_vjp(ct, x, x, x))[0] + g[2],),
+        (normal(14, 4, 3),),
+        fault="detached: one of three uses of an argument",
+        causes=DETACHED,
+    ),
+    Item(
+        "residual block: the skip forgotten",
+        "vjp",
+        lambda w, x: x + jnp.tanh(w @ x),
+        lambda ct, w, x: (jnp.outer(d := ct * fn.d_tanh(w @ x), x), w.T @ d),
+        (normal(15, 3, 3), normal(16, 3)),
+        fault="detached: the skip",
+        causes=DETACHED,
+    ),
+    Item(
+        "rms norm: jvp with the root held constant",
+        "jvp",
+        lambda x: nn.rms_norm(x, 1.0),
+        lambda primals, d: d[0] / jnp.sqrt(jnp.mean(primals[0] ** 2, axis=-1, keepdims=True) + 1e-6),
+        (normal(17, 2, 5),),
+        fault="detached: the root",
+        causes=(*DETACHED, "diagonal"),
+    ),
+    Item(
+        "scale by the norm: custom jvp ignores the second tangent",
+        "custom",
+        fn.with_jvp(lambda x, y: x * la.norm(y), lambda primals, d: d[0] * la.norm(primals[1])),
+        None,
+        (normal(18, 4), normal(19, 4)),
+        fault="detached: the second argument",
+        causes=DETACHED,
+    ),
+    Item(
+        "product of a tree: one leaf zeros",
+        "vjp",
+        lambda p: p["a"] * p["b"][0] + p["b"][1],
+        lambda ct, p: ({"a": ct * p["b"][0], "b": (jnp.zeros_like(p["a"]), ct)},),
+        ({"a": normal(20, 4), "b": (normal(21, 4), normal(22, 4))},),
+        fault="detached: zeros for one leaf of a tree",
+        causes=DETACHED,
+    ),
+    Item(
+        "scan of a custom cell: state's cotangent lost",
+        "custom",
+        lambda w, xs: jax.lax.scan(lambda h, x: (STEP(h, w, x), None), 0.1 * jnp.ones_like(w), xs)[0],
+        None,
+        (normal(23, 3), normal(24, 4, 3)),
+        fault="detached: the state of a recurrence",
+        causes=DETACHED,
+    ),
+    Item(
+        "logdet: order 2, inverse held constant",
+        "gradient",
+        la.logdet,
+        lambda A: jax.lax.stop_gradient(la.logdet_grad(A)),
+        (regular(25, 3),),
+        {"order": 2},
+        fault="second_order: inverse held constant",
+        causes=SECOND,
+    ),
+    Item(
+        "sum of sigmoids: order 2, slope held constant",
+        "gradient",
+        fn.total(fn.sigmoid),
+        lambda x: fn.sigmoid(x) * jax.lax.stop_gradient(fn.sigmoid(-x)),
+        (normal(26, 5),),
+        {"order": 2},
+        fault="second_order: one factor held constant",
+        causes=SECOND,
+    ),
+    Item(
+        "squared norm of a product: order 2, residual held constant",
+        "gradient",
+        lambda w, x: 0.5 * jnp.sum((x @ w) ** 2),
+        lambda w, x: x.T @ jax.lax.stop_gradient(x @ w),
+        (normal(27, 3), normal(28, 5, 3)),
+        {"order": 2},
+        fault="second_order: residual held constant",
+        causes=SECOND,
+    ),
+    Item(
+        "entropy: order 2, argument held constant",
+        "gradient",
+        loss.entropy,
+        lambda p: -jnp.log(jax.lax.stop_gradient(p)) - 1.0,
+        (positive(29, 4, dtype=np.float64),),
+        {**fn.POSITIVE, "order": 2},
+        fault="second_order: argument held constant",
+        causes=SECOND,
+    ),
+    Item(
+        "tanh: custom rule, residual held constant",
+        "custom",
+        fn.with_vjp(fn.tanh, detached(fn.slope_vjp(fn.d_tanh))),
+        None,
+        (normal(30, 5),),
+        fault="second_order: residual held constant",
+        causes=SECOND,
+    ),
+    Item(
+        "sigmoid: custom jvp, output held constant",
+        "custom",
+        fn.with_jvp(fn.sigmoid, fn.slope_jvp(lambda x: (y := jax.lax.stop_gradient(fn.sigmoid(x))) * (1.0 - y))),
+        None,
+        (normal(31, 5),),
+        fault="second_order: output held constant",
+        causes=SECOND,
+    ),
+    Item(
+        "softmax: custom rule within jit, residual held constant",
+        "custom",
+        jax.jit(lambda w, x: jnp.sum(fn.with_vjp(nn.softmax, detached(nn.softmax_vjp))(x @ w) ** 2)),
+        None,
+        (normal(32, 3, 4), normal(33, 2, 3)),
+        fault="second_order: residual held constant",
+        causes=SECOND,
+    ),
+    Item(
+        "matmul: custom rule, left factor held constant",
+        "custom",
+        fn.with_vjp(la.matmul, lambda ct, a, b: (ct @ b.T, jax.lax.stop_gradient(a).T @ ct)),
+        None,
+        (normal(34, 2, 3), normal(35, 3, 2)),
+        fault="second_order: one argument held constant",
+        causes=SECOND,
+    ),
+    Item(
+        "log-cosh: custom rule, cotangent held constant",
+        "custom",
+        fn.with_vjp(fn.log_cosh, lambda ct, x: (jax.lax.stop_gradient(ct) * fn.tanh(x),)),
+        None,
+        (normal(36, 4),),
+        fault="second_order: cotangent held constant",
+        causes=SECOND,
+    ),
+]

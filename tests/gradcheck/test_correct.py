@@ -1,0 +1,28 @@
+"""Right derivatives, the hard ones among them: none is refused, and few are left open."""
+
+import pytest
+
+from manual_vs_auto.gradcheck import Verdict
+from tests.gradcheck.correct import CORRECT
+from tests.gradcheck.item import Item
+from tests.gradcheck.judging import judge
+
+# What the checker leaves open, with the reason.
+OPEN: dict[str, str] = {}
+
+
+@pytest.mark.parametrize("item", CORRECT, ids=lambda item: item.name)
+def test_a_right_derivative_agrees(item: Item) -> None:
+    report = judge(item)
+    expected = Verdict.INCONCLUSIVE if item.name in OPEN else Verdict.AGREE
+    assert report.verdict is expected, str(report)
+    assert report.diagnosis is None
+    assert report.minimal is None
+
+
+def test_the_set_is_large_and_little_of_it_is_open() -> None:
+    names = [item.name for item in CORRECT]
+    assert len(set(names)) == len(names) >= 150
+    assert all(item.fault is None for item in CORRECT)
+    assert set(OPEN) <= set(names)
+    assert len(OPEN) < 0.03 * len(names)

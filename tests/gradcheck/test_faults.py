@@ -1,0 +1,28 @@
+"""Wrong derivatives: every one is refused, most with the cause, and none with a wrong one."""
+
+import pytest
+
+from manual_vs_auto.gradcheck import Verdict
+from tests.gradcheck.faults import FAULTS
+from tests.gradcheck.item import Item
+from tests.gradcheck.judging import judge
+from tests.gradcheck.unknown import UNKNOWN
+
+
+@pytest.mark.parametrize("item", FAULTS, ids=lambda item: item.name)
+def test_a_wrong_derivative_disagrees(item: Item) -> None:
+    report = judge(item)
+    assert report.verdict is Verdict.DISAGREE, str(report)
+    assert report.diagnosis is not None
+    assert report.minimal is not None
+    expected = ("unknown",) if item.name in UNKNOWN else item.causes
+    assert report.diagnosis.kind in expected, str(report)
+
+
+def test_most_causes_are_known() -> None:
+    names = [item.name for item in FAULTS]
+    assert len(set(names)) == len(names) >= 120
+    assert set(names) >= UNKNOWN
+    assert len(UNKNOWN) <= 0.2 * len(names)
+    # Nothing but "unknown" is right where an item names no cause.
+    assert {item.name for item in FAULTS if not item.causes} <= UNKNOWN

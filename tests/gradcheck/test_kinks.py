@@ -1,0 +1,81 @@
+"""At a kink there is no derivative, but there are wrong answers."""
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from manual_vs_auto.gradcheck import Verdict, check_gradient, check_jvp, check_vjp
+
+AT_ZERO = np.array([-1.5, 0.0, 2.0, 0.0], np.float32)
+
+
+def _relu_sum(x: Any) -> Any:
+    return jnp.sum(jnp.maximum(x, 0))
+
+
+def _slope(at_zero: float) -> Any:
+    return lambda x: jnp.where(x > 0, 1.0, jnp.where(x < 0, 0.0, at_zero)).astype(x.dtype)
+
+
+@pytest.mark.parametrize("at_zero", [0.0, 0.3, 0.5, 1.0])
+def test_any_slope_between_the_two_is_a_subgradient(at_zero: float) -> None:
+    assert check_gradient(_relu_sum, _slope(at_zero), AT_ZERO).verdict is Verdict.AGREE
+
+
+@pytest.mark.parametrize("at_zero", [-0.1, 1.1, 5.0, -3.0])
+def test_a_slope_outside_is_refused_with_the_kink_as_its_cause(at_zero: float) -> None:
+    report = check_gradient(_relu_sum, _slope(at_zero), AT_ZERO)
+    assert report.verdict is Verdict.DISAGREE
+    assert report.diagnosis is not None
+    assert report.diagnosis.kind == "kink"
+    assert report.worst is not None
+    assert AT_ZERO[report.worst.index] == 0
+
+
+@pytest.mark.parametrize(("declared", "right"), [(0.0, True), (1.0, False), (0.5, False), ((-0.1, 0.2), True)])
+def test_a_convention_is_held_to(declared: Any, right: bool) -> None:
+    report = check_gradient(_relu_sum, _slope(0.0), AT_ZERO, convention=declared)
+    assert (report.verdict is Verdict.AGREE) == right
+
+
+def test_a_convention_counts_although_autodiff_has_the_same_slope() -> None:
+    # jnp.maximum's own slope at 0 is 0.5.
+    assert check_gradient(_relu_sum, _slope(0.5), AT_ZERO).verdict is Verdict.AGREE
+    assert check_gradient(_relu_sum, _slope(0.5), AT_ZERO, convention=0.0).verdict is Verdict.DISAGREE
+
+
+def test_the_convention_goes_with_the_cotangent() -> None:
+    slope = _slope(1.0)
+    report = check_vjp(lambda x: jnp.maximum(x, 0), lambda ct, x: (ct * slope(x),), AT_ZERO, convention=1.0)
+    assert report.verdict is Verdict.AGREE
+
+
+def test_a_tie_may_go_to_one_or_be_split_but_not_be_counted_twice() -> None:
+    x = np.array([2.0, 2.0, 1.0], np.float32)
+    split = check_gradient(jnp.max, lambda x: (x == x.max()) / jnp.sum(x == x.max()), x)
+    first = check_gradient(jnp.max, lambda x: jnp.zeros_like(x).at[jnp.argmax(x)].set(1), x)
+    twice = check_gradient(jnp.max, lambda x: (x == x.max()) * jnp.ones_like(x), x)
+    assert [r.verdict for r in (split, first, twice)] == [Verdict.AGREE, Verdict.AGREE, Verdict.DISAGREE]
+
+
+def test_forward_mode_has_the_same_freedom() -> None:
+    def jvp(at_zero: float) -> Any:
+        return lambda primals, tangents: _slope(at_zero)(primals[0]) * tangents[0]
+
+    def relu(x: Any) -> Any:
+        return jnp.maximum(x, 0)
+
+    assert check_jvp(relu, jvp(0.2), AT_ZERO).verdict is Verdict.AGREE
+    assert check_jvp(relu, jvp(1.7), AT_ZERO).verdict is Verdict.DISAGREE
+
+
+def test_numpy_functions_have_kinks_too() -> None:
+    def total(x: Any) -> Any:
+        return float(np.sum(np.abs(np.asarray(x))))
+
+    x = np.array([0.0, 1.0, -2.0])
+    assert check_gradient(total, lambda x: np.sign(np.asarray(x)), x).verdict is Verdict.AGREE
+    assert check_gradient(total, lambda x: np.where(np.asarray(x) >= 0, 1.0, -1.0), x).verdict is Verdict.AGREE
+    assert check_gradient(total, lambda x: np.where(np.asarray(x) == 0, 2.0, np.sign(x)), x).verdict is Verdict.DISAGREE
