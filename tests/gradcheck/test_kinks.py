@@ -79,3 +79,30 @@ def test_numpy_functions_have_kinks_too() -> None:
     assert check_gradient(total, lambda x: np.sign(np.asarray(x)), x).verdict is Verdict.AGREE
     assert check_gradient(total, lambda x: np.where(np.asarray(x) >= 0, 1.0, -1.0), x).verdict is Verdict.AGREE
     assert check_gradient(total, lambda x: np.where(np.asarray(x) == 0, 2.0, np.sign(x)), x).verdict is Verdict.DISAGREE
+
+
+def test_where_points_meet_neither_has_a_number_and_nothing_is_claimed() -> None:
+    def distances(x: Any) -> Any:
+        apart = x[:, None] - x[None, :]
+        return jnp.sum(jnp.sqrt(jnp.sum(apart**2, -1) + jnp.eye(len(x))) - jnp.eye(len(x)))
+
+    def rule(x: Any) -> Any:
+        apart = x[:, None] - x[None, :]
+        length = jnp.sqrt(jnp.sum(apart**2, -1) + jnp.eye(len(x)))
+        return 2 * jnp.sum(apart / length[..., None], 1)
+
+    x = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
+    assert check_gradient(distances, rule, x).verdict is Verdict.AGREE
+
+
+def test_numpy_alone_in_float32_may_lose_what_nothing_says_could_be_kept() -> None:
+    def softmax(z: Any) -> Any:
+        e = np.exp(np.asarray(z) - np.max(z, -1, keepdims=True))
+        return e / np.sum(e, -1, keepdims=True)
+
+    def rule(ct: Any, z: Any) -> Any:
+        s = softmax(z)
+        return (s * (ct - np.sum(s * ct, -1, keepdims=True)),)
+
+    z = (30 * np.random.default_rng(0).normal(size=(3, 5))).astype(np.float32)
+    assert check_vjp(softmax, rule, z).verdict is Verdict.AGREE

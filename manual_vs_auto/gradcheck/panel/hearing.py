@@ -130,6 +130,11 @@ class Hearing:
         settled = settle(answer, self._convention) if np.any(answer.kink) else votes
         if np.any(answer.kink) and not self._claim.forward and not self._single(answer):
             settled = np.zeros_like(settled)  # several kinks at once, each with its own sign: no interval holds
+        question = answer.question
+        if not self._claim.forward and not self._single(answer):
+            # Along several elements that neither has a number for, nothing is claimed.
+            nowhere = ~np.isfinite(question.manual) & ~np.isfinite(question.autodiff)
+            votes = np.where(nowhere & self._engine.has_autodiff, 0, votes)
         return np.where(answer.kink, settled, votes)
 
     def _decide(self, mark: Mark, hear: Callable[[], Answer], leaf: int, i: int | None) -> None:
