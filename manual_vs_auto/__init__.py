@@ -4,9 +4,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from manual_vs_auto import auto, data, gradcheck, manual, model, rules, train
+    from manual_vs_auto import auto, data, fused, gradcheck, manual, model, rules, train
 
-__all__ = ["auto", "data", "gradcheck", "manual", "model", "rules", "train"]
+__all__ = ["auto", "data", "fused", "gradcheck", "manual", "model", "rules", "train"]
 
 
 # On demand, so that `--help` and the data reader start without jax.

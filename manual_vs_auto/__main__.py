@@ -5,6 +5,7 @@ COMMANDS = {
     "python -m manual_vs_auto.gradcheck": "judge your hand-written gradients, or every rule of the notes",
     "python -m manual_vs_auto.notes.program": "the ten steps that the notes print: losses of 0.16^k",
     "python -m benchmarks.training": "in a clone: manual beside auto, NumPy, PyTorch and scikit-learn",
+    "python -m benchmarks.fused": "in a clone: the fused loss beside jax.grad, optax and PyTorch",
     "python -m benchmarks.gradcheck": "in a clone: this checker beside check_grads, chex and PyTorch's gradcheck",
 }
 

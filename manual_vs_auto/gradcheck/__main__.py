@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import itertools
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 _STATUS = {"AGREE": 0, "DISAGREE": 1, "INCONCLUSIVE": 2}
 _USAGE = 3
 _DESCRIPTION = """\
-Judge hand-written gradients. With no target, prove every rule of the notes.
+Judge hand-written gradients. With no target, prove every rule of the notes and the fused loss.
 
 A target is a file or a module: in it f goes with f_grad, f_vjp, f_jvp, or f_fwd and f_bwd, and a custom_vjp or
 custom_jvp function with its own rule. Their inputs come from --inputs, or from f_inputs() or make_inputs(name) in the
@@ -100,14 +101,16 @@ def _refuse(message: str) -> int:
 
 
 def _prove(options: argparse.Namespace) -> "list[Report]":
-    """Every rule of the notes, in each of its forms."""
-    from manual_vs_auto.gradcheck.proof import prove, row, title
+    """Every rule of the notes, in each of its forms, and the fused loss, in each of its modes."""
+    from manual_vs_auto.fused import MODES
+    from manual_vs_auto.gradcheck.proof import prove, prove_custom, row, title
     from manual_vs_auto.rules import RULES
 
     reports = []
     if not options.json:
         print(title())
-    for line, report in prove(RULES, seed=options.seed, budget_s=options.budget):
+    asked = {"seed": options.seed, "budget_s": options.budget}
+    for line, report in itertools.chain(prove(RULES, **asked), prove_custom(MODES, **asked)):
         reports.append(report)
         if not options.json:
             print(row(line, report), flush=True)

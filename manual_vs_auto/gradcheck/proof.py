@@ -5,14 +5,16 @@ from typing import Any
 
 import numpy as np
 
-from manual_vs_auto.gradcheck.check import check_jvp, check_vjp
+from manual_vs_auto.gradcheck.check import check_custom_rule, check_jvp, check_vjp
 from manual_vs_auto.gradcheck.report import Report
+
+Line = tuple[str, str, str]
 
 _BATCH = (5,)
 _ROW = "{:<32} {:<15} {:<8} {:<12} {:<9} {:>10} {:>6} {:>8}"
 
 
-def prove(rules: Iterable[Any], **options: Any) -> Iterator[tuple[tuple[str, str, str], Report]]:
+def prove(rules: Iterable[Any], **options: Any) -> Iterator[tuple[Line, Report]]:
     """Name, equation and form with the report. Args: rules: objects with the parts of a rule; options: see Options."""
     for rule in rules:
         generator = np.random.default_rng(options.get("seed", 0))
@@ -30,12 +32,18 @@ def prove(rules: Iterable[Any], **options: Any) -> Iterator[tuple[tuple[str, str
         )
 
 
+def prove_custom(functions: Iterable[tuple[str, str, Any, Any]], **options: Any) -> Iterator[tuple[Line, Report]]:
+    """As `prove`, for functions with a custom rule. Args: functions: name, equation, function and its primals."""
+    for name, equation, function, primals in functions:
+        yield (name, equation, "custom"), check_custom_rule(function, *primals, **options)
+
+
 def title() -> str:
     """The head of the table."""
     return _ROW.format("rule", "equation", "form", "verdict", "judges", "worst, ulp", "bound", "seconds")
 
 
-def row(line: tuple[str, str, str], report: Report) -> str:
+def row(line: Line, report: Report) -> str:
     """One report in one line; judges: how many agree, of those that could tell."""
     say = [judge.says for judge in report.judges if judge.says != "ABSTAINS"]
     worst = report.worst

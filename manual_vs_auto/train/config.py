@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
-GRADIENTS = ("manual", "auto", "both")
+GRADIENTS = ("manual", "auto", "fused", "both")
 LOSSES = ("squared_distance", "cross_entropy")
 SCHEDULES = ("constant", "cosine", "warmup_cosine")
 DEVICES = ("auto", "cpu", "gpu")
@@ -34,7 +34,7 @@ class UsageError(ValueError):
 class Config:
     """One run. 0 and "" are defaults that `resolved` fills in from the rest and the data.
 
-    gradient:      manual, auto, or both, which computes the two at every step and trains on manual.
+    gradient:      manual, auto, fused, or both, which computes manual and auto at every step and trains on manual.
     loss:          squared_distance or cross_entropy, the mean over a batch.
     epochs:        passes over the training images.
     batch_size:    images a step.
@@ -110,7 +110,7 @@ def parse(arguments: Sequence[str] | None = None) -> Config:
 def _parser() -> _Parser:
     parser = _Parser(
         prog="python -m manual_vs_auto.train",
-        description="Train softmax(Wx) on images by the hand-coded gradient of the notes, or by jax.grad, or both.",
+        description="Train softmax(Wx) on images by the hand-coded gradient of the notes, by jax.grad, or both.",
         epilog="Exit status: 0 trained; 1 the loss stopped being finite, or with --gradient both a step disagreed; "
         "2 flags, data or files that can't be used; 130 interrupted.",
         allow_abbrev=False,
@@ -120,8 +120,8 @@ def _parser() -> _Parser:
         "--gradient",
         choices=GRADIENTS,
         default="manual",
-        help="both: compute the two at every step, compare them "
-        "with a derived bound, train on manual (default: manual)",
+        help="fused: the notes' gradient in one with the loss; both: compute manual and auto at every step, compare "
+        "them with a derived bound, train on manual (default: manual)",
     )
     add("--loss", choices=LOSSES, default="squared_distance", help="default: squared_distance, the notes' own")
     add("--epochs", type=_count, default=0, metavar="N", help=f"default: {_EPOCHS}; {_FULL_BATCH_EPOCHS} for lbfgs")

@@ -94,7 +94,9 @@ class _Run:
         self._trainer.compile()
         for epoch in self._trainer.epochs():
             self._take(epoch)
-        first_batch = first_batch_lines(self._trainer.first_batch_size, *self._trainer.first_batch())
+        first_batch = first_batch_lines(
+            self._trainer.by_hand, self._trainer.first_batch_size, *self._trainer.first_batch()
+        )
         self._summarise([*first_batch, *tally_lines(self._tally)])
         if self._reached and self._reached.evaluation.unused:
             self._display.warn(collapse_line(self._config, self._reached.evaluation))

@@ -33,12 +33,12 @@ def accuracy_line(evaluation: Evaluation) -> str:
     return f"test accuracy {evaluation.accuracy:.2%}: {right:,} of {total:,}, loss {evaluation.loss:.4f}"
 
 
-def first_batch_lines(size: int, before: Agreement, after: Agreement) -> list[str]:
-    """How manual and auto agreed on the first batch."""
+def first_batch_lines(by_hand: str, size: int, before: Agreement, after: Agreement) -> list[str]:
+    """How manual, or fused, and auto agreed on the first batch."""
     return [
-        f"{'agreement':<12} manual and auto, each element of both gradients, on the first {size:,} images",
-        f"{'  at first':<12} closest to its bound: {_distance(before)}",
-        f"{'  trained':<12} closest to its bound: {_distance(after)}",
+        f"{'agreement':<12} {by_hand} and auto, each element of both gradients, on the first {size:,} images",
+        f"{'  at first':<12} closest to its bound: {_distance(before, by_hand)}",
+        f"{'  trained':<12} closest to its bound: {_distance(after, by_hand)}",
     ]
 
 
@@ -76,6 +76,6 @@ def smaller_steps(config: Config) -> str:
     return f"lower --learning-rate, {config.learning_rate:g} now"
 
 
-def _distance(at: Agreement) -> str:
+def _distance(at: Agreement, by_hand: str = "manual") -> str:
     within = "within" if at.ratio <= 1 else "BEYOND"
-    return f"|manual - auto| {float(at.difference):.2g}, {within} the {float(at.bound):.2g} that rounding can do"
+    return f"|{by_hand} - auto| {float(at.difference):.2g}, {within} the {float(at.bound):.2g} that rounding can do"

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from manual_vs_auto import auto, manual, model
+from manual_vs_auto import auto, fused, manual, model
 from manual_vs_auto.data import Dataset
 from manual_vs_auto.model import Batch, Loss, Params, ValueAndGrad
 from manual_vs_auto.train.agreement import Agreement, compare, rounding_bound
@@ -29,10 +29,11 @@ Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 GRADIENTS: dict[str, Callable[[Loss], ValueAndGrad]] = {
     "manual": manual.value_and_grad,
     "auto": auto.value_and_grad,
+    "fused": fused.value_and_grad,
     "both": manual.value_and_grad,
 }
 
-_COMPARED = 1024  # images of the first batch at most on which manual and auto are compared
+_COMPARED = 1024  # images of the first batch at most on which by_hand and auto are compared
 # A program that runs twice is not worth optimising.
 _ONCE: dict[str, dict[str, str | bool]] = defaultdict(dict, cpu={"xla_backend_optimization_level": "0"})
 
@@ -86,6 +87,7 @@ class Trainer:
     parameters:      how many the model has.
     state_bytes:     of parameters and optimizer state.
     first_batch_size: images that `first_batch` compares.
+    by_hand:         'fused' where it trains, else 'manual': what is compared with auto.
     compile_seconds: until training could begin; 0 before `compile`.
     """
 
@@ -101,6 +103,7 @@ class Trainer:
         self._state = jax.jit(lambda: State(jax.tree.map(jnp.asarray, params), self._optimizer.init(params)))()
         self.parameters = params.weight.size
         self.state_bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(self._state))
+        self.by_hand = "fused" if config.gradient == "fused" else "manual"
         self.first_batch_size = min(config.batch_size, _COMPARED)
         self.compile_seconds = 0.0
 
@@ -124,7 +127,7 @@ class Trainer:
         self._gradients = pool.submit(both.compile, compiler_options=_ONCE[self._device.platform])
 
     def first_batch(self) -> tuple[Agreement, Agreement]:
-        """How manual and auto agree on the first epoch's first batch, before training and at this moment."""
+        """How by_hand and auto agree on the first epoch's first batch, before training and at this moment."""
         gradients, batch = self._gradients.result(), self._first_batch()
 
         def agreement(params: Params) -> Agreement:
@@ -193,7 +196,8 @@ class Trainer:
         )
 
     def _both(self, params: Params, batch: Batch) -> tuple[Params, Params]:
-        return tuple(module.value_and_grad(self._loss)(params, batch)[1] for module in (manual, auto))
+        by_hand, by_machine = (GRADIENTS[name](self._loss)(params, batch)[1] for name in (self.by_hand, "auto"))
+        return by_hand, by_machine
 
     def _first_batch(self) -> Batch:
         index = self._order(1)[0, : self.first_batch_size]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from manual_vs_auto import rules
+from manual_vs_auto import fused, rules
 from manual_vs_auto.rules import LINEAR, SQUARED_DISTANCE
 from tests.gradcheck.commands import WRONG, Command, file
 
@@ -215,8 +215,9 @@ def test_a_picture_of_the_one_that_disagrees(command: Command) -> None:
 
 
 def test_the_rules_of_the_notes(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two of them: all take a minute."""
+    """Two of them, and one mode of the fused loss: all take more than a minute."""
     monkeypatch.setattr(rules, "RULES", (LINEAR, SQUARED_DISTANCE))
+    monkeypatch.setattr(fused, "MODES", fused.MODES[:1])
     done = command()
     assert (done.status, done.err) == (0, "")
     head, *rows, last = done.out.splitlines()
@@ -225,3 +226,4 @@ def test_the_rules_of_the_notes(command: Command, monkeypatch: pytest.MonkeyPatc
     assert all(LINEAR.name in row and LINEAR.equation in row for row in rows[:3])
     for form in ("vjp", "jvp", "jacobian"):
         assert sum(f" {form} " in row for row in rows) == 2
+    assert [row.split()[:2] for row in rows[6:]] == [["squared_distance", "in_forward"]]

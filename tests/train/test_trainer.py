@@ -26,11 +26,14 @@ def trained(tiny: Dataset, **flags: object) -> list[Epoch]:
 
 
 @pytest.mark.parametrize("loss", ["squared_distance", "cross_entropy"])
-def test_manual_and_auto_train_alike(tiny: Dataset, loss: str) -> None:
-    by_hand, by_machine = (trained(tiny, gradient=way, loss=loss, dtype="float64") for way in ("manual", "auto"))
+def test_manual_auto_and_fused_train_alike(tiny: Dataset, loss: str) -> None:
+    by_hand, by_machine, in_one = (
+        trained(tiny, gradient=way, loss=loss, dtype="float64") for way in ("manual", "auto", "fused")
+    )
     # 16 steps, each adding a few ulp of the gradient
-    np.testing.assert_allclose(by_hand[-1].weight, by_machine[-1].weight, rtol=0, atol=1e-12)
-    assert by_hand[-1].evaluation.accuracy == by_machine[-1].evaluation.accuracy > 0.8
+    for other in (by_machine, in_one):
+        np.testing.assert_allclose(by_hand[-1].weight, other[-1].weight, rtol=0, atol=1e-12)
+        assert by_hand[-1].evaluation.accuracy == other[-1].evaluation.accuracy > 0.8
 
 
 def test_a_run_is_a_function_of_its_seed(tiny: Dataset) -> None:

@@ -1,0 +1,252 @@
+"""The loss of a row and its gradient by the logits, from a few numbers that stream.
+
+For a row of logits z with label t and its maximum m, write E_k = exp(z_k - m) and
+
+    A = sum_{k != t} E_k        T = E_t        S = A + T        R, Q: the sums of E_k, E_k^2 over k != t with E_k < 1
+
+Then p_k = E_k / S is notes (6), and u = 1 - p_t = A / S, without a subtraction that could cancel where p_t is almost 1.
+With n, the classes at the maximum beside the label, q = sum_{k != t} p_k^2 = (n + Q) / S^2. When m rises by delta,
+what is summed scales by exp(-delta), its squares by exp(-2 delta), and the classes that were at the maximum are below
+it: these numbers can be had from any cut of the row into pieces.
+
+Both losses have a gradient by the logits that is a polynomial of E_k with coefficients of the row, but at the label:
+
+    dL/dz_k = E_k (quadratic E_k + linear) + constant, k != t        dL/dz_t = at_label
+
+so whoever has a logit again needs no more than these to have its gradient. Of squared distance, 2 p_k (p_k + c) with
+c = p_t u - q, the class of a row that is sure and wrong would cancel: p_k is almost 1, c almost -1. At the maximum
+p_k - q = p_k (R + T) / S - Q / S^2 does not: at_top.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from manual_vs_auto.fused.options import Options
+
+LANES = 32  # of squared distance's sums, on a CPU
+
+
+class Piece(NamedTuple):
+    """Some classes' logits of rows.
+
+    logits: [N, k].
+    labels: int32 [N], counted from the first of these classes: outside 0..k-1 where another piece has it.
+    fresh:  boolean [k], False for a class that does not count, since the piece before has it.
+    """
+
+    logits: jax.Array
+    labels: jax.Array
+    fresh: jax.Array
+
+    @property
+    def is_label(self) -> jax.Array:
+        """Boolean [N, k], True where a row's label is."""
+        return lax.broadcasted_iota(jnp.int32, self.logits.shape, 1) == self.labels[:, None]
+
+
+class Row(NamedTuple):
+    """What a loss needs to know of a row of logits, or of a piece of it. Each is [N].
+
+    maximum: m, of all its logits.
+    others:  A.
+    ties:    n, as the sum of E_k^2 where E_k is 1; below: R; squares: Q. 0 where only cross-entropy is wanted.
+    label:   z_t; 0 in a piece that does not have the label.
+    total:   sum_k z_k where label smoothing asks for it, else 0.
+    """
+
+    maximum: jax.Array
+    others: jax.Array
+    ties: jax.Array
+    below: jax.Array
+    squares: jax.Array
+    label: jax.Array
+    total: jax.Array
+
+
+class Slopes(NamedTuple):
+    """The coefficients of dL/dz above, each [N], times a cotangent of the row's loss."""
+
+    quadratic: jax.Array
+    linear: jax.Array
+    constant: jax.Array
+    at_label: jax.Array
+    at_top: jax.Array
+
+
+def exponentials(piece: Piece, maximum: jax.Array) -> jax.Array:
+    """E_k where k is another class than the label and counts, else 0. [N, k]."""
+    counts = ~piece.is_label & piece.fresh[None, :]
+    difference = piece.logits - _finite(maximum)[:, None]
+    # Another program may round the same product above the maximum, by far where the logits are huge.
+    return jnp.where(counts, jnp.exp(jnp.where(difference > 0, 0, difference)), 0)
+
+
+def row_of(piece: Piece, options: Options) -> tuple[Row, jax.Array]:
+    """The numbers of a piece, and its `exponentials`."""
+    logits, labels, fresh = piece
+    maximum = lax.stop_gradient(jnp.max(logits, axis=-1))  # what follows is the same for every m
+    exponential = exponentials(piece, maximum)
+    zero = jnp.zeros_like(maximum)
+    if options.loss == "squared_distance":
+        others, ties, below, squares = _sums(exponential)
+    else:
+        others, ties, below, squares = jnp.sum(exponential, axis=-1), zero, zero, zero
+    # A gather of one logit a row: as a masked sum it would be a pass over all of them.
+    at = jnp.clip(labels, 0, logits.shape[1] - 1)
+    has_label = (at == labels) & fresh[at]
+    row = Row(
+        maximum,
+        others,
+        ties,
+        below,
+        squares,
+        jnp.where(has_label, jnp.take_along_axis(logits, at[:, None], axis=1)[:, 0], 0),
+        jnp.sum(jnp.where(fresh[None, :], logits, 0), axis=-1) if options.label_smoothing else zero,
+    )
+    return row, exponential
+
+
+@jax.custom_jvp
+def _sums(exponential: jax.Array) -> tuple[jax.Array, ...]:
+    """A, n, R and Q of exponentials [N, k], each [N]."""
+    ties, below, squares = lax.platform_dependent(exponential, cpu=_in_lanes, default=_one_by_one)
+    return below + ties, ties, below, squares
+
+
+def _one_by_one(exponential: jax.Array) -> tuple[jax.Array, ...]:
+    return tuple(jnp.sum(term, axis=1) for term in _terms(exponential))
+
+
+def _in_lanes(exponential: jax.Array) -> tuple[jax.Array, ...]:
+    """The same for XLA's CPU compiler, which writes what it is to sum: every square and every selection.
+
+    It does not where all are one reduction, which adds one term after the other: in each of some lanes, so that no sum
+    is one of too many.
+    """
+    exponential = lax.optimization_barrier(exponential)  # or each term would compute it anew
+    classes = exponential.shape[1]
+    lanes = min(LANES, classes // 128)
+    if not lanes:
+        return _reduced(exponential)
+    whole = classes // lanes * lanes
+    sums = [jnp.sum(lane, axis=1) for lane in _reduced(exponential[:, :whole].reshape(-1, whole // lanes, lanes))]
+    return tuple(map(jnp.add, sums, _reduced(exponential[:, whole:])))
+
+
+def _reduced(e: jax.Array) -> tuple[jax.Array, ...]:
+    terms = _terms(e)
+    add = lambda one, other: tuple(map(jnp.add, one, other))  # noqa: E731
+    return tuple(lax.reduce(terms, (jnp.zeros((), e.dtype),) * len(terms), add, (1,)))
+
+
+def _terms(e: jax.Array) -> tuple[jax.Array, ...]:
+    """What is summed to n, R and Q."""
+    return jnp.where(e < 1, 0, e), jnp.where(e < 1, e, 0), jnp.where(e < 1, e * e, 0)
+
+
+@_sums.defjvp
+def _sums_jvp(
+    primals: tuple[jax.Array], tangents: tuple[jax.Array]
+) -> tuple[tuple[jax.Array, ...], tuple[jax.Array, ...]]:
+    (e,), (tangent,) = primals, tangents
+    slopes = jnp.ones_like(e), jnp.where(e < 1, 0, 2 * e), jnp.where(e < 1, 1, 0), jnp.where(e < 1, 2 * e, 0)
+    return _sums(e), tuple(jnp.sum(slope * tangent, axis=1) for slope in slopes)
+
+
+def merged(one: Row, other: Row) -> Row:
+    """The numbers of two pieces of the same rows together."""
+    together = joined(*(jnp.stack(pair) for pair in zip(one[:5], other[:5], strict=True)))
+    return Row(*together, one.label + other.label, one.total + other.total)
+
+
+def joined(
+    maximum: jax.Array, others: jax.Array, ties: jax.Array, below: jax.Array, squares: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array, jax.Array]:
+    """m, A, n, R and Q of rows, each [N], from those of their pieces, each [pieces, N]."""
+    top = jnp.max(maximum, axis=0)
+    lower = maximum < top[None, :]
+    factor = jnp.exp(maximum - _finite(top)[None, :])
+    return (
+        top,
+        jnp.sum(factor * others, axis=0),
+        jnp.sum(jnp.where(lower, 0, ties), axis=0),
+        jnp.sum(factor * jnp.where(lower, others, below), axis=0),
+        jnp.sum(factor * factor * jnp.where(lower, ties + squares, squares), axis=0),
+    )
+
+
+def losses_of(row: Row, classes: int, options: Options) -> jax.Array:
+    """The loss of each row, [N].
+
+    Source: notes (7): L = u^2 + q. With label smoothing e the target is (1 - e) y + e / K, so
+            L = q - 2 a u + (K - 1) a^2 + (u - e + a)^2, a = e / K.
+            Cross-entropy: (m - z_t) + log S; smoothed, (1 - e) of that and e of the mean over all classes.
+            z_loss adds its multiple of (m + log S)^2.
+    """
+    top = jnp.exp(row.label - _finite(row.maximum))
+    log_sum = jnp.log1p(row.others + (top - 1))  # the label is the maximum: top - 1 is 0, and A keeps its digits
+    e = options.label_smoothing
+    if options.loss == "cross_entropy":
+        loss = (row.maximum - row.label) + log_sum
+        if e:
+            loss = (1 - e) * loss + e * ((row.maximum - row.total / classes) + log_sum)
+    else:
+        normaliser = row.others + top
+        u, q, a = row.others / normaliser, (row.ties + row.squares) / normaliser**2, e / classes
+        loss = q + u * u if not e else q - 2 * a * u + (classes - 1) * a**2 + (u - e + a) ** 2
+    return loss + options.z_loss * (row.maximum + log_sum) ** 2 if options.z_loss else loss
+
+
+def slopes_of(row: Row, cotangent: jax.Array, classes: int, options: Options) -> Slopes:
+    """The coefficients of dL/dz times the cotangent [N].
+
+    Source: notes (9). dL/dz_k = 2 p_k (p_k + c), k != t, with c = p_t (u - e) - q; dL/dz_t = -2 p_t (q + u (u - e)).
+            Cross-entropy: p - y, smoothed p - (1 - e) y - e / K; at the label -u + e - e / K.
+            z_loss: 2 z_loss (m + log S) p.
+    """
+    top = jnp.exp(row.label - _finite(row.maximum))
+    normaliser = row.others + top
+    inverse, zero = cotangent / normaliser, jnp.zeros_like(cotangent)
+    e, a = options.label_smoothing, options.label_smoothing / classes
+    if options.loss == "cross_entropy":
+        slopes = Slopes(zero, inverse, -a * cotangent, (e - a) * cotangent - row.others * inverse, zero)
+    else:
+        p, u, q = top / normaliser, row.others / normaliser, (row.ties + row.squares) / normaliser**2
+        spread = (row.below + top) / normaliser**2 - row.squares / normaliser**2
+        slopes = Slopes(
+            quadratic=2 * inverse / normaliser,
+            linear=2 * inverse * (p * (u - e) - q),
+            constant=zero,
+            at_label=-2 * cotangent * p * (q + u * (u - e)),
+            at_top=2 * inverse * (p * (u - e) + spread),
+        )
+    if not options.z_loss:
+        return slopes
+    pull = 2 * options.z_loss * (row.maximum + jnp.log(normaliser)) * inverse
+    return slopes._replace(
+        linear=slopes.linear + pull, at_label=slopes.at_label + pull * top, at_top=slopes.at_top + pull
+    )
+
+
+def by_logits(piece: Piece, exponential: jax.Array, slopes: Slopes, options: Options) -> jax.Array:
+    """dL/dz of a piece with these `exponentials`, taken back through the softcap. [N, k]."""
+    quadratic, linear, constant, at_label, at_top = (column[:, None] for column in slopes)
+    if options.loss == "cross_entropy":
+        gradient = exponential * linear + constant if options.label_smoothing else exponential * linear
+    else:
+        polynomial = exponential * (exponential * quadratic + linear)
+        # The value of at_top with the derivative of the polynomial, which does not cancel where its value does.
+        top = lax.stop_gradient(at_top) + (polynomial - lax.stop_gradient(polynomial))
+        gradient = jnp.where(exponential < 1, polynomial, top)
+    gradient = jnp.where(piece.is_label, at_label, gradient)
+    if options.softcap is not None:
+        gradient = gradient * (1 - (piece.logits / options.softcap) ** 2)
+    return gradient
+
+
+def _finite(maximum: jax.Array) -> jax.Array:
+    """A maximum that can be subtracted: where no class is possible yet, 0 for -inf."""
+    return jnp.where(maximum == -jnp.inf, 0, maximum)

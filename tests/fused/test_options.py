@@ -1,0 +1,141 @@
+"""What each option does at its edges, and what a row that does not count may hold."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from manual_vs_auto import fused, manual
+from manual_vs_auto.fused import linear_softmax_loss, linear_softmax_loss_and_grad
+from manual_vs_auto.model import Batch, Params
+
+LOSSES = ("cross_entropy", "squared_distance")
+MODES = ("in_forward", "recompute")
+ROOT = np.random.default_rng(5)
+WEIGHT, INPUTS, BIAS = (jnp.asarray(ROOT.normal(size=size)) for size in ((11, 3), (7, 3), (11,)))
+LABELS = jnp.asarray(ROOT.integers(0, 11, 7))
+# Sums of at most 11 x 7 terms, and exp's few ulp
+CLOSE: dict[str, Any] = {"rtol": 1e-13, "atol": 1e-15}
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("mode", MODES)
+def test_an_ignored_row_reaches_nothing_whatever_it_holds(loss: Any, mode: Any) -> None:
+    labels, held = LABELS.at[2].set(-7), INPUTS.at[2].set(jnp.array([jnp.nan, jnp.inf, 0.0]))
+    kept = np.delete(np.arange(7), 2)
+    value, grads = linear_softmax_loss_and_grad(
+        WEIGHT, held, labels, ignore_label=-7, loss=loss, mode=mode, chunk_size=3
+    )
+    right, expected = linear_softmax_loss_and_grad(WEIGHT, INPUTS[kept], LABELS[kept], loss=loss, mode=mode)
+    np.testing.assert_allclose(value, right, **CLOSE)
+    np.testing.assert_allclose(grads[0], expected[0], **CLOSE)
+    np.testing.assert_allclose(grads[1][kept], expected[1], **CLOSE)
+    np.testing.assert_array_equal(grads[1][2], 0)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_where_no_row_counts_all_is_zero(mode: Any) -> None:
+    for options in ({"ignore_label": -1}, {"sample_weight": jnp.zeros(7)}):
+        labels = jnp.full_like(LABELS, -1) if "ignore_label" in options else LABELS
+        value, grads = linear_softmax_loss_and_grad(WEIGHT, INPUTS, labels, mode=mode, **options)
+        assert value == 0
+        assert all(bool(jnp.all(grad == 0)) for grad in grads)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("mode", ["auto", "recompute"])
+def test_an_empty_batch(reduction: Any, mode: Any) -> None:
+    empty, labels = jnp.zeros((0, 3)), jnp.zeros((0,), jnp.int32)
+    value, pullback = jax.vjp(
+        lambda weight, inputs: linear_softmax_loss(weight, inputs, labels, reduction=reduction, mode=mode),
+        WEIGHT,
+        empty,
+    )
+    assert value.shape == ((0,) if reduction == "none" else ())
+    assert jnp.sum(value) == 0
+    by_weight, by_inputs = pullback(jnp.ones_like(value))
+    np.testing.assert_array_equal(by_weight, np.zeros((11, 3)))
+    assert by_inputs.shape == (0, 3)
+
+
+def test_leading_axes_are_rows() -> None:
+    shaped = linear_softmax_loss(WEIGHT, INPUTS[:6].reshape(2, 3, 3), LABELS[:6].reshape(2, 3), reduction="none")
+    flat = linear_softmax_loss(WEIGHT, INPUTS[:6], LABELS[:6], reduction="none")
+    np.testing.assert_array_equal(shaped, flat.reshape(2, 3))
+    one = linear_softmax_loss(WEIGHT, INPUTS[0], LABELS[0])
+    np.testing.assert_allclose(one, flat[0], **CLOSE)
+
+
+def test_the_notes_own_numbers() -> None:
+    # Source: notes (9) and (10) by hand: W = 0, so p = 1/2, d = (1/2, -1/2), S . d = 0, dL/dz = 2 S d = (1/2, -1/2).
+    loss, (by_weight,) = linear_softmax_loss_and_grad(
+        jnp.zeros((2, 3)), jnp.array([[-1.0, 1.0, 1.0]]), jnp.array([1]), loss="squared_distance", wrt=("weight",)
+    )
+    assert loss == 0.5
+    np.testing.assert_array_equal(by_weight, [[-0.5, 0.5, 0.5], [0.5, -0.5, -0.5]])
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_the_seam_is_manuals(loss: Any) -> None:
+    generator = np.random.default_rng(1)
+    params = Params(jnp.asarray(generator.normal(size=(5, 9)) / 9))
+    images = jnp.asarray(generator.integers(0, 256, (4, 9)), jnp.uint8)
+    for weights in (None, jnp.asarray([1.0, 0.0, 2.0, 0.5])):
+        batch = Batch(images, jnp.asarray(generator.integers(0, 5, 4)), weights)
+        (value, grads), (right, expected) = (module.value_and_grad(loss)(params, batch) for module in (fused, manual))
+        np.testing.assert_allclose(value, right, **CLOSE)
+        np.testing.assert_allclose(grads.weight, expected.weight, **CLOSE)
+    with pytest.raises(TypeError, match="labels must be integers"):
+        fused.value_and_grad(loss)(params, Batch(images, jnp.ones((4, 5))))
+
+
+def test_an_ignored_label_is_compared_as_a_number() -> None:
+    # In uint8, 254 and -2 are the same.
+    weight, labels = jnp.zeros((255, 3)), jnp.array([254], jnp.uint8)
+    assert linear_softmax_loss(weight, INPUTS[:1], labels, ignore_label=-2) == pytest.approx(np.log(255))
+    assert linear_softmax_loss(weight, INPUTS[:1], labels, ignore_label=254) == 0
+    for far in (2**40, -1):
+        assert linear_softmax_loss(weight, INPUTS[:1], labels.astype(jnp.uint32), ignore_label=far) > 5
+
+
+def test_labels_of_every_integer_dtype() -> None:
+    wide = jnp.asarray(np.random.default_rng(0).normal(size=(300, 3)))
+    labels = np.array([0, 127, 5, 100, 1, 2, 3])
+    right = linear_softmax_loss(wide, INPUTS, jnp.asarray(labels))
+    for dtype in (jnp.int8, jnp.uint8, jnp.int16, jnp.uint32, jnp.int64):
+        assert linear_softmax_loss(wide, INPUTS, jnp.asarray(labels, dtype)) == right
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_traced_label_outside_makes_all_that_depends_on_it_nan(mode: Any) -> None:
+    run = jax.jit(lambda labels: linear_softmax_loss_and_grad(WEIGHT, INPUTS, labels, mode=mode))
+    for label in (-1, 11, 2**32 + 1):
+        value, (by_weight, by_inputs) = run(LABELS.at[3].set(label))
+        assert jnp.isnan(value)
+        assert jnp.all(jnp.isnan(by_weight))
+        assert jnp.all(jnp.isnan(by_inputs[3]))
+    by_counts = jax.jit(
+        jax.grad(lambda counts, labels: linear_softmax_loss(WEIGHT, INPUTS, labels, sample_weight=counts, mode=mode))
+    )
+    assert jnp.isnan(by_counts(jnp.ones(7), LABELS.at[3].set(-1))[3])
+
+
+def test_gradients_come_in_the_order_asked_for() -> None:
+    arrays = {"bias": BIAS, "sample_weight": jnp.arange(7.0)}
+    forward = linear_softmax_loss_and_grad(WEIGHT, INPUTS, LABELS, wrt=("weight", "bias"), **arrays)[1]
+    backward = linear_softmax_loss_and_grad(WEIGHT, INPUTS, LABELS, wrt=["bias", "weight"], **arrays)[1]
+    assert [grad.shape for grad in forward] == [(11, 3), (11,)]
+    for one, other in zip(forward, reversed(backward), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_the_plan_says_what_happens() -> None:
+    assert fused.plan(4096, 256, 32768).mode == "in_forward"
+    assert fused.plan(4096, 256, 32768, reduction="none").mode == "recompute"
+    assert fused.plan(4096, 64, 262144).mode == "recompute"  # 256 rows of logits are 256 MiB, the weight 64
+    assert fused.plan(60000, 784, 10).chunks == 1
+    assert fused.plan(8192, 2304, 256000).chunk_size == 2304  # as many logits as the weight has numbers
+    assert fused.plan(13, 5, 17, chunk_size=4) == fused.Plan("in_forward", 4, 4, False, 4 * (4 * 17 + 17 * 5))
+    assert fused.plan(0, 5, 17).chunk_size == 1

@@ -1,0 +1,81 @@
+"""The transformations of JAX, and what they may ask for."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from manual_vs_auto import gradcheck
+from manual_vs_auto.fused import MODES, linear_softmax_loss
+from manual_vs_auto.fused.preferred import preferred
+from tests.fused.reference import defined
+
+ROOT = np.random.default_rng(9)
+WEIGHT, INPUTS = (jnp.asarray(ROOT.normal(size=size)) for size in ((7, 3), (5, 3)))
+LABELS = jnp.asarray(ROOT.integers(0, 7, 5))
+CASES = [(loss, mode) for loss in ("cross_entropy", "squared_distance") for mode in ("in_forward", "recompute")]
+CLOSE: dict[str, Any] = {"rtol": 0, "atol": 1e-14}  # numbers of 0.1 after some dozen roundings
+
+
+def function(loss: Any, mode: Any) -> Any:
+    return lambda weight: linear_softmax_loss(weight, INPUTS, LABELS, loss=loss, mode=mode, chunk_size=2)
+
+
+def plain(loss: str) -> Any:
+    arrays = {"inputs": INPUTS, "bias": jnp.zeros(7), "sample_weight": jnp.ones(5)}
+    return lambda weight: defined({"weight": weight, **arrays}, LABELS, {"loss": loss}, xp=jnp)
+
+
+@pytest.mark.parametrize(("loss", "mode"), CASES)
+def test_the_second_derivative(loss: str, mode: str) -> None:
+    f, right = function(loss, mode), jax.hessian(plain(loss))(WEIGHT)
+    np.testing.assert_allclose(jax.hessian(f)(WEIGHT), right, **CLOSE)
+    np.testing.assert_allclose(jax.jacrev(jax.grad(f))(WEIGHT), right, **CLOSE)
+
+
+@pytest.mark.parametrize(("loss", "mode"), CASES[::3])
+def test_jit_vmap_and_checkpoint(loss: str, mode: str) -> None:
+    f = function(loss, mode)
+    weights = jnp.stack([WEIGHT, 2 * WEIGHT, WEIGHT + 1])
+    expected = jnp.stack([jax.grad(plain(loss))(weight) for weight in weights])
+    for run in (jax.vmap(jax.grad(f)), jax.jit(jax.vmap(jax.grad(jax.checkpoint(f)))),
+                jax.grad(lambda weights: jnp.sum(jax.vmap(f)(weights)))):  # fmt: skip
+        np.testing.assert_allclose(run(weights), expected, **CLOSE)
+
+
+def test_forward_mode_says_what_to_use() -> None:
+    for loss, mode in CASES:
+        with pytest.raises(TypeError, match="none for forward mode"):
+            jax.jvp(function(loss, mode), (WEIGHT,), (WEIGHT,))
+
+
+def test_the_primal_alone_computes_no_gradient() -> None:
+    for loss, mode in CASES:
+        program = jax.jit(function(loss, mode)).lower(WEIGHT).as_text()
+        assert program.count("dot_general") == 1
+        assert jax.jit(jax.grad(function(loss, mode))).lower(WEIGHT).as_text().count("dot_general") > 1
+
+
+def test_every_mode_is_proved() -> None:
+    for name, _, f, primals in MODES:
+        report = gradcheck.check_custom_rule(f, *primals, probes=False)
+        assert str(report.verdict) == "AGREE", name
+
+
+def test_a_kernel_is_for_cuda_and_its_derivatives_are_plain() -> None:
+    def kernel(x: Any) -> Any:
+        raise AssertionError("traced for a GPU, never run on a CPU")
+
+    def stand_in(x: Any) -> Any:
+        return x * 0
+
+    either = preferred(stand_in, jnp.sin)
+    x = jnp.linspace(0, 1, 5)
+    np.testing.assert_array_equal(either(x), jnp.sin(x))
+    np.testing.assert_allclose(jax.vmap(either)(x[:, None])[:, 0], jnp.sin(x), **CLOSE)
+    np.testing.assert_allclose(jax.vmap(jax.grad(either))(x), jnp.cos(x), **CLOSE)
+    np.testing.assert_allclose(jax.hessian(lambda x: jnp.sum(either(x)))(x), -jnp.diag(jnp.sin(x)), **CLOSE)
+    with pytest.raises(AssertionError, match="never run"):
+        jax.jit(preferred(kernel, jnp.sin)).lower(x)
