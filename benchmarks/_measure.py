@@ -57,14 +57,15 @@ def machine() -> dict[str, Any]:
         "date": date.today().isoformat(),
         "processor": f"{_processor()}, {os.cpu_count()} cores",
         "devices": [device.device_kind for device in jax.devices()],
+        "driver": _driver(),
         "versions": versions,
     }
 
 
-def limits(rounds: int, side: int = 2048) -> tuple[float, float]:
+def limits(rounds: int, side: int = 2048, dtype: Any = jnp.float32) -> tuple[float, float]:
     """Bytes a second of a large copy, read and written both counted, and operations a second of a large product."""
     block = jnp.ones((64 << 20,), jnp.uint8)
-    square = jax.random.normal(jax.random.key(0), (side, side), jnp.float32)
+    square = jax.random.normal(jax.random.key(0), (side, side), dtype)
     copy, multiply = jax.jit(lambda x: x + jnp.uint8(1)), jax.jit(jnp.matmul)
     seconds = interleaved({"copy": lambda: copy(block), "product": lambda: multiply(square, square)}, rounds)
     return 2 * block.nbytes / float(np.median(seconds["copy"])), 2 * side**3 / float(np.median(seconds["product"]))
@@ -93,6 +94,14 @@ def _cell(value: Any) -> str:
     if not isinstance(value, float):
         return str(value)
     return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
+def _driver() -> str | None:
+    """Of an NVIDIA GPU, where there is one."""
+    try:
+        return Path("/proc/driver/nvidia/version").read_text().split("  ")[1].strip()
+    except (OSError, IndexError):
+        return None
 
 
 def _processor() -> str:

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 
@@ -105,6 +107,16 @@ def test_the_comparison_of_checkers_is_the_benchmark_s_own() -> None:
     assert f"all refused, {len(FAULTS) - len(UNKNOWN)} with their cause\nand {len(UNKNOWN)} with none" in README
     assert f"[{len(CORRECT)} right ones]" in README
     assert f"chex {measured['machine']['versions']['chex']}" in README
+
+
+@pytest.mark.parametrize(("device", "size", "dtype"), [("gpu", "4096x4096x128256", "bfloat16")])
+def test_the_tables_of_the_fused_loss_are_the_benchmark_s_own(device: str, size: str, dtype: str) -> None:
+    from benchmarks.fused import markdown
+
+    measured = json.loads((ROOT / "benchmarks" / "results" / f"fused-{device}.json").read_text())
+    assert markdown(measured["rows"], size, dtype) in README
+    assert measured["machine"]["date"] in README
+    assert f"jax {measured['machine']['versions']['jax']}" in README
 
 
 _SYSTEMS = (("manual", "manual"), ("auto", "auto"), ("NumPy", "numpy"))

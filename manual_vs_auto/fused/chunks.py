@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from manual_vs_auto.fused.options import Options
-from manual_vs_auto.fused.rows import LANES
+from manual_vs_auto.fused.sums import LANES
 
 # Logits in a chunk by rows, and by classes on a CPU and elsewhere: where `python -m benchmarks.fused` was fastest.
 _BY_ROWS = 1 << 24

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from manual_vs_auto.fused.chunks import Plan, plan_of
-from manual_vs_auto.fused.options import Loss, Mode, Options, Reduction, check, floating, whole
+from manual_vs_auto.fused.options import Loss, Mode, Options, Reduction, check
 from manual_vs_auto.fused.rows import Row, losses_of
 from manual_vs_auto.fused.sweeps import (
     Operands,
@@ -68,6 +68,7 @@ def linear_softmax_loss(
     Raises:  TypeError for labels that are not integers and for forward mode; ValueError for shapes that don't go
              together, both named, for a choice that does not exist, and for a label outside 0..K-1 outside jit.
     Example:
+        >>> import jax.numpy as jnp
         >>> weight, inputs = jnp.zeros((2, 3)), jnp.array([[-1.0, 1.0, 1.0]])
         >>> float(linear_softmax_loss(weight, inputs, jnp.array([1]), loss="squared_distance"))
         0.5
@@ -111,7 +112,8 @@ def linear_softmax_loss_and_grad(
     Raises:  as `linear_softmax_loss`; ValueError for a name in wrt that is none, or was not given, and for
              reduction "none", which has no one gradient.
     Example:
-        >>> weight, inputs = jnp.zeros((2, 3)), jnp.array([[-1.0, 1.0, 1.0]])
+        >>> import jax.numpy as jnp
+        >>> weight, inputs = jnp.zeros((2, 3), jnp.float32), jnp.array([[-1.0, 1.0, 1.0]], jnp.float32)
         >>> loss, (by_weight,) = linear_softmax_loss_and_grad(
         ...     weight, inputs, jnp.array([1]), loss="squared_distance", wrt=("weight",))
         >>> np.asarray(by_weight)
@@ -133,34 +135,6 @@ def linear_softmax_loss_and_grad(
 
     value, grads = jax.value_and_grad(loss)({name: known[name] for name in wrt})
     return value, tuple(grads[name] for name in wrt)
-
-
-def plan(rows: int, features: int, classes: int, *, dtype: Any = jnp.float32, **options: Any) -> Plan:
-    """What `linear_softmax_loss` does with inputs [rows, features] and a weight [classes, features] of this dtype.
-
-    Its "auto" takes in_forward, as long as a chunk of 256 rows, or of all, has no more logits than 64 MiB or the
-    weight hold, and takes as many rows as that allows; else, and for reduction "none", recompute. The temporaries of
-    float32 and float64, in numbers of that dtype, with c for the chunk, N rows, D features and K classes, are
-
-        in_forward   c K + K D, with one chunk c K; of squared distance at least 2 c K
-        recompute    N c + c D + N D, with one chunk N c; of squared distance at least N c + 3 N min(32, c / 128)
-
-    beside some numbers a row: a chunk of logits, which becomes its own gradient in place, and in the first what the
-    chunk adds to the weight's gradient, in the second its rows of the weight and the inputs' gradient. ignore_label
-    adds a copy of the inputs. bfloat16 has a copy of the logits' gradient more, and where XLA multiplies it as
-    float32, as it does on a CPU, copies of what is multiplied: no formula is given.
-
-    Raises:  ValueError and TypeError for a choice that does not exist, or sizes and dtypes that can't be.
-    Example:
-        >>> plan(4096, 256, 32768).mode, plan(4096, 256, 32768).chunk_size
-        ('in_forward', 512)
-    """
-    asked = Options(**options)
-    for name, size, least in (("rows", rows, 0), ("features", features, 0), ("classes", classes, 1)):
-        if whole(name, size) < least:
-            raise ValueError(f"{name} must be at least {least}, not {size}")
-    floating("dtype", jnp.dtype(dtype))
-    return plan_of(int(rows), int(features), int(classes), narrow_dtype(dtype, dtype), asked)
 
 
 @partial(jax.jit, static_argnames="options")

@@ -25,8 +25,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from manual_vs_auto.fused.options import Options
-
-LANES = 32  # of squared distance's sums, on a CPU
+from manual_vs_auto.fused.sums import sums
 
 
 class Piece(NamedTuple):
@@ -91,7 +90,7 @@ def row_of(piece: Piece, options: Options) -> tuple[Row, jax.Array]:
     exponential = exponentials(piece, maximum)
     zero = jnp.zeros_like(maximum)
     if options.loss == "squared_distance":
-        others, ties, below, squares = _sums(exponential)
+        others, ties, below, squares = sums(exponential)
     else:
         others, ties, below, squares = jnp.sum(exponential, axis=-1), zero, zero, zero
     # A gather of one logit a row: as a masked sum it would be a pass over all of them.
@@ -107,53 +106,6 @@ def row_of(piece: Piece, options: Options) -> tuple[Row, jax.Array]:
         jnp.sum(jnp.where(fresh[None, :], logits, 0), axis=-1) if options.label_smoothing else zero,
     )
     return row, exponential
-
-
-@jax.custom_jvp
-def _sums(exponential: jax.Array) -> tuple[jax.Array, ...]:
-    """A, n, R and Q of exponentials [N, k], each [N]."""
-    ties, below, squares = lax.platform_dependent(exponential, cpu=_in_lanes, default=_one_by_one)
-    return below + ties, ties, below, squares
-
-
-def _one_by_one(exponential: jax.Array) -> tuple[jax.Array, ...]:
-    return tuple(jnp.sum(term, axis=1) for term in _terms(exponential))
-
-
-def _in_lanes(exponential: jax.Array) -> tuple[jax.Array, ...]:
-    """The same for XLA's CPU compiler, which writes what it is to sum: every square and every selection.
-
-    It does not where all are one reduction, which adds one term after the other: in each of some lanes, so that no sum
-    is one of too many.
-    """
-    exponential = lax.optimization_barrier(exponential)  # or each term would compute it anew
-    classes = exponential.shape[1]
-    lanes = min(LANES, classes // 128)
-    if not lanes:
-        return _reduced(exponential)
-    whole = classes // lanes * lanes
-    sums = [jnp.sum(lane, axis=1) for lane in _reduced(exponential[:, :whole].reshape(-1, whole // lanes, lanes))]
-    return tuple(map(jnp.add, sums, _reduced(exponential[:, whole:])))
-
-
-def _reduced(e: jax.Array) -> tuple[jax.Array, ...]:
-    terms = _terms(e)
-    add = lambda one, other: tuple(map(jnp.add, one, other))  # noqa: E731
-    return tuple(lax.reduce(terms, (jnp.zeros((), e.dtype),) * len(terms), add, (1,)))
-
-
-def _terms(e: jax.Array) -> tuple[jax.Array, ...]:
-    """What is summed to n, R and Q."""
-    return jnp.where(e < 1, 0, e), jnp.where(e < 1, e, 0), jnp.where(e < 1, e * e, 0)
-
-
-@_sums.defjvp
-def _sums_jvp(
-    primals: tuple[jax.Array], tangents: tuple[jax.Array]
-) -> tuple[tuple[jax.Array, ...], tuple[jax.Array, ...]]:
-    (e,), (tangent,) = primals, tangents
-    slopes = jnp.ones_like(e), jnp.where(e < 1, 0, 2 * e), jnp.where(e < 1, 1, 0), jnp.where(e < 1, 2 * e, 0)
-    return _sums(e), tuple(jnp.sum(slope * tangent, axis=1) for slope in slopes)
 
 
 def merged(one: Row, other: Row) -> Row:

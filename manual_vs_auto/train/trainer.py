@@ -196,7 +196,8 @@ class Trainer:
         )
 
     def _both(self, params: Params, batch: Batch) -> tuple[Params, Params]:
-        by_hand, by_machine = (GRADIENTS[name](self._loss)(params, batch)[1] for name in (self.by_hand, "auto"))
+        modules = (fused if self.by_hand == "fused" else manual, auto)
+        by_hand, by_machine = (module.value_and_grad(self._loss)(params, batch)[1] for module in modules)
         return by_hand, by_machine
 
     def _first_batch(self) -> Batch:

@@ -1,0 +1,37 @@
+"""What the fused loss would do with arrays of some shapes, asked without them."""
+
+from typing import Any
+
+import jax.numpy as jnp
+
+from manual_vs_auto.fused.chunks import Plan, plan_of
+from manual_vs_auto.fused.options import Options, floating, whole
+from manual_vs_auto.fused.sweeps import narrow_dtype
+
+
+def plan(rows: int, features: int, classes: int, *, dtype: Any = jnp.float32, **options: Any) -> Plan:
+    """What `linear_softmax_loss` does with inputs [rows, features] and a weight [classes, features] of this dtype.
+
+    Its "auto" takes in_forward, as long as a chunk of 256 rows, or of all, has no more logits than 64 MiB or the
+    weight hold, and takes as many rows as that allows; else, and for reduction "none", recompute. The temporaries of
+    float32 and float64, in numbers of that dtype, with c for the chunk, N rows, D features and K classes, are
+
+        in_forward   c K + K D, with one chunk c K; of squared distance at least 2 c K
+        recompute    N c + c D + N D, with one chunk N c; of squared distance at least N c + 3 N min(32, c / 128)
+
+    beside some numbers a row: a chunk of logits, which becomes its own gradient in place, and in the first what the
+    chunk adds to the weight's gradient, in the second its rows of the weight and the inputs' gradient. ignore_label
+    adds a copy of the inputs. bfloat16 has a copy of the logits' gradient more, and where XLA multiplies it as
+    float32, as it does on a CPU, copies of what is multiplied: no formula is given.
+
+    Raises:  ValueError and TypeError for a choice that does not exist, or sizes and dtypes that can't be.
+    Example:
+        >>> plan(4096, 256, 32768).mode, plan(4096, 256, 32768).chunk_size
+        ('in_forward', 512)
+    """
+    asked = Options(**options)
+    for name, size, least in (("rows", rows, 0), ("features", features, 0), ("classes", classes, 1)):
+        if whole(name, size) < least:
+            raise ValueError(f"{name} must be at least {least}, not {size}")
+    floating("dtype", jnp.dtype(dtype))
+    return plan_of(int(rows), int(features), int(classes), narrow_dtype(dtype, dtype), asked)
