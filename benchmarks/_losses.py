@@ -4,6 +4,7 @@ Every system is a maker: given the loss and the arrays it returns a call without
 where there is one; or None, where it has no such loss or is not installed.
 """
 
+import importlib
 import importlib.util
 from collections.abc import Callable
 from functools import partial
@@ -77,17 +78,27 @@ def _fused(mode: str, loss: str, weight: Any, inputs: Any, labels: Any) -> Any:
     return linear_softmax_loss(weight, inputs, labels, loss=loss, mode=mode)  # type: ignore[arg-type]
 
 
+def _tokamax(loss: str, weight: Any, inputs: Any, labels: Any) -> Made:
+    if importlib.util.find_spec("tokamax") is None or loss != "cross_entropy":
+        return None
+    kernel = importlib.import_module("tokamax").linear_softmax_cross_entropy_loss
+    importlib.import_module("absl.flags").FLAGS(["benchmarks.fused"])  # else it reads our command line for its own
+
+    def function(_: str, w: Any, x: Any, t: Any) -> Any:
+        return kernel(x, t, w.T, reduction="mean")
+
+    return _jax(function, loss, weight, inputs, labels)
+
+
 def _torch(kernel: str, loss: str, weight: Any, inputs: Any, labels: Any) -> Made:
     if importlib.util.find_spec("torch") is None:
         return None
-    import torch
-
+    torch: Any = importlib.import_module("torch")  # its types differ by version, and it may not be there
     functional = torch.nn.functional
     if kernel == "linear_cross_entropy" and (loss != "cross_entropy" or not hasattr(functional, kernel)):
         return None
-    shared: Any = torch.from_dlpack  # type: ignore[attr-defined]
-    w, x = (shared(array).clone().requires_grad_() for array in (weight, inputs))
-    t = shared(labels).long()
+    w, x = (torch.from_dlpack(array).clone().requires_grad_() for array in (weight, inputs))
+    t = torch.from_dlpack(labels).long()
 
     def call() -> Any:
         w.grad = x.grad = None
@@ -136,6 +147,7 @@ SYSTEMS: dict[str, Callable[[str, Any, Any, Any], Made]] = {
     "jax.grad, chunks of 512": partial(_jax, partial(chunks, 512)),
     "jax.grad, chunks of 2048": partial(_jax, partial(chunks, 2048)),
     "optax": partial(_jax, by_optax),
+    "tokamax": _tokamax,
     "torch": partial(_torch, "plain"),
     "torch linear_cross_entropy": partial(_torch, "linear_cross_entropy"),
 }

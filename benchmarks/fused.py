@@ -43,7 +43,11 @@ def fits(name: str, size: tuple[int, int, int]) -> bool:
     """Whether what a system stores, up to four copies of the logits in float32, fits in the memory, and its time."""
     if name.startswith("fused") or "chunks" in name:
         return True
-    if jax.default_backend() == "cpu" and _work(size) > _LONG and name in ("jax.grad, one-hot", "optax", "torch"):
+    if (
+        jax.default_backend() == "cpu"
+        and _work(size) > _LONG
+        and name in ("jax.grad, one-hot", "optax", "tokamax", "torch")
+    ):
         return False  # each half a minute a gradient, and like its neighbour
     device = jax.devices()[0]
     stats = device.memory_stats() if device.platform != "cpu" else None

@@ -97,6 +97,20 @@ def test_smooth_functions_have_no_kink(name: str) -> None:
     assert not np.any(kinked(*one_sided(_sweep(CLOSED_FORMS[name][0], x, x))))
 
 
+def test_a_step_that_lands_on_a_plateau_settles_nothing() -> None:
+    # A saturated probability: ahead it dies within a coarse step, and what is left there looks like a slope near 0.
+    rate, depth = (a.ravel() for a in np.meshgrid(4.0 ** np.arange(1, 8), np.arange(2.0, 32, 2)))
+
+    def f(x: np.ndarray) -> np.ndarray:
+        return np.asarray(2 / (1 + np.exp(rate * x + depth)) - 9.27)
+
+    sweep = _sweep(f, np.zeros(rate.size), np.ones(rate.size))
+    p = 1 / (1 + np.exp(depth))
+    assert not np.any(kinked(*one_sided(sweep)))
+    for found in (central(sweep), *one_sided(sweep)):
+        assert np.all(np.abs(found.value + 2 * rate * p * (1 - p)) <= 10 * found.bound)
+
+
 @pytest.mark.parametrize("name", ["sin", "exp", "root", "log", "tanh", "reciprocal"])
 def test_the_remainder_of_the_right_slope_falls_as_the_square(name: str) -> None:
     f, slope = CLOSED_FORMS[name]

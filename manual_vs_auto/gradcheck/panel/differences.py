@@ -3,7 +3,7 @@
 For phi(h) = f(x + h t) the central difference (phi(h) - phi(-h)) / 2h is the slope plus c2 h^2 + c4 h^4 + ...,
 and Richardson's extrapolation over steps of ratio 4 removes one of these terms a column. Coarse steps truncate,
 fine steps round; the estimate taken is the one whose neighbours on both sides are nearest, and its bound is their
-distance and the rounding measured there.
+distance and the rounding measured there, or what a finer step says against it beyond its own rounding.
 """
 
 from typing import NamedTuple
@@ -16,6 +16,8 @@ STEPS = RATIO ** -np.arange(0.5, 20.5)
 _EPS = 2.0**-52
 # As many multiples of one number are no accident.
 _STAIRS = 4
+# Rounding is estimated: so many times as much may still be rounding.
+_MARGIN = 4
 
 
 class Slope(NamedTuple):
@@ -94,13 +96,22 @@ def _settled(column: np.ndarray, powers: tuple[float, ...], noise: np.ndarray) -
             column = (power * column[1:] - column[:-1]) / (power - 1)
             rounding = rounding[1:] * (power + 1) / (power - 1)
         apart = np.abs(np.diff(column, axis=0))
+        near = np.maximum(apart[1:], apart[:-1]) + rounding[1:-1]
         values.append(column[1:-1])
-        bounds.append(np.maximum(apart[1:], apart[:-1]) + rounding[1:-1])
+        bounds.append(np.maximum(near, _contradicted(column, rounding)[1:-1]))
     value, bound = np.concatenate(values), np.concatenate(bounds)
     bound = np.where(np.isfinite(bound) & np.isfinite(value), bound, np.inf)
     best = np.argmin(bound, axis=0, keepdims=True)
     value, bound = (np.take_along_axis(a, best, axis=0)[0] for a in (value, bound))
     return Slope(np.where(np.isfinite(bound), value, np.nan), bound)
+
+
+def _contradicted(column: np.ndarray, rounding: np.ndarray) -> np.ndarray:
+    """How far each entry is at least from what finer steps say: a coarse step that lands on a plateau looks settled."""
+    told = np.where(np.isfinite(column), column, np.nan)
+    far = [np.abs(told[i + 1 :] - told[i]) - _MARGIN * rounding[i + 1 :] for i in range(len(column) - 1)]
+    least = [np.max(np.nan_to_num(part, nan=0.0), axis=0, initial=0.0) for part in far]
+    return np.array([*least, np.zeros(column.shape[1:])])
 
 
 def _along(steps: np.ndarray, like: np.ndarray) -> np.ndarray:
