@@ -222,6 +222,8 @@ def plot(rows: list[dict[str, Any]], device: str, path: Path) -> None:
     axes[0].set_xlabel("seconds a gradient")
     axes[1].set_xlabel("MB of temporaries")
     axes[1].set_xscale("log")
+    axes[1].set_xlim(left=1)
+    axes[1].xaxis.set_major_formatter("{x:,.0f}")
     for axis in axes:
         axis.grid(axis="x", alpha=0.3)
         axis.set_axisbelow(True)
@@ -264,7 +266,8 @@ def main() -> None:
     print("\n".join(findings(rows)))
     if asked.smoke:
         return
-    plot(rows, jax.devices()[0].device_kind, asked.out / f"fused-{device}.svg")
+    where = machine()["processor"] if device == "cpu" else jax.devices()[0].device_kind
+    plot(rows, where, asked.out / f"fused-{device}.svg")
 
 
 if __name__ == "__main__":

@@ -109,13 +109,20 @@ def test_the_comparison_of_checkers_is_the_benchmark_s_own() -> None:
     assert f"chex {measured['machine']['versions']['chex']}" in README
 
 
-@pytest.mark.parametrize(("device", "size", "dtype"), [("gpu", "4096x4096x128256", "bfloat16")])
+@pytest.mark.parametrize(
+    ("device", "size", "dtype"), [("cpu", "4096x256x32768", "float32"), ("gpu", "4096x4096x128256", "bfloat16")]
+)
 def test_the_tables_of_the_fused_loss_are_the_benchmark_s_own(device: str, size: str, dtype: str) -> None:
     from benchmarks.fused import markdown
 
     measured = json.loads((ROOT / "benchmarks" / "results" / f"fused-{device}.json").read_text())
     assert markdown(measured["rows"], size, dtype) in README
     assert measured["machine"]["date"] in README
+    if device == "cpu":
+        for row in measured["findings"]:
+            found = re.search(r"takes ([\d.]+) times that", row)
+            assert found is not None
+            assert found[1] in README, row
     assert f"jax {measured['machine']['versions']['jax']}" in README
 
 

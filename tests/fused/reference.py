@@ -72,10 +72,16 @@ def defined(arrays: dict[str, Any], labels: Any, options: dict[str, Any], cotang
     return total / xp.where(weight == 0, 1, weight)
 
 
+# In float64 these are many small programs that run a few times each: most of their time is the compiler's. In float32,
+# where the precision is at stake, they are compiled as everybody's are.
+_HASTY: dict[str, str | bool] = {"xla_backend_optimization_level": "0", "xla_cpu_use_fusion_emitters": False}
+
+
 @functools.cache
-def _differentiated(function: Any, frozen: tuple[tuple[str, Any], ...]) -> Any:
+def _differentiated(function: Any, frozen: tuple[tuple[str, Any], ...], hasty: bool) -> Any:
     """Compiled once for all draws of the same shapes."""
-    return jax.jit(jax.value_and_grad(functools.partial(function, choices=dict(frozen))))
+    program = jax.value_and_grad(functools.partial(function, choices=dict(frozen)))
+    return jax.jit(program, compiler_options=_HASTY if hasty else None)
 
 
 def _by_definition(arrays: dict[str, Any], labels: Any, cotangent: Any, choices: dict[str, Any]) -> Any:
@@ -88,13 +94,14 @@ def _by_fused(arrays: dict[str, Any], labels: Any, cotangent: Any, choices: dict
 
 def by_autodiff(case: Case, cotangent: Any = 1.0) -> tuple[Any, dict[str, Any]]:
     """The definition's loss and gradients by JAX, in the dtype of the case."""
-    run = _differentiated(_by_definition, tuple(case.options.items()))
+    run = _differentiated(_by_definition, tuple(case.options.items()), case.arrays["weight"].dtype == np.float64)
     return run(case.arrays, case.labels, np.asarray(cotangent, case.arrays["weight"].dtype))  # type: ignore[no-any-return]
 
 
 def by_fused(case: Case, cotangent: Any = 1.0, **choices: Any) -> tuple[Any, dict[str, Any]]:
     """The fused loss and its gradients by every array."""
-    run = _differentiated(_by_fused, tuple((case.options | choices).items()))
+    frozen = tuple((case.options | choices).items())
+    run = _differentiated(_by_fused, frozen, case.arrays["weight"].dtype == np.float64)
     return run(case.arrays, case.labels, np.asarray(cotangent, case.arrays["weight"].dtype))  # type: ignore[no-any-return]
 
 

@@ -58,10 +58,10 @@ def test_the_primal_alone_computes_no_gradient() -> None:
         assert jax.jit(jax.grad(function(loss, mode))).lower(WEIGHT).as_text().count("dot_general") > 1
 
 
-def test_every_mode_is_proved() -> None:
-    for name, _, f, primals in MODES:
-        report = gradcheck.check_custom_rule(f, *primals, probes=False)
-        assert str(report.verdict) == "AGREE", name
+@pytest.mark.parametrize(("name", "equation", "f", "primals"), MODES, ids=lambda value: str(value)[:30])
+def test_every_mode_is_proved(name: str, equation: str, f: Any, primals: Any) -> None:
+    report = gradcheck.check_custom_rule(f, *primals, probes=False)
+    assert str(report.verdict) == "AGREE"
 
 
 def test_a_kernel_is_for_cuda_and_its_derivatives_are_plain() -> None:

@@ -215,9 +215,9 @@ def test_a_picture_of_the_one_that_disagrees(command: Command) -> None:
 
 
 def test_the_rules_of_the_notes(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two of them, and one mode of the fused loss: all take more than a minute."""
+    """Two of them, and one mode of the fused loss, where saturated rows are hardest: all take more than a minute."""
     monkeypatch.setattr(rules, "RULES", (LINEAR, SQUARED_DISTANCE))
-    monkeypatch.setattr(fused, "MODES", fused.MODES[:1])
+    monkeypatch.setattr(fused, "MODES", fused.MODES[1:2])
     done = command()
     assert (done.status, done.err) == (0, "")
     head, *rows, last = done.out.splitlines()
@@ -226,4 +226,4 @@ def test_the_rules_of_the_notes(command: Command, monkeypatch: pytest.MonkeyPatc
     assert all(LINEAR.name in row and LINEAR.equation in row for row in rows[:3])
     for form in ("vjp", "jvp", "jacobian"):
         assert sum(f" {form} " in row for row in rows) == 2
-    assert [row.split()[:2] for row in rows[6:]] == [["squared_distance", "in_forward"]]
+    assert [row.split()[:2] for row in rows[6:]] == [["squared_distance", "recompute"]]

@@ -107,11 +107,16 @@ def _settled(column: np.ndarray, powers: tuple[float, ...], noise: np.ndarray) -
 
 
 def _contradicted(column: np.ndarray, rounding: np.ndarray) -> np.ndarray:
-    """How far each entry is at least from what finer steps say: a coarse step that lands on a plateau looks settled."""
-    told = np.where(np.isfinite(column), column, np.nan)
-    far = [np.abs(told[i + 1 :] - told[i]) - _MARGIN * rounding[i + 1 :] for i in range(len(column) - 1)]
-    least = [np.max(np.nan_to_num(part, nan=0.0), axis=0, initial=0.0) for part in far]
-    return np.array([*least, np.zeros(column.shape[1:])])
+    """How far each entry lies outside what any finer step allows: a coarse step on a plateau looks settled."""
+    told = np.isfinite(column)
+    least = np.where(told, column - _MARGIN * rounding, -np.inf)
+    most = np.where(told, column + _MARGIN * rounding, np.inf)
+    # The last entry has no finer one; each other is held against all after it.
+    highest = np.maximum.accumulate(least[::-1], axis=0)[::-1]
+    lowest = np.minimum.accumulate(most[::-1], axis=0)[::-1]
+    with np.errstate(invalid="ignore"):
+        beyond = np.maximum(highest[1:] - column[:-1], column[:-1] - lowest[1:])
+    return np.concatenate([np.where(beyond > 0, beyond, 0.0), np.zeros_like(column[:1])])
 
 
 def _along(steps: np.ndarray, like: np.ndarray) -> np.ndarray:
