@@ -74,14 +74,14 @@ def defined(arrays: dict[str, Any], labels: Any, options: dict[str, Any], cotang
 
 # In float64 these are many small programs that run a few times each: most of their time is the compiler's. In float32,
 # where the precision is at stake, they are compiled as everybody's are.
-_HASTY: dict[str, str | bool] = {"xla_backend_optimization_level": "0", "xla_cpu_use_fusion_emitters": False}
+HASTY: dict[str, str | bool] = {"xla_backend_optimization_level": "0", "xla_cpu_use_fusion_emitters": False}
 
 
 @functools.cache
 def _differentiated(function: Any, frozen: tuple[tuple[str, Any], ...], hasty: bool) -> Any:
     """Compiled once for all draws of the same shapes."""
     program = jax.value_and_grad(functools.partial(function, choices=dict(frozen)))
-    return jax.jit(program, compiler_options=_HASTY if hasty else None)
+    return jax.jit(program, compiler_options=HASTY if hasty else None)
 
 
 def _by_definition(arrays: dict[str, Any], labels: Any, cotangent: Any, choices: dict[str, Any]) -> Any:
