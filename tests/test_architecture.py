@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "auto": {"model"},
     "fused": {"rules", "model"},
     "train": {"rules", "data", "model", "manual", "auto", "fused"},
-    "notes": {"rules", "data", "model", "manual", "auto", "fused", "train"},
+    "notes": {"rules", "data", "gradcheck", "model", "manual", "auto", "fused", "train"},
     "__init__": {"rules", "data", "gradcheck", "model", "manual", "auto", "fused", "train"},
     "__main__": {"train"},
 }

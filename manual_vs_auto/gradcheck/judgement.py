@@ -95,8 +95,9 @@ class Judgement:
         if eps("float64") < inside <= eps(*(a.dtype for a in self._sample if is_float(a.dtype))):
             yield from self._kept("many inputs on average", partial(self._on_average, inside))
         if self._engine.has_autodiff:
-            other = self._draws.fresh()
-            yield from self._kept("under vmap", lambda: nature.under_vmap(self._claim, self._engine, case, other))
+            if getattr(self._engine, "rule_traces", False):
+                other = self._draws.fresh()
+                yield from self._kept("under vmap", lambda: nature.under_vmap(self._claim, self._engine, case, other))
             yield from self._second_order()
         yield from self._shapes()
 

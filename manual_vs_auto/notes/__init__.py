@@ -1,1 +1,1 @@
-"""The notes, as far as they run."""
+"""The notes as code and as a document: see README.md beside this file."""

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from manual_vs_auto.fused import linear_softmax_loss
+from manual_vs_auto.gradcheck.running.jax_engine import hasty
 from manual_vs_auto.rules import Array
 
 NAMES = ("weight", "inputs", "bias", "sample_weight")
@@ -74,7 +75,7 @@ def defined(arrays: dict[str, Any], labels: Any, options: dict[str, Any], cotang
 
 # In float64 these are many small programs that run a few times each: most of their time is the compiler's. In float32,
 # where the precision is at stake, they are compiled as everybody's are.
-HASTY: dict[str, str | bool] = {"xla_backend_optimization_level": "0", "xla_cpu_use_fusion_emitters": False}
+HASTY = hasty()
 
 
 @functools.cache

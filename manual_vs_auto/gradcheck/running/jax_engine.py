@@ -17,7 +17,11 @@ from manual_vs_auto.gradcheck.running.stripped import detaches, program, strippe
 _TINY_STEP = 2.0**-100
 # What runs a few times on a few numbers is compiled in a hurry, in a third of the time: compiling is most of a check.
 _SMALL = 1 << 14
-_HASTY: dict[str, str | bool] = {"xla_backend_optimization_level": "0", "xla_cpu_use_fusion_emitters": False}
+_HASTY: dict[str, str | bool] = {
+    "xla_backend_optimization_level": "0",
+    "xla_cpu_use_fusion_emitters": False,
+    "xla_cpu_parallel_codegen_split_count": "1",
+}
 # Above this many numbers a sweep is kept in pieces: one call a step.
 _AT_ONCE = 1 << 20
 
@@ -40,13 +44,14 @@ def precision(*dtypes: Any) -> Iterator[None]:
 
 
 @cache
-def _hasty() -> dict[str, str | bool] | None:
-    """The compiler's options where it knows them all."""
-    try:
-        jax.jit(lambda x: x + 1).lower(1.0).compile(compiler_options=_HASTY)
-    except Exception:
-        return None
-    return _HASTY if jax.default_backend() == "cpu" else None
+def hasty() -> dict[str, str | bool] | None:
+    """Compiler's options for programs that are small and run a few times: those that this compiler knows."""
+    known = {}
+    for name, value in _HASTY.items():
+        with contextlib.suppress(Exception):
+            jax.jit(lambda x: x + 1).lower(1.0).compile(compiler_options={name: value})
+            known[name] = value
+    return known if known and jax.default_backend() == "cpu" else None
 
 
 class JaxEngine:
@@ -57,9 +62,9 @@ class JaxEngine:
         self.notes: list[str] = []
         self.plain = stripped(lambda arrays: claim.judged(arrays))
         self._own = None if claim.surrogate is None else stripped(lambda arrays: claim.f(arrays))
-        self.has_autodiff = True
+        self.has_autodiff = self.rule_traces = True
         small = sum(a.size for a in claim.inputs.sample) <= _SMALL
-        compiled = partial(jax.jit, compiler_options=_hasty() if small else None)
+        compiled = partial(jax.jit, compiler_options=hasty() if small else None)
         self._value = compiled(self.plain)
         self._manual: Callable[[Any, Any], Any] = compiled(claim.paired or self._alone)
         self._autodiff = compiled(self._value_and_derivative)
@@ -119,7 +124,9 @@ class JaxEngine:
         return [], self._claim.manual(arrays, seeds)
 
     def traced_anew(self, arrays: Arrays, seeds: Arrays) -> bool:
-        """Whether the rule, traced once more, is the same program with the same numbers in it."""
+        """Whether the rule, traced once more, is the same program with the same numbers in it; True if it can't be."""
+        if not self.rule_traces:
+            return True
         with precision(np.float64):
             # New functions each time: JAX remembers what it traced.
             one, two = (jax.make_jaxpr(lambda a, s: self._claim.manual(a, s))(arrays, seeds) for _ in range(2))
@@ -162,6 +169,7 @@ class JaxEngine:
             return "float64"
         except Exception as refusal:
             self._manual = lambda arrays, seeds: self._alone(_as_jax(arrays), _as_jax(seeds))
+            self.rule_traces = False
             self.notes.append(f"the rule runs outside jit only: {type(refusal).__name__}")
             return "float64"
         self.longest_sum = max(self.longest_sum, made.longest_sum)

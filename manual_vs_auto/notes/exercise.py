@@ -1,0 +1,92 @@
+"""`python -m manual_vs_auto.notes.exercise`: see `--help`."""
+
+import argparse
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+from manual_vs_auto.notes.exercises import EXERCISES, HINTS, Exercise
+
+_DESCRIPTION = """\
+The exercises of the notes. Without a number, list them; with one, print what is to be filled in, as Python code;
+with a file of yours too, judge the answer that is in it."""
+_EPILOG = "exit status: 0 right, 1 wrong, 2 the judges could not decide, 3 used wrongly or not filled in yet"
+_STATUS = {"AGREE": 0, "DISAGREE": 1, "INCONCLUSIVE": 2}
+_USAGE = 3
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command, and return its exit status."""
+    parser = argparse.ArgumentParser(
+        "python -m manual_vs_auto.notes.exercise", description=_DESCRIPTION, epilog=_EPILOG, exit_on_error=False
+    )
+    numbers = range(1, len(EXERCISES) + 1)
+    parser.add_argument("number", nargs="?", type=int, choices=numbers, metavar="N", help=f"1 to {len(EXERCISES)}")
+    parser.add_argument("file", nargs="?", help="a Python file with your answer")
+    try:
+        asked, rest = parser.parse_known_args(arguments)
+    except argparse.ArgumentError as error:
+        return _refuse(str(error))
+    if rest:
+        return _refuse(f"unrecognized arguments: {' '.join(rest)}")
+    if asked.number is None:
+        for number, exercise in zip(numbers, EXERCISES, strict=True):
+            print(f"{number:>2}  {exercise.answer:<18} {exercise.equation:<20} {exercise.said}")
+        return 0
+    exercise = EXERCISES[asked.number - 1]
+    if asked.file is None:
+        print(exercise.stub, end="")
+        return 0
+    return _judged(exercise, asked.number, asked.file)
+
+
+def _judged(exercise: Exercise, number: int, file: str) -> int:
+    """Judge the answer in the file, print the report and a hint."""
+    from manual_vs_auto.gradcheck import UsageError, check_vjp
+    from manual_vs_auto.gradcheck.pairs import load
+
+    path = Path(file).resolve()
+    if path.suffix != ".py" or not path.is_file():
+        return _refuse(f"{file}: {'not a Python file' if path.is_file() else 'no such file'}")
+    sample = exercise.sample()
+    asked = [list(exercise.given).index(name) for name in exercise.returned]
+    try:
+        answer = getattr(load(str(path)), exercise.answer, None)
+        if not callable(answer):
+            return _refuse(f"{file} has no function {exercise.answer}: `exercise {number}` prints one to fill in")
+        report = check_vjp(exercise.f, answer, *sample, argnums=asked)
+    except UsageError as error:
+        return _refuse(str(error))
+    except NotImplementedError:
+        return _refuse(f"{exercise.answer} is not filled in yet. Hint: {exercise.hint}")
+    except Exception as error:
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == path]
+        if not lines:
+            raise
+        return _refuse(f"line {lines[-1]} of {path.name} raised {type(error).__name__}: {_first_line(error)}")
+    print(report)
+    status = _STATUS[str(report.verdict)]
+    if status == 0:
+        print(
+            "  right    " + (f"the next is exercise {number + 1}" if number < len(EXERCISES) else "that was the last")
+        )
+        return 0
+    kind = report.diagnosis.kind if report.diagnosis is not None else ""
+    for hint in (exercise.hints.get(kind, HINTS.get(kind)), exercise.hint):
+        if hint is not None:
+            print(f"  hint     {hint}")
+    return status
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [""])[0]
+
+
+def _refuse(message: str) -> int:
+    print(f"manual_vs_auto.notes.exercise: {message}", file=sys.stderr)
+    return _USAGE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,48 @@
+"""The figures are those that the code draws, and another drawing is seen."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from manual_vs_auto.notes.figures import FIGURES, FOLDER, differ
+from tests.notes.drawings import same
+
+
+def test_the_folder_holds_the_figures_and_nothing_else() -> None:
+    assert {path.name for path in FOLDER.iterdir()} == {f"{name}.svg" for name in FIGURES}
+
+
+@pytest.mark.parametrize("name", [name for name in FIGURES if not name.startswith("mistake-")])
+def test_a_figure_is_the_one_that_the_code_draws(name: str) -> None:
+    same(name)  # those of mistakes: in test_gallery
+
+
+def test_another_drawing_is_seen() -> None:
+    svg = (FOLDER / "differences.svg").read_text()
+    assert not differ("differences", svg, svg)
+    assert differ("differences", svg, svg.replace("L ", "M ", 1))
+    (point,) = re.findall(r"L (\d+\.\d+) ", svg)[:1]
+    assert differ("differences", svg, svg.replace(f"L {point} ", f"L {float(point) + 1} ", 1))
+    assert not differ("differences", svg, svg.replace(f"L {point} ", f"L {float(point) + 0.01:.6f} ", 1))
+    pixels = (FOLDER / "weights.svg").read_text()
+    first, second, *_ = re.findall(r"base64,([^\"]+)", pixels)
+    assert differ("weights", pixels, pixels.replace(first, second, 1))
+
+
+def test_the_command(tmp_path: Path) -> None:
+    def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, "-m", "manual_vs_auto.notes.figures", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+
+    out = ["jacobian", "--out", str(tmp_path)]
+    assert run(*out, "--check").returncode == 1
+    assert run(*out).returncode == 0
+    assert run(*out, "--check").returncode == 0
+    (tmp_path / "jacobian.svg").write_text("<svg></svg>")
+    assert run(*out, "--check").returncode == 1
+    refused = run("nothing")
+    assert refused.returncode == 2
+    assert "no figure 'nothing'" in refused.stderr
