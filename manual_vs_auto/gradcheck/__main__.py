@@ -34,6 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             drawn = _plot(max(reports, key=lambda report: _STATUS[str(report.verdict)] % 2), options.plot)
     except UsageError as error:
         return _refuse(str(error))
+    except SystemExit as end:
+        return _refuse(f"what is judged called sys.exit({end.code!r})")
     if options.json:
         print(json.dumps([json.loads(report.to_json()) for report in reports], indent=1))
     found = {str(report.verdict) for report in reports}

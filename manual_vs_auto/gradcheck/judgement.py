@@ -95,10 +95,12 @@ class Judgement:
         if eps("float64") < inside <= eps(*(a.dtype for a in self._sample if is_float(a.dtype))):
             yield from self._kept("many inputs on average", partial(self._on_average, inside))
         if self._engine.has_autodiff:
-            if getattr(self._engine, "rule_traces", False):
+            traces = getattr(self._engine, "rule_traces", False)
+            if traces:
                 other = self._draws.fresh()
                 yield from self._kept("under vmap", lambda: nature.under_vmap(self._claim, self._engine, case, other))
-            yield from self._second_order()
+            if traces or self._options.order == 2:
+                yield from self._second_order()
         yield from self._shapes()
 
     def _on_average(self, inside: float) -> Outcome:

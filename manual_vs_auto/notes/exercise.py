@@ -3,8 +3,11 @@
 import argparse
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from manual_vs_auto.notes.exercises import EXERCISES, HINTS, Exercise
 
@@ -48,23 +51,23 @@ def _judged(exercise: Exercise, number: int, file: str) -> int:
 
     path = Path(file).resolve()
     if path.suffix != ".py" or not path.is_file():
-        return _refuse(f"{file}: {'not a Python file' if path.is_file() else 'no such file'}")
+        return _refuse(f"{file}: {'not a Python file' if path.exists() else 'no such file'}")
     sample = exercise.sample()
     asked = [list(exercise.given).index(name) for name in exercise.returned]
     try:
         answer = getattr(load(str(path)), exercise.answer, None)
         if not callable(answer):
             return _refuse(f"{file} has no function {exercise.answer}: `exercise {number}` prints one to fill in")
+        _called(exercise, answer)
         report = check_vjp(exercise.f, answer, *sample, argnums=asked)
     except UsageError as error:
         return _refuse(str(error))
     except NotImplementedError:
         return _refuse(f"{exercise.answer} is not filled in yet. Hint: {exercise.hint}")
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == path]
-        if not lines:
-            raise
-        return _refuse(f"line {lines[-1]} of {path.name} raised {type(error).__name__}: {_first_line(error)}")
+        where = f"line {lines[-1]} of {path.name}" if lines else exercise.answer
+        return _refuse(f"{where} raised {type(error).__name__}: {_first_line(error)}")
     print(report)
     status = _STATUS[str(report.verdict)]
     if status == 0:
@@ -79,7 +82,18 @@ def _judged(exercise: Exercise, number: int, file: str) -> int:
     return status
 
 
-def _first_line(error: Exception) -> str:
+def _called(exercise: Exercise, answer: Callable[..., Any]) -> None:
+    """Call it once as it is. Raises: UsageError if it returns nothing, and whatever it raises."""
+    from manual_vs_auto.gradcheck import UsageError
+
+    sample = exercise.sample()
+    with np.errstate(all="ignore"):
+        found = answer(np.ones_like(exercise.f(*sample)), *sample)
+    if found is None:
+        raise UsageError(f"{exercise.answer} returned None: is its return missing?")
+
+
+def _first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [""])[0]
 
 

@@ -198,7 +198,7 @@ EXERCISES = (
         out="[3, 2]",
         said="f(Q, K, V) = softmax(Q K^T / sqrt(4)) V, softmax along each row.",
         hint=(
-            "Name the scores and the weights: it is exercise 5 twice, with exercise 6 between them. Go backwards, with "
+            "Name the scores and the weights: it is exercise 8 twice, with exercise 6 between them. Go backwards, with "
             "a shape beside every line."
         ),
         hints={"factor": "The scores are divided by something: so is what goes back through them."},
@@ -207,6 +207,7 @@ EXERCISES = (
 """In their order, from 1."""
 
 HINTS = {
+    "overflow": "Try it by hand at a large number: does an exp, or a division, leave what the computer can hold?",
     "sign": "Follow one minus at a time, from the loss back.",
     "factor": "The formula is right but for a number: look for a power, a mean and a sum.",
     "reduction": "A sum stands where a mean belongs, or a mean where a sum does.",

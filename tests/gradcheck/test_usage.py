@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -248,3 +249,32 @@ def test_a_rule_of_numpy_beside_a_function_that_jax_traces(factor: float, verdic
     assert any("outside jit only" in note for note in report.notes)
     # What can't be traced was neither mapped nor traced twice, and nothing was skipped because of it.
     assert not [probe for probe in report.probes if probe.verdict is None and "Tracer" in probe.note]
+
+
+def test_where_a_function_of_numpy_overflows_its_gradient_may() -> None:
+    x = np.array([0.1, -0.5, 1.0], np.float32)
+    assert str(check_gradient(lambda x: np.sum(np.exp(x)), lambda x: np.exp(x), x).verdict) == "AGREE"
+    # Where it does not, the gradient must not.
+    report = check_gradient(lambda x: np.sum(np.tanh(x)), lambda x: np.exp(x) / np.exp(x) - np.tanh(x) ** 2, x)
+    assert str(report.verdict) == "DISAGREE"
+
+
+def test_a_rule_that_exits_is_not_called_right(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from manual_vs_auto.gradcheck.__main__ import main
+
+    file = tmp_path / "exits.py"
+    file.write_text("import sys\ndef f(x):\n    return (x * x).sum()\ndef f_grad(x):\n    sys.exit(0)\n")
+    assert main([str(file)]) == 3
+    assert "called sys.exit" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("factor", "verdict"), [(2.0, "AGREE"), (3.0, "DISAGREE")])
+def test_a_rule_of_numpy_may_write_into_what_it_makes(factor: float, verdict: str) -> None:
+    def grad(x: Any) -> Any:
+        g = x.copy()
+        g[:] = factor * x
+        return g
+
+    report = check_gradient(lambda x: (x * x).sum(), grad, np.array([0.3, -1.0]))
+    assert str(report.verdict) == verdict
+    assert not any("second order" in probe.label for probe in report.probes)

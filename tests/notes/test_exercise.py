@@ -97,10 +97,25 @@ def test_an_answer_may_be_numpy_s_or_jax_s(module: str, tmp_path: Path, capsys: 
 
 RAISES = "def sigmoid_vjp(ct, x):\n    return ct.nothing\n"
 
+RELU = "import numpy as np\ndef relu_vjp(ct, x):\n    g = ct.copy()\n    g[x <= 0] = 0\n    return (g,)\n"
+EXITS = "import sys\ndef sigmoid_vjp(ct, x):\n    sys.exit(0)\n"
+OF_ONE = "def sigmoid_vjp(x):\n    return (x,)\n"
+NOTHING = "def sigmoid_vjp(ct, x):\n    ct * x\n"
+
+
+def test_an_answer_may_write_into_arrays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["2", _file(tmp_path, RELU)]) == 0
+    assert "Tracer" not in capsys.readouterr().out
+
+
 REFUSED: dict[str, Callable[[Path], list[str]]] = {
     "no such file": lambda folder: ["1", str(folder / "nothing.py")],
     "has no function sigmoid_vjp": lambda folder: ["1", _file(folder, "x = 1\n")],
     "line 2 of mine.py raised AttributeError: ": lambda folder: ["1", _file(folder, RAISES)],
+    "line 3 of mine.py raised SystemExit": lambda folder: ["1", _file(folder, EXITS)],
+    "sigmoid_vjp raised TypeError: sigmoid_vjp() takes 1": lambda folder: ["1", _file(folder, OF_ONE)],
+    "returned None: is its return missing?": lambda folder: ["1", _file(folder, NOTHING)],
+    ": not a Python file": lambda folder: ["1", str(folder)],
     "can't be imported: SyntaxError": lambda folder: ["1", _file(folder, "def (\n")],
     "invalid choice": lambda _: ["11"],
     "invalid int value": lambda _: ["one"],

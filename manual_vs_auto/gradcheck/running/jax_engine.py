@@ -123,6 +123,12 @@ class JaxEngine:
     def _alone(self, arrays: Sequence[Any], seeds: Sequence[Any]) -> tuple[list[Any], list[Any]]:
         return [], self._claim.manual(arrays, seeds)
 
+    def _outside_jit(self, arrays: Sequence[Any], seeds: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+        try:
+            return self._alone(_as_jax(arrays), _as_jax(seeds))
+        except TypeError:  # it writes into them, or into what it makes of them: NumPy's may
+            return self._alone(*([np.array(a) for a in given] for given in (arrays, seeds)))
+
     def traced_anew(self, arrays: Arrays, seeds: Arrays) -> bool:
         """Whether the rule, traced once more, is the same program with the same numbers in it; True if it can't be."""
         if not self.rule_traces:
@@ -168,8 +174,7 @@ class JaxEngine:
         except WrongShapeError:
             return "float64"
         except Exception as refusal:
-            self._manual = lambda arrays, seeds: self._alone(_as_jax(arrays), _as_jax(seeds))
-            self.rule_traces = False
+            self._manual, self.rule_traces = self._outside_jit, False
             self.notes.append(f"the rule runs outside jit only: {type(refusal).__name__}")
             return "float64"
         self.longest_sum = max(self.longest_sum, made.longest_sum)
