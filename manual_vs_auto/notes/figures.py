@@ -29,7 +29,7 @@ LOGITS = np.array([2.0, 1.0, 0.0, -1.0, 1.5, 0.5])
 _SNAPSHOTS = (1, 10, 1000)
 # Points of a drawing, and levels of a pixel, by which two drawings of the same thing may differ.
 _POINTS, _LEVELS = 0.1, 4
-_CHAOTIC = 40.0  # of the 85 that an accuracy may be high
+_CHAOTIC = 40.0  # where rounding is what is drawn, or decides: half of an accuracy, or three decades of an error
 
 
 def jacobian(figure: Any) -> None:
@@ -108,7 +108,8 @@ def differences(figure: Any) -> None:
     one_sided = np.array([(f(h) - f(0)) / h for h in steps])
     central = np.array([(f(h) - f(-h)) / (2 * h) for h in steps])
     for name, found in (("one-sided", one_sided), ("central", central)):
-        axis.loglog(steps, np.abs(found - slope) / abs(slope), "o-", markersize=3, label=name)
+        errors = np.maximum(np.abs(found - slope) / abs(slope), 1e-13)
+        axis.loglog(steps, errors, "o-", markersize=3, label=name)
     axis.set(xlabel="step", ylabel="relative error", ylim=(1e-13, 10))
     axis.legend(frameon=False)
 
@@ -152,7 +153,8 @@ def drawn(name: str) -> str:
 
 def differ(name: str, one: str, other: str) -> bool:
     """Whether two drawings of this figure differ by more than another processor's rounding makes."""
-    points = _CHAOTIC if any(name == f"mistake-{made.name}" and made.chaotic for made in MISTAKES) else _POINTS
+    chaotic = {"differences", *(f"mistake-{made.name}" for made in MISTAKES if made.chaotic)}
+    points = _CHAOTIC if name in chaotic else _POINTS
     pictures = [[_pixels(text) for text in re.findall(r"base64,([^\"]+)", svg)] for svg in (one, other)]
     # Names are hashes of what they name.
     noise = r"base64,[^\"]+|<metadata>.*?</metadata>|(?<=[\"#])(?:C\w+_)?[a-z]*[0-9a-f]{10}(?=[\")])"

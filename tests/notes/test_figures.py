@@ -21,12 +21,14 @@ def test_a_figure_is_the_one_that_the_code_draws(name: str) -> None:
 
 
 def test_another_drawing_is_seen() -> None:
-    svg = (FOLDER / "differences.svg").read_text()
-    assert not differ("differences", svg, svg)
-    assert differ("differences", svg, svg.replace("L ", "M ", 1))
+    svg = (FOLDER / "plateau.svg").read_text()
+    assert not differ("plateau", svg, svg)
+    assert differ("plateau", svg, svg.replace("L ", "M ", 1))
     (point,) = re.findall(r"L (\d+\.\d+) ", svg)[:1]
-    assert differ("differences", svg, svg.replace(f"L {point} ", f"L {float(point) + 1} ", 1))
-    assert not differ("differences", svg, svg.replace(f"L {point} ", f"L {float(point) + 0.01:.6f} ", 1))
+    moved = {by: svg.replace(f"L {point} ", f"L {float(point) + by:.6f} ", 1) for by in (0.01, 1.0)}
+    assert not differ("plateau", svg, moved[0.01])
+    assert differ("plateau", svg, moved[1.0])
+    assert not differ("differences", svg, moved[1.0])
     pixels = (FOLDER / "weights.svg").read_text()
     first, second, *_ = re.findall(r"base64,([^\"]+)", pixels)
     assert differ("weights", pixels, pixels.replace(first, second, 1))
