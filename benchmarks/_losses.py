@@ -75,7 +75,7 @@ def _jax(function: Any, loss: str, weight: Any, inputs: Any, labels: Any) -> Mad
 
 
 def _fused(mode: str, loss: str, weight: Any, inputs: Any, labels: Any) -> Any:
-    return linear_softmax_loss(weight, inputs, labels, loss=loss, mode=mode)  # type: ignore[arg-type]
+    return linear_softmax_loss(weight, inputs, labels, loss=loss, mode=mode)  # type: ignore[call-overload]
 
 
 def _tokamax(loss: str, weight: Any, inputs: Any, labels: Any) -> Made:

@@ -11,7 +11,8 @@ from manual_vs_auto.fused.loss import linear_softmax_loss
 
 def _mode(weight: jax.Array, inputs: jax.Array, labels: jax.Array, **choices: Any) -> jax.Array:
     # Chunks that do not divide the rows or the classes.
-    return linear_softmax_loss(weight, inputs, labels, chunk_size=3, **choices)
+    loss: jax.Array = linear_softmax_loss(weight, inputs, labels, chunk_size=3, **choices)
+    return loss
 
 
 def _samples() -> tuple[Any, ...]:

@@ -1,9 +1,10 @@
-"""What a caller may ask for, checked once, and whether the arrays go together."""
+"""What a caller may ask for, checked once: what a program is compiled for, and the numbers that it may get later."""
 
+import copy
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, Self, TypeAlias, get_args
 
 import jax
 import jax.numpy as jnp
@@ -12,10 +13,17 @@ import numpy as np
 Loss: TypeAlias = Literal["cross_entropy", "squared_distance"]
 Reduction: TypeAlias = Literal["mean", "sum", "none"]
 Mode: TypeAlias = Literal["auto", "in_forward", "recompute"]
+Aux: TypeAlias = Literal["log_prob", "argmax", "entropy", "log_sum_exp"]
 
-
-_FLOATING = ("float32", "float64", "bfloat16", "float16")
+FLOATING = ("float32", "float64", "bfloat16", "float16")
 _LARGEST = 3.4e38  # of float32, nearly
+# The numbers that may be traced, what stands in their place while they are not known, and what they may be.
+_NUMBERS: dict[str, tuple[float, str]] = {
+    "label_smoothing": (1.0, "within 0..1"),
+    "softcap": (1.0, "finite and above 0, or None"),
+    "z_loss": (1.0, "finite and not negative"),
+    "temperature": (2.0, "finite and above 0"),
+}
 
 
 @dataclass(frozen=True)
@@ -30,7 +38,10 @@ class Options:
     label_smoothing: float = 0.0
     softcap: float | None = None
     z_loss: float = 0.0
+    temperature: float = 1.0
+    transposed: bool = False
     reduction: Reduction = "mean"
+    aux: tuple[Aux, ...] = ()
     chunk_size: int | Literal["auto"] = "auto"
     accumulate_dtype: Any = jnp.float32
     mode: Mode = "auto"
@@ -39,76 +50,57 @@ class Options:
         for name, choices in (("loss", Loss), ("reduction", Reduction), ("mode", Mode)):
             if getattr(self, name) not in get_args(choices):
                 raise ValueError(f"{name} must be one of {get_args(choices)}, not {getattr(self, name)!r}")
-        # Python's own numbers: one of NumPy would widen what it is multiplied with.
-        set_ = partial(object.__setattr__, self)
-        set_("label_smoothing", _number("label_smoothing", self.label_smoothing))
-        if not 0 <= self.label_smoothing <= 1:
-            raise ValueError(f"label_smoothing must be within 0..1, not {self.label_smoothing}")
-        set_("z_loss", _number("z_loss", self.z_loss))
-        if not 0 <= self.z_loss <= _LARGEST:
-            raise ValueError(f"z_loss must be finite and not negative, not {self.z_loss}")
-        if self.softcap is not None:
-            set_("softcap", _number("softcap", self.softcap))
-            if not 0 < self.softcap <= _LARGEST:
-                raise ValueError(f"softcap must be finite and above 0, or None, not {self.softcap}")
+        self._set(aux=_names(self.aux))
+        if not isinstance(self.transposed, bool | np.bool_):
+            raise TypeError(f"transposed must be True or False, not {self.transposed!r}")
+        for name in _NUMBERS:
+            value = getattr(self, name)
+            if value is not None or name != "softcap":
+                # Python's own numbers: one of NumPy would widen what it is multiplied with.
+                self._set(**{name: _number(name, value)})
         if self.ignore_label is not None:
-            set_("ignore_label", whole("ignore_label", self.ignore_label))
+            self._set(ignore_label=whole("ignore_label", self.ignore_label))
         if self.chunk_size != "auto":
-            set_("chunk_size", whole("chunk_size", self.chunk_size))
+            self._set(chunk_size=whole("chunk_size", self.chunk_size))
             if self.chunk_size < 1:
                 raise ValueError(f"chunk_size must be at least 1, or 'auto', not {self.chunk_size}")
-        set_("accumulate_dtype", _accumulating(self.accumulate_dtype))
+        self._set(accumulate_dtype=_accumulating(self.accumulate_dtype))
         if self.mode == "in_forward" and self.reduction == "none":
             raise ValueError(
                 "mode='in_forward' has the gradient before any cotangent is known, which suits one loss, not one "
                 "of each row: with reduction='none' use mode='recompute' or 'auto'"
             )
 
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> tuple[Self, dict[str, jax.Array]]:
+        """The options, and those of the numbers that are arrays, known only when the program runs."""
+        traced = {name: array_of(given[name]) for name in _NUMBERS if _is_array(given.get(name))}
+        for name, array in traced.items():
+            if array.shape or not jnp.issubdtype(array.dtype, jnp.floating):
+                raise TypeError(f"{name} must be one floating number, not {array.dtype.name} {array.shape}")
+            if known(array):
+                _number(name, float(array))
+        return cls(**{**given, **{name: _NUMBERS[name][0] for name in traced}}), traced
 
-def check(weight: Any, inputs: Any, labels: Any, bias: Any, sample_weight: Any, options: Options) -> None:
-    """TypeError for a dtype that can't be meant, ValueError for shapes that don't go together, naming both.
+    def with_numbers(self, traced: Mapping[str, jax.Array]) -> Self:
+        """The same with arrays in the place of numbers: for use within a program, not as a key of one."""
+        found = copy.copy(self)
+        found._set(**traced)
+        return found
 
-    Labels whose values are known here, outside `jax.jit`, are checked against 0..K-1 too.
-    """
-    needed, optional = {"weight": weight, "inputs": inputs}, {"bias": bias, "sample_weight": sample_weight}
-    given = needed | {name: array for name, array in optional.items() if array is not None}
-    for name, array in (given | {"labels": labels}).items():
-        if not isinstance(array, jax.Array | np.ndarray | np.generic):
-            raise TypeError(f"{name} must be an array of JAX or NumPy, not {type(array).__name__}")
-    for name, array in given.items():
-        floating(name, array.dtype, array.shape)
-    if not jnp.issubdtype(labels.dtype, jnp.integer):
-        raise TypeError(f"labels must be integers, the classes themselves, not {labels.dtype.name} {labels.shape}")
-    if weight.ndim != 2 or weight.shape[0] == 0:
-        raise ValueError(f"weight {weight.shape} must have the shape [K, D] with at least one class")
-    if inputs.ndim == 0 or inputs.shape[-1] != weight.shape[1]:
-        raise ValueError(f"inputs {inputs.shape} must end with the D of weight [K, D] {weight.shape}")
-    if labels.shape != inputs.shape[:-1]:
-        raise ValueError(f"labels {labels.shape} must have the shape of inputs {inputs.shape} less the last axis")
-    if bias is not None and bias.shape != weight.shape[:1]:
-        raise ValueError(f"bias {bias.shape} must have the shape [K] of weight [K, D] {weight.shape}")
-    if sample_weight is not None and sample_weight.shape != labels.shape:
-        raise ValueError(f"sample_weight {sample_weight.shape} must have the shape of labels {labels.shape}")
-    if isinstance(labels, np.ndarray | np.generic) or (
-        not isinstance(labels, jax.core.Tracer) and labels.is_fully_addressable
-    ):
-        _check_values(np.asarray(labels), weight.shape[0], options.ignore_label)
+    def uses(self, name: Literal["label_smoothing", "softcap", "z_loss", "temperature"]) -> bool:
+        """Whether this number changes anything."""
+        value, without = getattr(self, name), Options.__dataclass_fields__[name].default
+        return bool(value != without) if isinstance(value, float | None) else True
 
+    @property
+    def class_axis(self) -> int:
+        """The weight's axis of classes."""
+        return int(self.transposed)
 
-def _check_values(labels: Any, classes: int, ignore_label: int | None) -> None:
-    counted = labels if ignore_label is None else labels[labels != ignore_label]
-    outside = counted[(counted < 0) | (counted >= classes)]
-    if outside.size:
-        but = "" if ignore_label is None else f", or ignore_label {ignore_label}"
-        raise ValueError(
-            f"{outside.size} of labels {labels.shape} are outside 0..{classes - 1}{but}; the first is {outside[0]}"
-        )
-
-
-def floating(name: str, dtype: Any, shape: object = "") -> None:
-    """TypeError, with the name, if the dtype is none that is computed with."""
-    if dtype.name not in _FLOATING:
-        raise TypeError(f"{name} must be floating ({', '.join(_FLOATING)}), not {dtype.name} {shape}".rstrip())
+    def _set(self, **values: Any) -> None:
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
 
 
 def whole(name: str, value: object) -> int:
@@ -118,13 +110,53 @@ def whole(name: str, value: object) -> int:
     return int(value)
 
 
+def floating(name: str, dtype: Any, shape: object = "") -> None:
+    """TypeError, with the name, if the dtype is none that is computed with."""
+    if dtype.name not in FLOATING:
+        raise TypeError(f"{name} must be floating ({', '.join(FLOATING)}), not {dtype.name} {shape}".rstrip())
+
+
+def known(array: Any) -> bool:
+    """Whether an array's values can be looked at here: not under `jax.jit`, and not where other processes hold some."""
+    return isinstance(array, np.ndarray | np.generic) or (
+        not isinstance(array, jax.core.Tracer) and bool(array.is_fully_addressable)
+    )
+
+
+def array_of(value: Any) -> Any:
+    """The value, or the array of JAX that it says it is by `__jax_array__`."""
+    if isinstance(value, jax.Array) or not hasattr(value, "__jax_array__"):
+        return value
+    return jnp.asarray(value.__jax_array__())
+
+
+def _is_array(value: Any) -> bool:
+    return isinstance(value, jax.Array | np.ndarray) or hasattr(value, "__jax_array__")
+
+
 def _number(name: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
-        raise TypeError(f"{name} must be a number of Python, known when compiling, not {type(value).__name__}")
+        raise TypeError(f"{name} must be a number, of Python or an array of JAX, not {type(value).__name__}")
     try:
-        return float(value)
+        number = float(value)
     except OverflowError:
-        return math.inf
+        number = math.inf
+    within = {
+        "label_smoothing": 0 <= number <= 1,
+        "softcap": 0 < number <= _LARGEST,
+        "z_loss": 0 <= number <= _LARGEST,
+        "temperature": 0 < number <= _LARGEST,
+    }
+    if not within[name]:
+        raise ValueError(f"{name} must be {_NUMBERS[name][1]}, not {number}")
+    return number
+
+
+def _names(aux: Any) -> tuple[Aux, ...]:
+    wrong = isinstance(aux, str) or not isinstance(aux, tuple | list) or any(name not in get_args(Aux) for name in aux)
+    if wrong:
+        raise ValueError(f"aux must be a tuple of names among {get_args(Aux)}, not {aux!r}")
+    return tuple(aux)
 
 
 def _accumulating(dtype: Any) -> Any:

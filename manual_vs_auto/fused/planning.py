@@ -20,8 +20,12 @@ def plan(rows: int, features: int, classes: int, *, dtype: Any = jnp.float32, **
         recompute    N c + c D + N D, with one chunk N c; of squared distance at least N c + 3 N min(32, c / 128)
 
     beside some numbers a row: a chunk of logits, which becomes its own gradient in place, and in the first what the
-    chunk adds to the weight's gradient, in the second its rows of the weight and the inputs' gradient. ignore_label
-    adds a copy of the inputs. bfloat16 has a copy of the logits' gradient more, and where XLA multiplies it as
+    chunk adds to the weight's gradient, in the second its rows of the weight and the inputs' gradient. A transposed
+    weight costs the same. ignore_label and weights of rows or classes add a copy of the inputs, targets and
+    label_probabilities a chunk. Arrays that are spread over devices have their share of that on each: a chunk takes as
+    many rows or classes of every block as of any other, and there are as many blocks as devices, as far as that divides
+    (`Plan.row_groups`, `Plan.class_groups`); with more than one device the kernels run within `jax.shard_map` only.
+    bfloat16 has a copy of the logits' gradient more, and where XLA multiplies it as
     float32, as it does on a CPU, copies of what is multiplied: no formula is given.
 
     Raises:  ValueError and TypeError for a choice that does not exist, or sizes and dtypes that can't be.

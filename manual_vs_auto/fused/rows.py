@@ -24,6 +24,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from manual_vs_auto.fused.beside import Beside, beside_of, merged_beside, no_beside
+from manual_vs_auto.fused.logits import finite
 from manual_vs_auto.fused.options import Options
 from manual_vs_auto.fused.sums import sums
 
@@ -31,14 +33,17 @@ from manual_vs_auto.fused.sums import sums
 class Piece(NamedTuple):
     """Some classes' logits of rows.
 
-    logits: [N, k].
-    labels: int32 [N], counted from the first of these classes: outside 0..k-1 where another piece has it.
-    fresh:  boolean [k], False for a class that does not count, since the piece before has it.
+    logits:  [N, k].
+    labels:  int32 [N], counted from the first of these classes: outside 0..k-1 where another piece has it.
+    fresh:   boolean [k], False for a class that does not count, since the piece before has it.
+    indices: int32 [k], which classes they are. groups: how many blocks of them are one after the other: see `Cut`.
     """
 
     logits: jax.Array
     labels: jax.Array
     fresh: jax.Array
+    indices: jax.Array
+    groups: int = 1
 
     @property
     def is_label(self) -> jax.Array:
@@ -54,6 +59,7 @@ class Row(NamedTuple):
     ties:    n, as the sum of E_k^2 where E_k is 1; below: R; squares: Q. 0 where only cross-entropy is wanted.
     label:   z_t; 0 in a piece that does not have the label.
     total:   sum_k z_k where label smoothing asks for it, else 0.
+    beside:  what is asked for beside the loss.
     """
 
     maximum: jax.Array
@@ -63,6 +69,7 @@ class Row(NamedTuple):
     squares: jax.Array
     label: jax.Array
     total: jax.Array
+    beside: Beside = Beside()
 
 
 class Slopes(NamedTuple):
@@ -78,14 +85,14 @@ class Slopes(NamedTuple):
 def exponentials(piece: Piece, maximum: jax.Array) -> jax.Array:
     """E_k where k is another class than the label and counts, else 0. [N, k]."""
     counts = ~piece.is_label & piece.fresh[None, :]
-    difference = piece.logits - _finite(maximum)[:, None]
+    difference = piece.logits - finite(maximum)[:, None]
     # Another program may round the same product above the maximum, by far where the logits are huge.
     return jnp.where(counts, jnp.exp(jnp.where(difference > 0, 0, difference)), 0)
 
 
 def row_of(piece: Piece, options: Options) -> tuple[Row, jax.Array]:
     """The numbers of a piece, and its `exponentials`."""
-    logits, labels, fresh = piece
+    logits, labels, fresh = piece[:3]
     maximum = lax.stop_gradient(jnp.max(logits, axis=-1))  # what follows is the same for every m
     exponential = exponentials(piece, maximum)
     zero = jnp.zeros_like(maximum)
@@ -93,7 +100,6 @@ def row_of(piece: Piece, options: Options) -> tuple[Row, jax.Array]:
         others, ties, below, squares = sums(exponential)
     else:
         others, ties, below, squares = jnp.sum(exponential, axis=-1), zero, zero, zero
-    # A gather of one logit a row: as a masked sum it would be a pass over all of them.
     at = jnp.clip(labels, 0, logits.shape[1] - 1)
     has_label = (at == labels) & fresh[at]
     row = Row(
@@ -102,8 +108,9 @@ def row_of(piece: Piece, options: Options) -> tuple[Row, jax.Array]:
         ties,
         below,
         squares,
-        jnp.where(has_label, jnp.take_along_axis(logits, at[:, None], axis=1)[:, 0], 0),
-        jnp.sum(jnp.where(fresh[None, :], logits, 0), axis=-1) if options.label_smoothing else zero,
+        jnp.where(has_label, picked(logits, at, piece.groups), 0),
+        jnp.sum(jnp.where(fresh[None, :], logits, 0), axis=-1) if options.uses("label_smoothing") else zero,
+        beside_of(logits, exponential, maximum, piece.indices, options),
     )
     return row, exponential
 
@@ -111,7 +118,27 @@ def row_of(piece: Piece, options: Options) -> tuple[Row, jax.Array]:
 def merged(one: Row, other: Row) -> Row:
     """The numbers of two pieces of the same rows together."""
     together = joined(*(jnp.stack(pair) for pair in zip(one[:5], other[:5], strict=True)))
-    return Row(*together, one.label + other.label, one.total + other.total)
+    beside = merged_beside((one.maximum, other.maximum), (one.others, other.others), (one.beside, other.beside))
+    return Row(*together, one.label + other.label, one.total + other.total, beside)
+
+
+def nothing(zero: jax.Array, options: Options) -> Row:
+    """The numbers of rows of no class: zero is [N]."""
+    return Row(jnp.full_like(zero, -jnp.inf), zero, zero, zero, zero, zero, zero, no_beside(zero, options))
+
+
+def picked(logits: jax.Array, at: jax.Array, groups: int) -> jax.Array:
+    """The logit of each row at a place of it, [N]: a gather, since a masked sum would be a pass over all of them.
+
+    Where several devices may hold the classes, one in each block, so that no logit travels.
+    """
+    if groups == 1:
+        return jnp.take_along_axis(logits, at[:, None], axis=1)[:, 0]
+    size = logits.shape[1] // groups
+    blocks = logits.reshape(-1, groups, size)
+    within = jnp.broadcast_to((at % size)[:, None, None], (len(at), groups, 1))
+    found = jnp.take_along_axis(blocks, within, axis=2)[:, :, 0]
+    return jnp.sum(jnp.where(jnp.arange(groups, dtype=at.dtype)[None, :] == (at // size)[:, None], found, 0), axis=1)
 
 
 def joined(
@@ -120,7 +147,7 @@ def joined(
     """m, A, n, R and Q of rows, each [N], from those of their pieces, each [pieces, N]."""
     top = jnp.max(maximum, axis=0)
     lower = maximum < top[None, :]
-    factor = jnp.exp(maximum - _finite(top)[None, :])
+    factor = jnp.exp(maximum - finite(top)[None, :])
     return (
         top,
         jnp.sum(factor * others, axis=0),
@@ -138,18 +165,40 @@ def losses_of(row: Row, classes: int, options: Options) -> jax.Array:
             Cross-entropy: (m - z_t) + log S; smoothed, (1 - e) of that and e of the mean over all classes.
             z_loss adds its multiple of (m + log S)^2.
     """
-    top = jnp.exp(row.label - _finite(row.maximum))
-    log_sum = jnp.log1p(row.others + (top - 1))  # the label is the maximum: top - 1 is 0, and A keeps its digits
+    top, log_sum = jnp.exp(row.label - finite(row.maximum)), log_sum_of(row)
     e = options.label_smoothing
     if options.loss == "cross_entropy":
         loss = (row.maximum - row.label) + log_sum
-        if e:
+        if options.uses("label_smoothing"):
             loss = (1 - e) * loss + e * ((row.maximum - row.total / classes) + log_sum)
     else:
         normaliser = row.others + top
         u, q, a = row.others / normaliser, (row.ties + row.squares) / normaliser**2, e / classes
-        loss = q + u * u if not e else q - 2 * a * u + (classes - 1) * a**2 + (u - e + a) ** 2
-    return loss + options.z_loss * (row.maximum + log_sum) ** 2 if options.z_loss else loss
+        loss = q + u * u
+        if options.uses("label_smoothing"):
+            loss = q - 2 * a * u + (classes - 1) * a**2 + (u - e + a) ** 2
+    return loss + options.z_loss * (row.maximum + log_sum) ** 2 if options.uses("z_loss") else loss
+
+
+def log_sum_of(row: Row) -> jax.Array:
+    """log S, [N]. Where the label is the maximum T - 1 is 0, and A keeps its digits."""
+    return jnp.log1p(row.others + (jnp.exp(row.label - finite(row.maximum)) - 1))
+
+
+def aux_of(row: Row, options: Options) -> dict[str, jax.Array]:
+    """What is asked for beside the loss of each row, [N].
+
+    Source: notes (6). log p_t = (z_t - m) - log S, and the entropy -sum_k p_k log p_k = log S - sum_k p_k (z_k - m).
+    """
+    log_sum, maximum, beside = log_sum_of(row), finite(row.maximum), row.beside
+    found = {"log_prob": (row.label - maximum) - log_sum, "log_sum_exp": maximum + log_sum}
+    if beside.spread is not None:
+        top = jnp.exp(row.label - maximum)
+        at_label = jnp.where(top > 0, top * (row.label - maximum), 0)
+        found["entropy"] = log_sum - (beside.spread + at_label) / (row.others + top)
+    if beside.best is not None:
+        found["argmax"] = beside.best.astype(jnp.int32)
+    return {name: found[name] for name in options.aux}
 
 
 def slopes_of(row: Row, cotangent: jax.Array, classes: int, options: Options) -> Slopes:
@@ -159,7 +208,7 @@ def slopes_of(row: Row, cotangent: jax.Array, classes: int, options: Options) ->
             Cross-entropy: p - y, smoothed p - (1 - e) y - e / K; at the label -u + e - e / K.
             z_loss: 2 z_loss (m + log S) p.
     """
-    top = jnp.exp(row.label - _finite(row.maximum))
+    top = jnp.exp(row.label - finite(row.maximum))
     normaliser = row.others + top
     inverse, zero = cotangent / normaliser, jnp.zeros_like(cotangent)
     e, a = options.label_smoothing, options.label_smoothing / classes
@@ -175,7 +224,7 @@ def slopes_of(row: Row, cotangent: jax.Array, classes: int, options: Options) ->
             at_label=-2 * cotangent * p * (q + u * (u - e)),
             at_top=2 * inverse * (p * (u - e) + spread),
         )
-    if not options.z_loss:
+    if not options.uses("z_loss"):
         return slopes
     pull = 2 * options.z_loss * (row.maximum + jnp.log(normaliser)) * inverse
     return slopes._replace(
@@ -184,21 +233,15 @@ def slopes_of(row: Row, cotangent: jax.Array, classes: int, options: Options) ->
 
 
 def by_logits(piece: Piece, exponential: jax.Array, slopes: Slopes, options: Options) -> jax.Array:
-    """dL/dz of a piece with these `exponentials`, taken back through the softcap. [N, k]."""
+    """dL/dz of a piece with these `exponentials`. [N, k]."""
     quadratic, linear, constant, at_label, at_top = (column[:, None] for column in slopes)
     if options.loss == "cross_entropy":
-        gradient = exponential * linear + constant if options.label_smoothing else exponential * linear
+        gradient = exponential * linear
+        if options.uses("label_smoothing"):
+            gradient = gradient + constant
     else:
         polynomial = exponential * (exponential * quadratic + linear)
         # The value of at_top with the derivative of the polynomial, which does not cancel where its value does.
         top = lax.stop_gradient(at_top) + (polynomial - lax.stop_gradient(polynomial))
         gradient = jnp.where(exponential < 1, polynomial, top)
-    gradient = jnp.where(piece.is_label, at_label, gradient)
-    if options.softcap is not None:
-        gradient = gradient * (1 - (piece.logits / options.softcap) ** 2)
-    return gradient
-
-
-def _finite(maximum: jax.Array) -> jax.Array:
-    """A maximum that can be subtracted: where no class is possible yet, 0 for -inf."""
-    return jnp.where(maximum == -jnp.inf, 0, maximum)
+    return jnp.where(piece.is_label, at_label, gradient)

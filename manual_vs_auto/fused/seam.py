@@ -9,11 +9,11 @@ from manual_vs_auto.rules.floating import narrowed
 
 
 def value_and_grad(loss: Loss = "squared_distance") -> ValueAndGrad:
-    """The gradient of `model.loss` for integer labels, by `linear_softmax_loss_and_grad`.
+    """The gradient of `model.loss`, by `linear_softmax_loss_and_grad`.
 
     Source:  notes (9) and (10).
     Returns: a function of (Params, Batch) to (mean loss, Params of gradients [K, D]).
-    Raises:  ValueError for a loss that does not exist, TypeError for targets [B, K]: labels must be integers [B].
+    Raises:  ValueError for a loss that does not exist.
     """
     Options(loss=loss)
 

@@ -9,123 +9,146 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from manual_vs_auto.fused.chunks import Plan, fold, over
+from manual_vs_auto.fused import rows, soft
+from manual_vs_auto.fused.chunks import Cut, Plan, fold, over
+from manual_vs_auto.fused.logits import adjusted, back
 from manual_vs_auto.fused.options import Options
 from manual_vs_auto.fused.preferred import preferred
-from manual_vs_auto.fused.rows import Piece, Row, Slopes, by_logits, exponentials, losses_of, merged, row_of, slopes_of
+from manual_vs_auto.fused.targets import Targets
 
 
 class Operands(NamedTuple):
-    """weight floating [K, D], inputs floating [N, D], bias floating [K] or None."""
+    """What a gradient is taken by: weight floating [K, D], or [D, K] if transposed, inputs [N, D], bias [K] or None.
 
-    weight: jax.Array
-    inputs: jax.Array
-    bias: jax.Array | None
+    Of gradients: None for one that nobody asked for.
+    """
+
+    weight: Any
+    inputs: Any
+    bias: Any
 
 
-def losses_by_rows(operands: Operands, labels: jax.Array, options: Options, plan: Plan) -> jax.Array:
-    """The loss of each row [N], a chunk of rows at a time."""
+def losses_by_rows(operands: Operands, targets: Targets, options: Options, plan: Plan) -> tuple[jax.Array, Any]:
+    """The loss of each row [N] and what is asked for beside it, a chunk of rows at a time."""
+    classes, kind = operands.weight.shape[options.class_axis], targets.kind
+    cut = plan.cut(len(operands.inputs), classes)
 
-    def body(at: jax.Array, _: jax.Array) -> tuple[None, jax.Array]:
-        chunk = operands._replace(inputs=_cut(operands.inputs, at, plan.chunk_size))
-        row, _ = row_of(_piece(chunk, _cut(labels, at, plan.chunk_size), options), options)
-        return None, losses_of(row, len(operands.weight), options)
+    def body(at: jax.Array, _: jax.Array) -> tuple[None, Any]:
+        chunk = operands._replace(inputs=cut.take(operands.inputs, at))
+        row, _ = kind.row_of(_piece(chunk, targets.of_rows(cut, at), options, _all(classes, plan)), options)
+        return None, (kind.losses_of(row, classes, options), kind.aux_of(row, options))
 
-    return over(len(labels), plan.chunk_size, body)[1]
+    found: tuple[jax.Array, Any] = over(cut, body)[1]
+    return found
 
 
 def grads_by_rows(
-    operands: Operands, labels: jax.Array, shares: jax.Array, options: Options, plan: Plan
-) -> tuple[jax.Array, Operands]:
-    """The loss of each row [N], and the gradient of their sum, each times its share [N], a chunk of rows at a time.
+    operands: Operands, targets: Targets, shares: jax.Array, options: Options, plan: Plan, asked: Operands
+) -> tuple[jax.Array, Any, Operands]:
+    """The loss of each row [N], what is asked for beside it, and the gradient of their sum, each times its share [N].
 
-    Source: notes (9) and (10). With G = share dL/dz: dL/dW = G^T x, dL/dx = G W.
+    A chunk of rows at a time. asked: of what. Source: notes (9) and (10). With G = share dL/dz: dL/dW = G^T x,
+    dL/dx = G W.
     """
     weight, inputs, bias = operands
-    classes = len(weight)
+    classes, kind = weight.shape[options.class_axis], targets.kind
+    cut = plan.cut(len(inputs), classes)
 
-    def body(at: jax.Array, fresh: jax.Array) -> tuple[tuple[jax.Array, Any], tuple[jax.Array, jax.Array]]:
-        chunk = operands._replace(inputs=_cut(inputs, at, plan.chunk_size))
-        piece = _piece(chunk, _cut(labels, at, plan.chunk_size), options)
-        row, exponential = row_of(piece, options)
-        slopes = slopes_of(row, _cut(shares, at, plan.chunk_size), classes, options)
-        gradient = by_logits(piece, exponential, slopes, options)
+    def body(at: jax.Array, fresh: jax.Array) -> tuple[Any, Any]:
+        chunk = operands._replace(inputs=cut.take(inputs, at))
+        piece = _piece(chunk, targets.of_rows(cut, at), options, _all(classes, plan))
+        row, exponential = kind.row_of(piece, options)
+        slopes = kind.slopes_of(row, cut.take(shares, at), classes, options)
+        gradient = back(kind.by_logits(piece, exponential, slopes, options), piece.logits, options)
         # Of a row that was in the chunk before, the sums over rows want nothing more.
         once = jnp.where(fresh[:, None], chunk.inputs, 0)
-        by_weight = _product(gradient, once, (0, 0), operands, options)
-        by_bias = _product(gradient, fresh, (0, 0), operands, options) if bias is not None else ()
-        by_inputs = _product(gradient, weight, (1, 0), operands, options)
-        return (by_weight, by_bias), (losses_of(row, classes, options), by_inputs.astype(_kept(inputs.dtype)))
+        by_weight = _by_weight(gradient, once, operands, options) if asked.weight else None
+        by_bias = _product(gradient, fresh, (0, 0), operands, options) if asked.bias else None
+        by_inputs = _product(gradient, weight, (1, options.class_axis), operands, options) if asked.inputs else None
+        beside = kind.losses_of(row, classes, options), kind.aux_of(row, options)
+        return (by_weight, by_bias), (beside, _cast(by_inputs, _kept(inputs.dtype)))
 
-    (by_weight, by_bias), (losses, by_inputs) = over(len(labels), plan.chunk_size, body)
-    bias_grad = None if bias is None else by_bias.astype(_kept(bias.dtype))
-    return losses, Operands(by_weight.astype(_kept(weight.dtype)), by_inputs, bias_grad)
+    (by_weight, by_bias), ((losses, aux), by_inputs) = over(cut, body)
+    by_bias = None if bias is None else _cast(by_bias, _kept(bias.dtype))
+    return losses, aux, Operands(_cast(by_weight, _kept(weight.dtype)), by_inputs, by_bias)
 
 
-def rows_by_classes(operands: Operands, labels: jax.Array, options: Options, plan: Plan) -> Row:
+def rows_by_classes(operands: Operands, targets: Targets, options: Options, plan: Plan) -> Any:
     """The numbers of each row, a chunk of classes at a time."""
+    kind, cut = targets.kind, plan.cut(len(operands.inputs), operands.weight.shape[options.class_axis])
 
-    def by_xla(operands: Operands, labels: jax.Array) -> Row:
-        def step(row: Row, at: jax.Array, fresh: jax.Array) -> Row:
-            piece = _piece(_some_classes(operands, at, plan.chunk_size), labels - at, options)._replace(fresh=fresh)
-            return merged(row, row_of(piece, options)[0])
+    def by_xla(operands: Operands, targets: Targets) -> Any:
+        def step(row: Any, at: jax.Array, fresh: jax.Array) -> Any:
+            piece = _piece(_some_classes(operands, cut, at, options), targets, options, cut, at)
+            return kind.merged(row, kind.row_of(piece._replace(fresh=fresh), options)[0])
 
-        zero = jnp.zeros(labels.shape, wide_dtype(operands, options))
-        nothing = Row(jnp.full_like(zero, -jnp.inf), *([zero] * (len(Row._fields) - 1)))
-        return fold(len(operands.weight), plan.chunk_size, step, nothing)
+        zero = jnp.zeros(operands.inputs.shape[:1], wide_dtype(operands, options))
+        return fold(cut, step, kind.nothing(zero, options))
 
-    def by_kernel(operands: Operands, labels: jax.Array) -> Row:
+    def by_kernel(operands: Operands, targets: Targets) -> Any:
         from manual_vs_auto.fused import hopper
 
         weight, inputs, bias = operands
+        labels: Any = targets.labels
         numbers = hopper.statistics(weight, inputs, labels, bias, options.softcap)
         label = jnp.sum(inputs.astype(jnp.float32) * weight[labels].astype(jnp.float32), axis=1)
-        label = _adjusted(label, None if bias is None else bias[labels], options)
-        return Row(*numbers, label=label, total=jnp.zeros_like(label))  # type: ignore[misc]
+        label = adjusted(label, None if bias is None else bias[labels], options)
+        return rows.Row(*numbers, label=label, total=jnp.zeros_like(label))  # type: ignore[arg-type,misc]
 
-    return (preferred(by_kernel, by_xla) if plan.kernel else by_xla)(operands, labels)
+    return (preferred(by_kernel, by_xla) if plan.kernel else by_xla)(operands, targets)
 
 
 def grads_by_classes(
-    operands: Operands, labels: jax.Array, row: Row, shares: jax.Array, options: Options, plan: Plan
+    operands: Operands, targets: Targets, row: Any, shares: jax.Array, options: Options, plan: Plan, asked: Operands
 ) -> Operands:
     """The gradient of the rows' losses, each times its share [N], a chunk of classes at a time.
 
-    Source: notes (9) and (10), as in `grads_by_rows`.
+    asked: of what. Source: notes (9) and (10), as in `grads_by_rows`.
     """
     weight, inputs, bias = operands
-    classes = len(weight)
+    # The products may be of bfloat16, which would round shares of 1/3 all alike: their size is put in afterwards.
+    size = lax.stop_gradient(jnp.max(jnp.abs(shares), initial=0))
+    size = jnp.where((size > 0) & jnp.isfinite(size), size, 1)
+    axis, kind = options.class_axis, targets.kind
+    classes = weight.shape[axis]
+    cut = plan.cut(len(inputs), classes)
 
-    def by_xla(operands: Operands, labels: jax.Array, maximum: jax.Array, slopes: Slopes, at: jax.Array) -> jax.Array:
-        piece = _piece(_some_classes(operands, at, plan.chunk_size), labels - at, options)
-        return _operand(by_logits(piece, exponentials(piece, maximum), slopes, options), operands)
+    def by_xla(operands: Operands, targets: Targets, maximum: jax.Array, slopes: Any, at: jax.Array) -> jax.Array:
+        piece = _piece(_some_classes(operands, cut, at, options), targets, options, cut, at)
+        gradient = kind.by_logits(piece, kind.exponentials(piece, maximum), slopes, options)
+        return _operand(back(gradient, piece.logits, options), operands)
 
-    def by_kernel(
-        operands: Operands, labels: jax.Array, maximum: jax.Array, slopes: Slopes, at: jax.Array
-    ) -> jax.Array:
+    def by_kernel(operands: Operands, targets: Targets, maximum: jax.Array, slopes: Any, at: jax.Array) -> jax.Array:
         from manual_vs_auto.fused import hopper
 
         weight, inputs, bias = operands
+        labels: Any = targets.labels
         squared = options.loss == "squared_distance"
         return hopper.gradient(
             weight, inputs, labels, bias, maximum, slopes, at, plan.chunk_size, squared, options.softcap
         )
 
     back_to_logits = preferred(by_kernel, by_xla) if plan.kernel else by_xla
-    slopes = slopes_of(row, shares, classes, options)
+    slopes = kind.slopes_of(row, shares / size, classes, options)
 
-    def body(at: jax.Array, fresh: jax.Array) -> tuple[jax.Array, tuple[jax.Array, Any]]:
-        gradient = back_to_logits(operands, labels, row.maximum, slopes, at)
-        by_weight = _product(gradient, inputs, (0, 0), operands, options).astype(weight.dtype)
-        rows = jnp.ones(labels.shape, bool)
-        by_bias = _product(gradient, rows, (0, 0), operands, options).astype(bias.dtype) if bias is not None else ()
-        # Of a class that was in the chunk before, the sums over classes want nothing more.
-        once = jnp.where(fresh[:, None], _cut(weight, at, plan.chunk_size), 0)
-        by_inputs = _product(gradient, once, (1, 0), operands, options)
+    def body(at: jax.Array, fresh: jax.Array) -> tuple[Any, Any]:
+        gradient = back_to_logits(operands, targets, row.maximum, slopes, at)
+        by_weight = by_bias = by_inputs = None
+        if asked.weight:
+            by_weight = (size * _by_weight(gradient, inputs, operands, options)).astype(weight.dtype)
+        if asked.bias:
+            counts = jnp.ones(shares.shape, bool)
+            by_bias = (size * _product(gradient, counts, (0, 0), operands, options)).astype(bias.dtype)
+        if asked.inputs:
+            # Of a class that was in the chunk before, the sums over classes want nothing more.
+            once = jnp.where(jnp.expand_dims(fresh, 1 - axis), cut.take(weight, at, axis), 0)
+            by_inputs = _product(gradient, once, (1, axis), operands, options)
         return by_inputs, (by_weight, by_bias)
 
-    by_inputs, (by_weight, by_bias) = over(classes, plan.chunk_size, body)
-    return Operands(by_weight, by_inputs.astype(inputs.dtype), None if bias is None else by_bias)
+    places = (axis if asked.weight else None, 0 if asked.bias else None)
+    by_inputs, (by_weight, by_bias) = over(cut, body, places)
+    by_inputs = None if by_inputs is None else (size * by_inputs).astype(inputs.dtype)
+    return Operands(by_weight, by_inputs, by_bias)
 
 
 def wide_dtype(operands: Operands, options: Options) -> Any:
@@ -133,19 +156,33 @@ def wide_dtype(operands: Operands, options: Options) -> Any:
     return _together(options.accumulate_dtype, narrow_dtype(operands.weight.dtype, operands.inputs.dtype))
 
 
-def _piece(operands: Operands, labels: jax.Array, options: Options) -> Piece:
-    """Source: notes (5). The logits W x + b, softly capped, [N, k]; labels [N] count from the first row of W."""
+def narrow_dtype(weight: Any, inputs: Any) -> Any:
+    """What the products take: bfloat16 for it, else at least float32. float16 has no room for a small gradient."""
+    together = _together(weight, inputs)
+    return together if together == jnp.bfloat16 else _together(together, jnp.dtype(jnp.float32))
+
+
+def _all(classes: int, plan: Plan) -> Cut:
+    """All classes as one chunk."""
+    return Cut(classes, plan.class_groups, classes // plan.class_groups)
+
+
+def _piece(operands: Operands, targets: Targets, options: Options, cut: Cut, at: jax.Array | None = None) -> Any:
+    """Source: notes (5). The logits of some classes, [N, k], which are those of the cut, with what they should be."""
     weight, inputs, bias = operands
-    logits = _product(inputs, weight, (1, 1), operands, options)
-    logits = _adjusted(logits, None if bias is None else bias[None, :], options)
-    return Piece(logits, labels, jnp.ones(weight.shape[:1], bool))
+    start = jnp.zeros((), jnp.int32) if at is None else at
+    products = _product(inputs, weight, (1, 1 - options.class_axis), operands, options)
+    logits = adjusted(products, None if bias is None else bias[None, :], options)
+    fresh, indices = jnp.ones(logits.shape[1:], bool), cut.indices(start)
+    if targets.labels is not None:
+        return rows.Piece(logits, cut.place(targets.labels, start), fresh, indices, cut.groups)
+    y = targets.of_classes(cut, start, logits, options)
+    return soft.Piece(logits, y, fresh, indices, complete=at is None)
 
 
-def _adjusted(logits: jax.Array, bias: jax.Array | None, options: Options) -> jax.Array:
-    """The logits of a product with their bias, softly capped: softcap * tanh(z / softcap)."""
-    if bias is not None:
-        logits = logits + bias.astype(logits.dtype)
-    return logits if options.softcap is None else options.softcap * jnp.tanh(logits / options.softcap)
+def _by_weight(gradient: jax.Array, inputs: jax.Array, operands: Operands, options: Options) -> jax.Array:
+    pair = (inputs, gradient) if options.transposed else (gradient, inputs)
+    return _product(*pair, (0, 0), operands, options)
 
 
 def _product(
@@ -159,12 +196,6 @@ def _product(
         dimensions,
         preferred_element_type=wide_dtype(operands, options),
     )
-
-
-def narrow_dtype(weight: Any, inputs: Any) -> Any:
-    """What the products take: bfloat16 for it, else at least float32. float16 has no room for a small gradient."""
-    together = _together(weight, inputs)
-    return together if together == jnp.bfloat16 else _together(together, jnp.dtype(jnp.float32))
 
 
 def _together(one: Any, other: Any) -> Any:
@@ -182,10 +213,10 @@ def _kept(dtype: Any) -> Any:
     return jnp.dtype(jnp.float32) if dtype == jnp.float16 else dtype
 
 
-def _cut(array: jax.Array, at: jax.Array, size: int) -> jax.Array:
-    return lax.dynamic_slice_in_dim(array, at, size)
+def _cast(array: jax.Array | None, dtype: Any) -> jax.Array | None:
+    return None if array is None else array.astype(dtype)
 
 
-def _some_classes(operands: Operands, at: jax.Array, size: int) -> Operands:
-    bias = None if operands.bias is None else _cut(operands.bias, at, size)
-    return operands._replace(weight=_cut(operands.weight, at, size), bias=bias)
+def _some_classes(operands: Operands, cut: Cut, at: jax.Array, options: Options) -> Operands:
+    bias = None if operands.bias is None else cut.take(operands.bias, at)
+    return operands._replace(weight=cut.take(operands.weight, at, options.class_axis), bias=bias)

@@ -10,6 +10,7 @@ import pytest
 from manual_vs_auto.fused import linear_softmax_loss, linear_softmax_loss_and_grad, plan
 
 GOOD: dict[str, Any] = {"weight": jnp.zeros((5, 3)), "inputs": jnp.zeros((4, 3)), "labels": jnp.arange(4)}
+NUMBERS = ("label_smoothing", "softcap", "z_loss", "temperature")
 BAD: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"inputs": jnp.zeros((4, 2))}, ValueError, r"inputs \(4, 2\) .* weight \[K, D\] \(5, 3\)"),
     ({"inputs": jnp.zeros(())}, ValueError, r"inputs \(\) .*\(5, 3\)"),
@@ -17,7 +18,7 @@ BAD: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"weight": jnp.zeros((0, 3))}, ValueError, r"weight \(0, 3\) .* at least one class"),
     ({"labels": jnp.arange(3)}, ValueError, r"labels \(3,\) .* inputs \(4, 3\)"),
     ({"labels": jnp.zeros((4, 5), int)}, ValueError, r"labels \(4, 5\) .* inputs \(4, 3\)"),
-    ({"labels": jnp.zeros(4)}, TypeError, r"labels must be integers.* float64 \(4,\)"),
+    ({"labels": jnp.zeros(4)}, TypeError, r"labels must be integers.* or targets \(4, 5\).* float64 \(4,\)"),
     ({"labels": jnp.zeros(4, bool)}, TypeError, "labels must be integers.* bool"),
     ({"labels": jnp.array([0, 5, 1, 7])}, ValueError, r"2 of labels \(4,\) are outside 0..4; the first is 5"),
     ({"labels": jnp.array([0, -1, 1, -2]), "ignore_label": -1}, ValueError, r"1 of .* or ignore_label -1; .* -2"),
@@ -35,7 +36,37 @@ BAD: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"chunk_size": True}, TypeError, "chunk_size must be a whole number"),
     ({"label_smoothing": 1.5}, ValueError, "label_smoothing must be within 0..1, not 1.5"),
     ({"label_smoothing": float("nan")}, ValueError, "label_smoothing must be within 0..1"),
-    ({"label_smoothing": jnp.array(0.1)}, TypeError, "label_smoothing must be a number of Python"),
+    ({"label_smoothing": jnp.array(1.1)}, ValueError, "label_smoothing must be within 0..1"),
+    ({"temperature": jnp.array([1.0])}, TypeError, r"temperature must be one floating number, not float64 \(1,\)"),
+    ({"temperature": 0}, ValueError, "temperature must be finite and above 0, not 0"),
+    ({"z_loss": jnp.array(1)}, TypeError, "z_loss must be one floating number, not int64"),
+    ({"transposed": 1}, TypeError, "transposed must be True or False, not 1"),
+    ({"transposed": True}, ValueError, r"inputs \(4, 3\) .* D of weight \[D, K\] \(5, 3\); transposed=False takes"),
+    ({"weight": jnp.zeros((3, 5))}, ValueError, r"weight \[K, D\] \(3, 5\); transposed=True takes it the other way"),
+    ({"aux": "entropy"}, ValueError, "aux must be a tuple of names among .*'entropy'.* not 'entropy'"),
+    ({"aux": ("accuracy",)}, ValueError, "aux must be a tuple of names among"),
+    ({"class_weight": jnp.ones(4)}, ValueError, r"class_weight \(4,\) must have the shape \[K\] .* \(5, 3\)"),
+    ({"class_weight": jnp.ones(5, bool)}, TypeError, "class_weight must be floating"),
+    ({"sample_weight": jnp.ones(4, int)}, TypeError, "sample_weight must be floating"),
+    ({"sample_weight": jnp.ones(3, bool)}, ValueError, r"sample_weight \(3,\) .* labels \(4,\)"),
+    (
+        {"labels": jnp.zeros((4, 4))},
+        TypeError,
+        r"labels must be integers \(4,\), or targets \(4, 5\) .* float64 \(4, 4\)",
+    ),
+    ({"labels": jnp.zeros((4, 5), jnp.float8_e4m3fn)}, TypeError, "labels must be floating .*float8"),
+    ({"labels": jnp.zeros((4, 5)), "ignore_label": 1}, ValueError, "ignore_label is for integer labels"),
+    ({"label_probabilities": jnp.ones((4, 2))}, ValueError, r"labels \(4,\) must be \(4,\) and one axis more"),
+    (
+        {"labels": jnp.zeros((4, 2)), "label_probabilities": jnp.ones((4, 2))},
+        TypeError,
+        "labels must be integers where",
+    ),
+    (
+        {"labels": jnp.zeros((4, 2), int), "label_probabilities": jnp.ones((4, 3))},
+        ValueError,
+        r"label_probabilities \(4, 3\) must have the shape of labels \(4, 2\)",
+    ),
     ({"softcap": 0.0}, ValueError, "softcap must be finite and above 0"),
     ({"softcap": "30"}, TypeError, "softcap must be a number"),
     ({"z_loss": -1.0}, ValueError, "z_loss must be finite and not negative"),
@@ -56,7 +87,8 @@ def test_bad_input_is_refused(changed: dict[str, Any], error: type[Exception], w
     with pytest.raises(error, match=words):
         linear_softmax_loss(**{**GOOD, **changed})
     if not isinstance(changed.get("labels"), jax.Array) or error is TypeError:
-        arrays = {name: value for name, value in {**GOOD, **changed}.items() if isinstance(value, jax.Array)}
+        traced = {**GOOD, **changed}.items()
+        arrays = {name: value for name, value in traced if isinstance(value, jax.Array) and name not in NUMBERS}
         choices = {name: value for name, value in changed.items() if name not in arrays}
         with pytest.raises(error, match=words):
             jax.jit(lambda arrays: linear_softmax_loss(**arrays, **choices))(arrays)

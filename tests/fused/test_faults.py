@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from manual_vs_auto.fused import chunks, loss, rows, sweeps
+from manual_vs_auto.fused import chunks, program, rows, sweeps
 from tests.fused.reference import _differentiated, by_autodiff, by_fused, distance, drawn
 from tests.fused.test_drawn import CLOSE
 
@@ -24,11 +24,11 @@ ASKED: list[dict[str, Any]] = [
 @pytest.fixture(autouse=True)
 def fresh() -> Iterator[None]:
     """Nothing compiled before or with a fault is used again."""
-    program: Any = loss._loss
-    program.clear_cache()
+    compiled: Any = program.fused_loss
+    compiled.clear_cache()
     _differentiated.cache_clear()
     yield
-    program.clear_cache()
+    compiled.clear_cache()
     _differentiated.cache_clear()
 
 
@@ -50,7 +50,7 @@ def replaced(module: Any, name: str, change: Callable[[Any], Any]) -> Plant:
 
     def plant(patch: pytest.MonkeyPatch) -> None:
         right = getattr(module, name)
-        for user in (chunks, loss, rows, sweeps):
+        for user in (chunks, program, rows, sweeps):
             if getattr(user, name, None) is right:
                 patch.setattr(user, name, change(right))
 
@@ -66,13 +66,11 @@ def slopes(**changes: Callable[[Any], Any]) -> Plant:
 
 
 def all_fresh(right: Any) -> Any:
-    return lambda length, size, body: right(length, size, lambda at, fresh: body(at, jnp.ones_like(fresh)))
+    return lambda cut, body, axes=0: right(cut, lambda at, fresh: body(at, jnp.ones_like(fresh)), axes)
 
 
 def all_fresh_fold(right: Any) -> Any:
-    return lambda length, size, step, init: right(
-        length, size, lambda carry, at, fresh: step(carry, at, jnp.ones_like(fresh)), init
-    )
+    return lambda cut, step, init: right(cut, lambda carry, at, fresh: step(carry, at, jnp.ones_like(fresh)), init)
 
 
 def row_with(**changes: Callable[[Any], Any]) -> Plant:
@@ -129,10 +127,8 @@ FAULTS: dict[str, Plant] = {
     "linear term": slopes(linear=lambda x: -x),
     "smoothing's constant": slopes(constant=lambda x: 0 * x),
     "sign of the inputs' gradient": replaced(sweeps, "_product", swapped),
-    "softcap not taken back": replaced(
-        rows, "by_logits", lambda right: lambda piece, *a: right(piece._replace(logits=0 * piece.logits), *a)
-    ),
-    "infinite losses counted": replaced(loss, "_counted", lambda _: lambda shares, losses: losses * 2),
+    "softcap not taken back": replaced(sweeps, "back", lambda _: lambda gradient, *a: gradient),
+    "infinite losses counted": replaced(program, "_counted", lambda _: lambda shares, losses: losses * 2),
 }
 
 

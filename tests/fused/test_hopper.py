@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from manual_vs_auto.fused import plan
+from manual_vs_auto.fused.logits import back
 from manual_vs_auto.fused.options import Options
 from manual_vs_auto.fused.rows import Piece, by_logits, exponentials, joined, row_of, slopes_of
 
@@ -22,7 +23,8 @@ def piece_of(options: Options, classes: int, masked: int = 0) -> Piece:
     if options.softcap is not None:
         logits = options.softcap * jnp.tanh(logits / options.softcap)
     logits = logits.at[3, :].set(0).at[:, :masked].set(-jnp.inf)  # all tied, and classes that can't be
-    return Piece(logits, jnp.asarray(generator.integers(masked, classes, 64), jnp.int32), jnp.ones(classes, bool))
+    labels = jnp.asarray(generator.integers(masked, classes, 64), jnp.int32)
+    return Piece(logits, labels, jnp.ones(classes, bool), jnp.arange(classes, dtype=jnp.int32))
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=lambda options: f"{options.loss} {options.softcap}")
@@ -39,9 +41,9 @@ def test_the_arithmetic_of_a_tile_is_that_of_rows(options: Options) -> None:
     found = joined(*(jnp.stack(part) for part in zip(*parts, strict=True)))
     chosen = range(5) if options.loss == "squared_distance" else range(2)
     for at in chosen:
-        np.testing.assert_allclose(found[at], row[at], rtol=2e-6, err_msg=row._fields[at])
+        np.testing.assert_allclose(found[at], row[:5][at], rtol=2e-6, err_msg=row._fields[at])
     slopes = slopes_of(row, jnp.linspace(-1, 1, 64, dtype=jnp.float32), 100, options)
-    expected = by_logits(piece, exponential, slopes, options)
+    expected = back(by_logits(piece, exponential, slopes, options), piece.logits, options)
     squared = options.loss == "squared_distance"
     tile = hopper.tile_gradient(
         padded[:, 64:], column, piece.labels - 64, [row.maximum, *slopes], squared, options.softcap
@@ -67,13 +69,14 @@ def test_the_kernels_interpreted(options: Options) -> None:
     logits = inputs.astype(jnp.float32) @ weight.astype(jnp.float32).T + bias[None, :]
     if options.softcap is not None:
         logits = options.softcap * jnp.tanh(logits / options.softcap)
-    piece = Piece(logits, labels, jnp.ones(classes, bool))
+    piece = Piece(logits, labels, jnp.ones(classes, bool), jnp.arange(classes, dtype=jnp.int32))
     row, _ = row_of(piece, options)
     found = hopper.statistics(weight, inputs, labels, bias, options.softcap, tiling, interpret)
     for at in range(5) if options.loss == "squared_distance" else range(2):
-        np.testing.assert_allclose(found[at], row[at], rtol=1e-4, err_msg=row._fields[at])
+        np.testing.assert_allclose(found[at], row[:5][at], rtol=1e-4, err_msg=row._fields[at])
     slopes = slopes_of(row, jnp.linspace(-1, 1, rows, dtype=jnp.float32), classes, options)
-    expected = by_logits(piece, exponentials(piece, row.maximum), slopes, options)[:, start : start + size]
+    gradient = by_logits(piece, exponentials(piece, row.maximum), slopes, options)
+    expected = back(gradient, logits, options)[:, start : start + size]
     squared = options.loss == "squared_distance"
     gradient = hopper.gradient(
         weight, inputs, labels, bias, row.maximum, slopes, jnp.int32(start), size, squared, options.softcap,

@@ -1,0 +1,171 @@
+"""The loss as one program: which rows count, and the two rules for its gradient."""
+
+import math
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.custom_derivatives import SymbolicZero
+
+from manual_vs_auto.fused.arguments import Arguments
+from manual_vs_auto.fused.chunks import Plan, plan_of
+from manual_vs_auto.fused.options import Options
+from manual_vs_auto.fused.sharding import together
+from manual_vs_auto.fused.sweeps import (
+    Operands,
+    grads_by_classes,
+    grads_by_rows,
+    losses_by_rows,
+    narrow_dtype,
+    rows_by_classes,
+    wide_dtype,
+)
+from manual_vs_auto.fused.targets import Targets, has_weights, targets_of, unread_of
+
+Aux = dict[str, jax.Array]
+Numbers = Mapping[str, jax.Array]
+_CONSTANT = (
+    "linear_softmax_loss has no derivative by {}: pass it through jax.lax.stop_gradient, or use the unfused loss"
+)
+
+
+@partial(jax.jit, static_argnames="options")
+def fused_loss(arguments: Arguments, numbers: Numbers, options: Options) -> tuple[jax.Array, Aux]:
+    """`linear_softmax_loss` of arrays that go together, and what is asked for beside it, [...]."""
+    weight, bias = arguments.weight, arguments.bias
+    features, classes = (weight.shape[axis] for axis in (1 - options.class_axis, options.class_axis))
+    rows = arguments.inputs.shape[:-1]
+    operands = Operands(weight, arguments.inputs.reshape(math.prod(rows), features), bias)
+    wide = wide_dtype(operands, options)
+    targets, counts, left_out = targets_of(arguments, wide, options)
+    unread = None
+    if arguments.class_weight is not None or has_weights(arguments):
+        unread = unread_of(arguments, targets, counts, left_out, wide)
+    elif arguments.sample_weight is not None or options.ignore_label is not None:
+        unread = left_out
+    if unread is not None:
+        # What such a row holds, NaN too, must reach nothing: it is replaced before anything reads it.
+        operands = operands._replace(inputs=jnp.where(unread[:, None], 0, operands.inputs))
+        counts = jnp.where(unread, 0, counts)
+        targets = targets._replace(unread=unread if targets.dense is not None else None)
+    if options.reduction == "mean":
+        total = jnp.sum(counts)
+        counts = counts / jnp.where(total == 0, 1, total)
+    numbers = {name: number.astype(wide) for name, number in numbers.items()}
+    plain = targets.labels is not None and not numbers
+    planned = plan_of(len(counts), features, classes, narrow_dtype(weight.dtype, operands.inputs.dtype), options, plain)
+    operands, targets, counts, numbers = together(operands, targets, counts, numbers)
+    if len(counts) == 0:
+        losses, aux = counts, dict.fromkeys(options.aux, counts)
+    elif planned.mode == "in_forward":
+        loss, aux = _total(operands, targets, counts, numbers, options, planned)
+        return loss, _shaped(aux, unread, rows)
+    else:
+        losses, aux = _losses(operands, targets, numbers, options, planned)
+        losses = counts * _counted(counts, losses)
+    return losses.reshape(rows) if options.reduction == "none" else jnp.sum(losses), _shaped(aux, unread, rows)
+
+
+def _shaped(aux: Aux, unread: jax.Array | None, rows: tuple[int, ...]) -> Aux:
+    def one(array: jax.Array) -> jax.Array:
+        kept = array if unread is None else jnp.where(unread, 0, array)
+        return jax.lax.stop_gradient(kept.reshape(rows))
+
+    return {name: one(array) for name, array in aux.items()}
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(4, 5))
+def _total(
+    operands: Operands, targets: Targets, shares: jax.Array, numbers: Numbers, options: Options, planned: Plan
+) -> tuple[jax.Array, Aux]:
+    """The sum of the rows' losses, each times its share [N]: the gradient is computed in the forward pass."""
+    losses, aux = losses_by_rows(operands, targets, options.with_numbers(numbers), planned)
+    return jnp.sum(shares * _counted(shares, losses)), aux
+
+
+def _total_fwd(
+    operands: Any, targets: Any, shares: Any, numbers: Any, options: Options, planned: Plan
+) -> tuple[tuple[jax.Array, Aux], Any]:
+    asked = _asked(operands, targets, numbers)
+    operands, targets, shares, numbers = _values((operands, targets, shares, numbers))
+    losses, aux, grads = grads_by_rows(operands, targets, shares, options.with_numbers(numbers), planned, asked)
+    counted = _counted(shares, losses)
+    # An array holds the dtype that each gradient must have in the end.
+    empty = jax.tree.map(lambda leaf: jnp.zeros((0,), leaf.dtype), operands)
+    return (jnp.sum(shares * counted), aux), (grads, counted, empty)
+
+
+def _total_bwd(_options: Options, _planned: Plan, residuals: Any, cotangents: Any) -> Any:
+    (grads, losses, like), cotangent = residuals, cotangents[0]
+    if isinstance(cotangent, SymbolicZero):
+        return None, None, None, None
+
+    def scaled(gradient: jax.Array | None, as_: jax.Array) -> jax.Array | None:
+        # In the cotangent's dtype: rounded to bfloat16 it would be another one, and every number off by as much.
+        return None if gradient is None else (gradient.astype(cotangent.dtype) * cotangent).astype(as_.dtype)
+
+    return Operands(*map(scaled, grads, like)), None, cotangent * losses, None
+
+
+_total.defvjp(_total_fwd, _total_bwd, symbolic_zeros=True)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(3, 4))
+def _losses(
+    operands: Operands, targets: Targets, numbers: Numbers, options: Options, planned: Plan
+) -> tuple[jax.Array, Aux]:
+    """The loss of each row [N]: the logits are computed once more for the gradient, for any cotangent."""
+    return _losses_and_row(operands, targets, options.with_numbers(numbers), planned)[0]
+
+
+def _losses_fwd(
+    operands: Any, targets: Any, numbers: Any, options: Options, planned: Plan
+) -> tuple[tuple[jax.Array, Aux], Any]:
+    asked = _asked(operands, targets, numbers)
+    operands, targets, numbers = _values((operands, targets, numbers))
+    out, row = _losses_and_row(operands, targets, options.with_numbers(numbers), planned)
+    # What is asked for is known when tracing: a tree without arrays.
+    return out, (operands, targets, numbers, row, tuple(() if one else None for one in asked))
+
+
+def _losses_bwd(options: Options, planned: Plan, residuals: Any, cotangents: Any) -> Any:
+    operands, targets, numbers, row, asked = residuals
+    if isinstance(cotangents[0], SymbolicZero):
+        return None, None, None
+    wanted = Operands(*(one is not None for one in asked))
+    options = options.with_numbers(numbers)
+    return grads_by_classes(operands, targets, row, cotangents[0], options, planned, wanted), None, None
+
+
+_losses.defvjp(_losses_fwd, _losses_bwd, symbolic_zeros=True)
+
+
+def _losses_and_row(
+    operands: Operands, targets: Targets, options: Options, planned: Plan
+) -> tuple[tuple[jax.Array, Aux], Any]:
+    row, kind = rows_by_classes(operands, targets, options, planned), targets.kind
+    return (kind.losses_of(row, operands.weight.shape[options.class_axis], options), kind.aux_of(row, options)), row
+
+
+def _values(tree: Any) -> Any:
+    """The values of what `symbolic_zeros` hands over."""
+    return jax.tree.map(lambda leaf: leaf.value, tree, is_leaf=_is_handed)
+
+
+def _asked(operands: Any, targets: Any, numbers: Any) -> Operands:
+    """By which operands a gradient is asked for. TypeError where it is asked for by what has none."""
+    for name, one in [("targets and label_probabilities", targets), *numbers.items()]:
+        if any(leaf.perturbed for leaf in jax.tree.leaves(one, is_leaf=_is_handed)):
+            raise TypeError(_CONSTANT.format(name))
+    return Operands(*(one is not None and one.perturbed for one in operands))
+
+
+def _is_handed(leaf: Any) -> bool:
+    return hasattr(leaf, "perturbed")
+
+
+def _counted(shares: jax.Array, losses: jax.Array) -> jax.Array:
+    """The losses, but 0 where a row without a share has one that is infinite: 0 times infinity is not 0."""
+    return jnp.where((shares == 0) & ~jnp.isfinite(losses), 0, losses)
