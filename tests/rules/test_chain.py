@@ -1,5 +1,7 @@
 """The chain rule: the transpose, any number of rules, and the notes' error shown."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -65,8 +67,6 @@ def test_product_is_the_squared_distance() -> None:
 
 def test_product_of_two_different_rules() -> None:
     """softmax(z) . (z - y), whose derivative needs both halves of (4)."""
-    from dataclasses import replace
-
     other = replace(DIFFERENCE, primals=("logits",), primal=lambda z: DIFFERENCE.primal(z, np.array(1)))
     other = replace(
         other,
@@ -77,6 +77,13 @@ def test_product_of_two_different_rules() -> None:
     )
     rule = product(SOFTMAX, other)
     check_rule(rule, (np.random.default_rng(3).normal(size=4),), ())
+
+
+def test_what_the_outer_rule_shares_stays_shared() -> None:
+    """Of its primals but the first, which is the inner rule's output and no primal any more."""
+    outer = replace(SQUARED_DISTANCE, shared=("probabilities", "labels"))
+    assert compose(outer, LINEAR).shared == ("weight", "labels")
+    assert compose(replace(outer, shared=("probabilities",)), SOFTMAX).shared == ()
 
 
 def test_refusal() -> None:

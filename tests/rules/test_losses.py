@@ -203,6 +203,30 @@ def test_a_primal_takes_its_arguments_by_name(rule: Rule) -> None:
     assert rule.primal(**dict(zip(rule.primals, (np.full(2, 0.5), np.array(1)), strict=True))) > 0
 
 
+@pytest.mark.parametrize("rule", [SQUARED_DISTANCE, *FROM_LOGITS], ids=lambda r: r.name)
+def test_a_tangent_for_each_primal(rule: Rule) -> None:
+    with pytest.raises(ValueError, match="shorter"):
+        rule.jvp((np.full(2, 0.5), np.array(1)), (np.ones(2),))
+
+
+@pytest.mark.parametrize("labels", [np.array(0), np.array(0.5)], ids=["label", "target"])
+@pytest.mark.parametrize("loss", [squared_distance, cross_entropy, softmax_squared_distance])
+def test_scores_without_classes_are_refused(loss: Callable[..., Array], labels: Array) -> None:
+    with pytest.raises(ValueError, match=r"\(\).* last axis|last axis.* \(\)"):
+        loss(np.array(0.5), labels)
+
+
+@pytest.mark.parametrize("xp", [np, jnp], ids=["numpy", "jax"])
+def test_a_class_that_can_not_be(xp: Any) -> None:
+    """A logit of -inf costs nothing where it has no mass, and all where it is the truth."""
+    logits = xp.asarray([1.0, -xp.inf, 0.0])
+    np.testing.assert_allclose(cross_entropy(logits, xp.asarray(0)), np.log1p(np.exp(-1)), rtol=4 * EPS)
+    assert cross_entropy(logits, xp.asarray(1)) == np.inf
+    np.testing.assert_allclose(
+        cross_entropy(logits, xp.asarray([0.5, 0.0, 0.5])), np.log1p(np.exp(-1)) + 0.5, rtol=4 * EPS
+    )
+
+
 def test_integer_one_hot_targets_are_told_what_to_be() -> None:
     with pytest.raises(ValueError, match="one-hot targets, which must be floating"):
         cross_entropy(np.zeros((3, 2)), np.eye(2, dtype=int)[[0, 1, 1]])
