@@ -1,12 +1,13 @@
 """`python -m manual_vs_auto.gradcheck`: see `--help`."""
 
 import argparse
-import contextlib
 import itertools
 import json
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
+
+from manual_vs_auto import command
 
 if TYPE_CHECKING:
     from manual_vs_auto.gradcheck.report import Report
@@ -165,13 +166,4 @@ def _judge(options: argparse.Namespace) -> "list[Report]":
 
 
 if __name__ == "__main__":
-    status = _USAGE
-    try:
-        status = main()
-    except KeyboardInterrupt:
-        status = 130
-    except BrokenPipeError:
-        status = 141
-    with contextlib.suppress(OSError):
-        sys.stdout.flush()
-    sys.exit(status)
+    command.run(main)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from manual_vs_auto import command
 from manual_vs_auto.notes.exercises import EXERCISES, HINTS, Exercise
 
 _DESCRIPTION = """\
@@ -103,4 +104,4 @@ def _refuse(message: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command.run(main)
