@@ -2,11 +2,12 @@
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 
 from manual_vs_auto import __version__, command
 
 USES = {
-    "Learn how a gradient is made by hand": {
+    "Learn how a gradient is made by hand, from the notes": {
         "manual_vs_auto.notes.exercise": "ten exercises; your answer is judged, and a wrong one gets a hint",
         "manual_vs_auto.notes.program": "ten steps of training, as the notes print them",
     },
@@ -28,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Print the commands and what they would run on."""
     parser = argparse.ArgumentParser(
         prog="python -m manual_vs_auto",
-        description="Say what there is to run, and on which versions and devices. Each command has a --help.",
+        description="List what there is to run, and the versions and devices that it would run on.",
     )
     parser.add_argument("--version", action="version", version=__version__)
     parser.parse_args(arguments)
@@ -42,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     from manual_vs_auto.train.facts import device_name, matmul_precision, versions
 
+    print("the notes  ", Path(__file__).parent / "notes" / "README.md")
     print("versions   ", ", ".join(f"{name} {number}" for name, number in versions().items()))
     print("devices    ", "; ".join(device_name(device) for device in jax.devices()))
     print("precision  ", f"float32 matrix products at {matmul_precision()}; the training command sets highest")
