@@ -26,7 +26,7 @@ def run(main: Callable[[], int | None], leave: Callable[[int], NoReturn] = sys.e
     try:
         sys.stdout.flush()
     except OSError as error:
-        status = status if status in (_UNREAD, _UNWRITTEN) else _unwritten(error)
+        status = status or _unwritten(error)  # what went wrong before has been said
         # Python flushes once more at its end, and would say that it could not.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     leave(status)

@@ -40,6 +40,7 @@ ENDS = {
     "def main(): print('said', flush=True)": (141, ""),
     "def main(): print('said'); sys.exit(0)": (141, ""),
     "def main(): sys.exit(2)": (2, ""),
+    "def main(): print('said'); return 3": (3, ""),
     "def main(): sys.exit()": (0, ""),
     "def main(): sys.exit('why')": (1, "why\n"),
     "def main(): raise KeyboardInterrupt": (130, ""),
@@ -62,6 +63,8 @@ def test_a_full_disk_is_said_in_one_line(size: int) -> None:
         status, said = _end(f"def main(): print('x' * {size})", full.fileno())
     assert (status, said.count("\n")) == (120, 1)
     assert "No space left" in said
+    with Path("/dev/full").open("w") as full:
+        assert _end("def main(): print('x'); return 2", full.fileno()) == (2, ""), "main has said why"
 
 
 @pytest.mark.parametrize("path", RUNNABLE, ids=lambda p: str(p.relative_to(ROOT)))

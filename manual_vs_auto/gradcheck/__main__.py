@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SystemExit as end:
         return _refuse(f"what is judged called sys.exit({end.code!r})")
     if options.json:
-        print(json.dumps([json.loads(report.to_json()) for report in reports], indent=1))
+        print(json.dumps([json.loads(report.to_json()) for report in reports], indent=1), flush=True)
     found = {str(report.verdict) for report in reports}
     if "DISAGREE" in found:
         return 1
