@@ -27,6 +27,40 @@ def test_links_lead_somewhere() -> None:
     assert [link for link in links if not (ROOT / link).exists()] == []
 
 
+def test_the_first_screen_is_for_who_knows_nothing_of_it() -> None:
+    """Three users with a command each, the picture, the two commands; what was measured comes later."""
+    screen = README.splitlines()[:36]
+    users = [line for line in screen if line.startswith("- **To ")]
+    commands = [line.strip("` ") for line in screen if line.strip().startswith("`python -m ")]
+    assert [command.split()[2].split(".")[1] for command in commands] == ["notes", "gradcheck", "train"]
+    assert len(users) == 3
+    order = ["- **To train**", "![", "manual_vs_auto.train\n```", "-m pytest\n```", "## Judge", "## What was measured"]
+    places = [README.index(part) for part in order]
+    assert places == sorted(places)
+
+
+def test_the_commands_exist() -> None:
+    named = set(re.findall(r"python -m ((?:manual_vs_auto|benchmarks)(?:\.\w+)*)", README))
+    assert len(named) > 6
+    for name in named:
+        at = ROOT / name.replace(".", "/")
+        assert at.with_suffix(".py").exists() or (at / "__main__.py").exists(), name
+
+
+def test_every_measured_table_says_what_it_means_and_where_it_was_measured() -> None:
+    _, _, measured = README.partition("## What was measured")
+    measured, _, _ = measured.partition("\n## ")
+    parts = measured.split("\n### ")[1:]
+    assert len(parts) == 4
+    for part in parts:
+        title, _, said, *_ = part.splitlines()
+        assert said.startswith("**It means:** "), title
+        assert part.count("\n|---") == 1, title
+        assert "Measured on\n2026" in part or "Measured on 2026" in part, title
+        assert "](benchmarks/results/" in part, title
+    assert README.count("ms |") + README.count("| seconds |") == measured.count("ms |") + measured.count("| seconds |")
+
+
 def test_names_in_the_table_exist() -> None:
     """`name` linked to a file of the package is that file's or a name in it."""
     named = re.findall(r"\[`([\w.]+)`\]\((manual_vs_auto/[\w/]+)\.py\)", README)

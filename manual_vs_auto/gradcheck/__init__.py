@@ -1,4 +1,9 @@
-"""Judges any hand-written gradient, and says what is wrong with it."""
+"""Is a gradient that was written by hand right? If it is not: what is wrong with it, and which input shows it?
+
+`check_gradient` takes a loss and its gradient, `check_vjp` and `check_jvp` a function and its pullback or pushforward,
+`check_custom_rule` a function of `jax.custom_vjp` or `jax.custom_jvp`. Each returns a `Report`, which prints what the
+command prints. `assert_gradients` is for tests. Functions are JAX's, or NumPy's alone.
+"""
 
 from manual_vs_auto.gradcheck.check import (
     assert_gradients,

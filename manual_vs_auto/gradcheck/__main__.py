@@ -1,12 +1,13 @@
 """`python -m manual_vs_auto.gradcheck`: see `--help`."""
 
 import argparse
-import contextlib
 import itertools
 import json
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
+
+from manual_vs_auto import command
 
 if TYPE_CHECKING:
     from manual_vs_auto.gradcheck.report import Report
@@ -14,12 +15,15 @@ if TYPE_CHECKING:
 _STATUS = {"AGREE": 0, "DISAGREE": 1, "INCONCLUSIVE": 2}
 _USAGE = 3
 _DESCRIPTION = """\
-Judge hand-written gradients. With no target, prove every rule of the notes and the fused loss.
+Is a gradient that you wrote by hand right? If it is not: what is wrong, and which input shows it?
 
-A target is a file or a module: in it f goes with f_grad, f_vjp, f_jvp, or f_fwd and f_bwd, and a custom_vjp or
-custom_jvp function with its own rule. Their inputs come from --inputs, or from f_inputs() or make_inputs(name) in the
-target, or are guessed. Or a target is one function, module:f, with --against module:f_grad."""
-_EPILOG = "exit status: 0 all agree, 1 one disagrees, 2 one is inconclusive, 3 the command was used wrongly"
+  %(prog)s my.py                          every pair in a file or a module
+  %(prog)s my.py:f --against my.py:g      one function, and what you say its gradient is
+  %(prog)s                                every rule of the notes, and the fused loss
+
+A pair is f with f_grad, f_vjp, f_jvp, or f_fwd and f_bwd; or one function of jax.custom_vjp or jax.custom_jvp.
+It is tried at what --inputs returns, or f_inputs() or make_inputs(name) in your file, else at guessed numbers."""
+_EPILOG = "exit status: 0 all agree, 1 one disagrees, 2 one could not be decided, 3 the command was used wrongly"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SystemExit as end:
         return _refuse(f"what is judged called sys.exit({end.code!r})")
     if options.json:
-        print(json.dumps([json.loads(report.to_json()) for report in reports], indent=1))
+        print(json.dumps([json.loads(report.to_json()) for report in reports], indent=1), flush=True)
     found = {str(report.verdict) for report in reports}
     if "DISAGREE" in found:
         return 1
@@ -50,12 +54,20 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter, exit_on_error=False,
     )  # fmt: skip
     parser.add_argument("target", nargs="?", help="file.py, package.module, or module:f")
-    parser.add_argument("--against", metavar="MOD:F_GRAD", help="the hand-written derivative of module:f")
-    parser.add_argument("--inputs", metavar="MOD:MAKE_INPUTS", help="() or (name) -> the arguments, or a dict by name")
-    parser.add_argument("--json", action="store_true", help="print the reports as JSON instead")
-    parser.add_argument("--plot", metavar="FILE", help="draw the report that disagrees, or the first (SVG, PNG, PDF)")
-    parser.add_argument("--seed", type=_whole, default=0, help="of everything random (default 0)")
-    parser.add_argument("--budget", type=_seconds, default=30.0, metavar="S", help="seconds a pair (default 30)")
+    parser.add_argument("--against", metavar="MOD:F_GRAD", help="the derivative of module:f that you wrote")
+    parser.add_argument(
+        "--inputs",
+        metavar="MOD:MAKE_INPUTS",
+        help="a function, () or (name), that returns the arguments, or a dict of them by name",
+    )
+    parser.add_argument("--json", action="store_true", help="print the reports as JSON")
+    parser.add_argument(
+        "--plot", metavar="FILE", help="draw the report that disagrees, or else the first (SVG, PNG, PDF)"
+    )
+    parser.add_argument("--seed", type=_whole, default=0, help="which random numbers are tried (default 0)")
+    parser.add_argument(
+        "--budget", type=_seconds, default=30.0, metavar="S", help="at most so many seconds for each pair (default 30)"
+    )
 
     def fail(message: str) -> None:
         parser.print_usage(sys.stderr)
@@ -165,13 +177,4 @@ def _judge(options: argparse.Namespace) -> "list[Report]":
 
 
 if __name__ == "__main__":
-    status = _USAGE
-    try:
-        status = main()
-    except KeyboardInterrupt:
-        status = 130
-    except BrokenPipeError:
-        status = 141
-    with contextlib.suppress(OSError):
-        sys.stdout.flush()
-    sys.exit(status)
+    command.run(main)

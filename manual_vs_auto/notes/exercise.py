@@ -9,12 +9,16 @@ from typing import Any
 
 import numpy as np
 
+from manual_vs_auto import command
 from manual_vs_auto.notes.exercises import EXERCISES, HINTS, Exercise
 
 _DESCRIPTION = """\
-The exercises of the notes. Without a number, list them; with one, print what is to be filled in, as Python code;
-with a file of yours too, judge the answer that is in it."""
-_EPILOG = "exit status: 0 right, 1 wrong, 2 the judges could not decide, 3 used wrongly or not filled in yet"
+Ten functions to take the derivative of.
+
+  %(prog)s                   list them
+  %(prog)s 1 >> my.py        the first one, as Python code to fill in
+  %(prog)s 1 my.py           is your answer right? If not, a hint"""
+_EPILOG = "exit status: 0 right, 1 wrong, 2 it could not be decided, 3 used wrongly or not filled in yet"
 _STATUS = {"AGREE": 0, "DISAGREE": 1, "INCONCLUSIVE": 2}
 _USAGE = 3
 
@@ -22,8 +26,9 @@ _USAGE = 3
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command, and return its exit status."""
     parser = argparse.ArgumentParser(
-        "python -m manual_vs_auto.notes.exercise", description=_DESCRIPTION, epilog=_EPILOG, exit_on_error=False
-    )
+        "python -m manual_vs_auto.notes.exercise", description=_DESCRIPTION, epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter, exit_on_error=False,
+    )  # fmt: skip
     numbers = range(1, len(EXERCISES) + 1)
     parser.add_argument("number", nargs="?", type=int, choices=numbers, metavar="N", help=f"1 to {len(EXERCISES)}")
     parser.add_argument("file", nargs="?", help="a Python file with your answer")
@@ -103,4 +108,4 @@ def _refuse(message: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command.run(main)

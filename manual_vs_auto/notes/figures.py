@@ -4,15 +4,14 @@ import argparse
 import base64
 import io
 import re
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
-from manual_vs_auto import manual
+from manual_vs_auto import command, manual
 from manual_vs_auto.data import load
 from manual_vs_auto.model import Batch, Params
 from manual_vs_auto.notes.mistakes import MISTAKES, Mistake
@@ -180,28 +179,34 @@ def _pixels(text: str) -> np.ndarray:
     return 255 * np.asarray(pixels, float)
 
 
-def main() -> int:
-    """Run the command."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command, and return its exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m manual_vs_auto.notes.figures",
-        description=__doc__,
-        epilog="exit status: 0 done, 1 with --check: another is drawn, 2 used wrongly",
+        description="Draw the pictures of the notes anew.",
+        epilog="exit status: 0 done, 1 with --check: one is another, 2 used wrongly",
     )
-    parser.add_argument("names", nargs="*", help=f"which (default all): {', '.join(FIGURES)}")
-    parser.add_argument("--out", type=Path, default=FOLDER, help="where (default: beside the notes)")
     parser.add_argument(
-        "--check", action="store_true", help="write nothing; status 1 if one there is not what is drawn"
+        "names", nargs="*", help="such as jacobian or mistake-no-maximum; an unknown one lists them (default: all)"
     )
-    asked = parser.parse_args()
+    parser.add_argument("--out", type=Path, default=FOLDER, metavar="DIR", help="where to (default: beside the notes)")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; say which of those there is not what would be drawn"
+    )
+    asked = parser.parse_args(arguments)
+
+    def refuse(message: str) -> NoReturn:
+        parser.exit(2, f"manual_vs_auto.notes.figures: error: {message}\n")
+
     unknown = [name for name in asked.names if name not in FIGURES]
     if unknown:
-        parser.error(f"no figure {unknown[0]!r}; there are {', '.join(FIGURES)}")
+        refuse(f"no figure {unknown[0]!r}; there are {', '.join(FIGURES)}")
     try:
         wrong = [name for name in asked.names or FIGURES if not _left(name, asked.out / f"{name}.svg", asked.check)]
     except OSError as error:
-        parser.error(str(error))
+        refuse(str(error))
     except ImportError:
-        parser.error("the pictures need matplotlib: pip install matplotlib")
+        refuse("the pictures need matplotlib: pip install matplotlib")
     return 1 if wrong else 0
 
 
@@ -219,4 +224,4 @@ def _left(name: str, path: Path, check: bool) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command.run(main)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from manual_vs_auto import command
 from manual_vs_auto.rules import LINEAR, SQUARED_DISTANCE, Array, compose
 
 
@@ -25,6 +26,11 @@ def losses(weight: Array, x: Array, y: Array, steps: int = 10, learning_rate: fl
         weight = weight - learning_rate * gradient
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Print the losses of the notes' own W, x and y."""
     for loss in losses(np.ones((2, 3)), np.array([-1.0, 1.0, 1.0]), np.array([1.0, 2.0])):
         print(loss)
+
+
+if __name__ == "__main__":
+    command.run(main)

@@ -1,9 +1,8 @@
 """The difference yhat - y inside the squared distance, notes (7)."""
 
-import numpy as np
-
 from manual_vs_auto.rules.floating import narrowed, widened
 from manual_vs_auto.rules.rule import Array, Derivatives, Primals, Rule
+from manual_vs_auto.rules.samples import probabilities_and_labels
 from manual_vs_auto.rules.targets import is_labels, one_hot
 
 
@@ -48,10 +47,6 @@ def difference_bwd(labels: Array, cotangent: Array) -> Derivatives:
     return cotangent, None if is_labels(labels) else -cotangent
 
 
-def _samples(generator: np.random.Generator, batch: tuple[int, ...]) -> Primals:
-    return generator.dirichlet(np.ones(4), size=batch), generator.integers(0, 4, size=batch)
-
-
 DIFFERENCE = Rule(
     name="difference",
     equation="notes (7)",
@@ -61,5 +56,5 @@ DIFFERENCE = Rule(
     jvp=difference_jvp,
     fwd=difference_fwd,
     bwd=difference_bwd,
-    samples=_samples,
+    samples=probabilities_and_labels,
 )

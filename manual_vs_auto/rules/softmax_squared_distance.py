@@ -13,13 +13,10 @@ dL/dz sum to zero, 2 (S . d - S . d): adding one number to every logit changes n
 that once, for the largest logit, whose own component would cancel in a row that is wrong and sure of it.
 """
 
-import numpy as np
-
-from manual_vs_auto.rules.floating import narrowed, widened
-from manual_vs_auto.rules.rule import Array, Derivatives, Primals, Rule
-from manual_vs_auto.rules.scalar import scaled, slope
+from manual_vs_auto.rules.rule import Array
+from manual_vs_auto.rules.samples import logits_and_labels
+from manual_vs_auto.rules.scalar import loss_rule
 from manual_vs_auto.rules.softmax import balanced, exponentials, surplus
-from manual_vs_auto.rules.targets import is_labels, one_hot
 
 
 def softmax_squared_distance(logits: Array, labels: Array) -> Array:
@@ -33,48 +30,26 @@ def softmax_squared_distance(logits: Array, labels: Array) -> Array:
         >>> softmax_squared_distance(np.array([0.0, 0.0]), np.array(1))
         np.float64(0.5)
     """
-    return softmax_squared_distance_fwd(logits, labels)[0]
+    return SOFTMAX_SQUARED_DISTANCE.fwd(logits, labels)[0]
 
 
-def softmax_squared_distance_jacobian(logits: Array, labels: Array) -> Derivatives:
-    """Source: notes (9). dL/dz = 2 S * (d - S . d), dL/dy = -2 d: [..., K]."""
-    gradients = softmax_squared_distance_fwd(logits, labels)[1]
-    return tuple(None if g is None else narrowed(g, logits.dtype) for g in gradients)
-
-
-def softmax_squared_distance_jvp(primals: Primals, tangents: Derivatives) -> Array:
-    """Source: notes (9) in (1). The gradients times the tangents, summed: [...]."""
-    return slope(softmax_squared_distance_jacobian(*primals), tangents)
-
-
-def softmax_squared_distance_fwd(logits: Array, labels: Array) -> tuple[Array, Derivatives]:
-    """Loss per example [...], and the gradients of (9) as residuals."""
-    wide = widened("logits", logits)
-    xp = wide.__array_namespace__()
-    row = exponentials(wide)
-    d = surplus(row, one_hot(labels, wide), xp.ones_like(row.others))
+def _formula(logits: Array, targets: Array) -> tuple[Array, Array, Array]:
+    xp = logits.__array_namespace__()
+    row = exponentials(logits)
+    d = surplus(row, targets, xp.ones_like(row.others))
     gradient = 2 * row.probabilities * (d - xp.sum(row.probabilities * d, axis=-1, keepdims=True))
-    loss = narrowed(xp.sum(d * d, axis=-1), logits.dtype)
-    return loss, (balanced(gradient, row.top), None if is_labels(labels) else -2 * d)
+    return xp.sum(d * d, axis=-1), balanced(gradient, row.top), -2 * d
 
 
-def softmax_squared_distance_bwd(gradients: Derivatives, cotangent: Array) -> Derivatives:
-    """Source: notes (9). The gradients times the cotangent [...] of each example's loss: [..., K]."""
-    return scaled(gradients, cotangent)
-
-
-def _samples(generator: np.random.Generator, batch: tuple[int, ...]) -> Primals:
-    return 3 * generator.normal(size=(*batch, 4)), generator.integers(0, 4, size=batch)
-
-
-SOFTMAX_SQUARED_DISTANCE = Rule(
-    name="softmax_squared_distance",
+SOFTMAX_SQUARED_DISTANCE = loss_rule(
+    softmax_squared_distance,
+    _formula,
     equation="notes (9)",
-    primals=("logits", "labels"),
-    primal=softmax_squared_distance,
-    jacobian=softmax_squared_distance_jacobian,
-    jvp=softmax_squared_distance_jvp,
-    fwd=softmax_squared_distance_fwd,
-    bwd=softmax_squared_distance_bwd,
-    samples=_samples,
+    gradients="dL/dz = 2 S * (d - S . d), dL/dy = -2 d",
+    samples=logits_and_labels,
 )
+softmax_squared_distance_jacobian, softmax_squared_distance_jvp = (
+    SOFTMAX_SQUARED_DISTANCE.jacobian,
+    SOFTMAX_SQUARED_DISTANCE.jvp,
+)
+softmax_squared_distance_fwd, softmax_squared_distance_bwd = SOFTMAX_SQUARED_DISTANCE.fwd, SOFTMAX_SQUARED_DISTANCE.bwd

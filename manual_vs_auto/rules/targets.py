@@ -20,11 +20,13 @@ def one_hot(labels: Array, scores: Array) -> Array:
     Raises:  TypeError if labels are boolean or complex, ValueError if the shapes don't agree.
     """
     xp = scores.__array_namespace__()
+    if scores.ndim == 0:
+        raise ValueError("scores () must have the classes on the last axis")
     if not is_labels(labels):
         if labels.shape != scores.shape:
             raise ValueError(f"targets {labels.shape} must have the shape of the scores {scores.shape}")
         return xp.astype(widened("targets", labels), scores.dtype)
-    if labels.shape == scores.shape and labels.ndim > 0:
+    if labels.shape == scores.shape:
         raise ValueError(
             f"labels {labels.shape} have the shape of one-hot targets, which must be floating, not integer"
         )

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from manual_vs_auto import command
 from manual_vs_auto.train import interrupt
 from manual_vs_auto.train.config import UsageError, parse
 
@@ -39,10 +40,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 if __name__ == "__main__":
     interrupt.listen()
-    status = main()
-    with contextlib.suppress(OSError):
-        sys.stdout.flush()
-        sys.stderr.flush()
     # Every file is closed. An interrupted epoch may still run in XLA, whose end nobody should wait for; and taking
     # XLA down in good order costs as long as three epochs.
-    os._exit(status)
+    command.run(main, leave=os._exit)

@@ -110,7 +110,8 @@ def parse(arguments: Sequence[str] | None = None) -> Config:
 def _parser() -> _Parser:
     parser = _Parser(
         prog="python -m manual_vs_auto.train",
-        description="Train softmax(Wx) on images by the hand-coded gradient of the notes, by jax.grad, or both.",
+        description="Train a classifier of images, softmax(Wx), by a gradient that was written by hand, by jax.grad, "
+        "or by both. Without a flag: on MNIST, which is in the package, in a few seconds.",
         epilog="Exit status: 0 trained; 1 the loss stopped being finite, or with --gradient both a step disagreed; "
         "2 flags, data or files that can't be used; 130 interrupted.",
         allow_abbrev=False,
@@ -120,8 +121,8 @@ def _parser() -> _Parser:
         "--gradient",
         choices=GRADIENTS,
         default="manual",
-        help="fused: the notes' gradient in one with the loss; both: compute manual and auto at every step, compare "
-        "them with a derived bound, train on manual (default: manual)",
+        help="manual: the notes', written by hand; auto: by jax.grad; fused: by hand, in one with the loss; both: "
+        "manual and auto at every step, compared with a derived bound, and trained on manual (default: manual)",
     )
     add("--loss", choices=LOSSES, default="squared_distance", help="default: squared_distance, the notes' own")
     add("--epochs", type=_count, default=0, metavar="N", help=f"default: {_EPOCHS}; {_FULL_BATCH_EPOCHS} for lbfgs")
@@ -130,9 +131,19 @@ def _parser() -> _Parser:
     rates = ", ".join(f"{name} {rate:g}" for name, rate in LEARNING_RATES.items() if rate)
     add("--learning-rate", type=_rate, default=0.0, metavar="X", help=f"the schedule's peak (default: {rates})")
     add("--schedule", choices=SCHEDULES, default="", help="default: cosine; constant for lbfgs")
-    add("--seed", type=_seed, metavar="N", default=0, help="of the images' order (default: 0)")
-    add("--device", choices=DEVICES, default="auto", help="default: auto, what JAX prefers; gpu fails where none is")
-    add("--dtype", choices=DTYPES, default="float32", help="of the weights and the gradient (default: float32)")
+    add("--seed", type=_seed, metavar="N", default=0, help="which order the images come in (default: 0)")
+    add(
+        "--device",
+        choices=DEVICES,
+        default="auto",
+        help="auto: what JAX prefers; gpu: fails where there is none (default: auto)",
+    )
+    add(
+        "--dtype",
+        choices=DTYPES,
+        default="float32",
+        help="what the weights and the gradient are kept in (default: float32)",
+    )
     add(
         "--data",
         metavar="PATH",

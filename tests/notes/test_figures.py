@@ -1,13 +1,12 @@
 """The figures are those that the code draws, and another drawing is seen."""
 
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from manual_vs_auto.notes.figures import FIGURES, FOLDER, differ
+from manual_vs_auto.notes.figures import FIGURES, FOLDER, differ, main
 from tests.notes.drawings import same
 
 
@@ -34,17 +33,36 @@ def test_another_drawing_is_seen() -> None:
     assert differ("weights", pixels, pixels.replace(first, second, 1))
 
 
-def test_the_command(tmp_path: Path) -> None:
-    def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
-        command = [sys.executable, "-m", "manual_vs_auto.notes.figures", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = ["jacobian", "--out", str(tmp_path)]
-    assert run(*out, "--check").returncode == 1
-    assert run(*out).returncode == 0
-    assert run(*out, "--check").returncode == 0
+    assert main([*out, "--check"]) == 1
+    assert main(out) == 0
+    assert main([*out, "--check"]) == 0
     (tmp_path / "jacobian.svg").write_text("<svg></svg>")
-    assert run(*out, "--check").returncode == 1
-    refused = run("nothing")
-    assert refused.returncode == 2
-    assert "no figure 'nothing'" in refused.stderr
+    assert main([*out, "--check"]) == 1
+    assert capsys.readouterr().out.splitlines()[-1] == f"{tmp_path / 'jacobian.svg'}: another"
+
+
+def test_bad_use_is_refused_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").touch()
+    for message, asked in {
+        "no figure 'nothing'; there are jacobian, plateau": ["nothing"],
+        "Not a directory": ["jacobian", "--out", str(tmp_path / "file" / "in")],
+    }.items():
+        with pytest.raises(SystemExit) as left:
+            main(asked)
+        said = capsys.readouterr().err
+        assert left.value.code == 2
+        assert said.startswith("manual_vs_auto.notes.figures: error: ")
+        assert message in said
+        assert said.count("\n") == 1
+
+
+def test_without_matplotlib_it_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(SystemExit) as left:
+        main(["jacobian"])
+    needs = "manual_vs_auto.notes.figures: error: the pictures need matplotlib: pip install matplotlib\n"
+    assert (left.value.code, capsys.readouterr().err) == (2, needs)

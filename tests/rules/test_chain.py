@@ -1,5 +1,7 @@
 """The chain rule: the transpose, any number of rules, and the notes' error shown."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -65,8 +67,6 @@ def test_product_is_the_squared_distance() -> None:
 
 def test_product_of_two_different_rules() -> None:
     """softmax(z) . (z - y), whose derivative needs both halves of (4)."""
-    from dataclasses import replace
-
     other = replace(DIFFERENCE, primals=("logits",), primal=lambda z: DIFFERENCE.primal(z, np.array(1)))
     other = replace(
         other,
@@ -77,6 +77,41 @@ def test_product_of_two_different_rules() -> None:
     )
     rule = product(SOFTMAX, other)
     check_rule(rule, (np.random.default_rng(3).normal(size=4),), ())
+
+
+def test_where_one_factor_has_no_derivative_the_product_has_none() -> None:
+    p, y = np.array([0.25, 0.75]), np.array([0.0, 1.0])
+    constant = replace(
+        DIFFERENCE,
+        jacobian=lambda p, y: (DIFFERENCE.jacobian(p, y)[0], None),
+        bwd=lambda residuals, ct: (DIFFERENCE.bwd(residuals, ct)[0], None),
+    )
+    for rule in (product(DIFFERENCE, constant), product(constant, DIFFERENCE)):
+        by_jacobian, by_bwd = rule.jacobian(p, y), rule.bwd(rule.fwd(p, y)[1], np.array(1.0))
+        for found in (by_jacobian, by_bwd):
+            np.testing.assert_array_equal(found[0], 2 * (p - y))
+            assert found[1] is None
+
+
+def test_a_factor_that_forgets_a_primal_is_refused() -> None:
+    short = replace(
+        DIFFERENCE,
+        jacobian=lambda p, y: DIFFERENCE.jacobian(p, y)[:1],
+        bwd=lambda residuals, ct: DIFFERENCE.bwd(residuals, ct)[:1],
+    )
+    rule = product(DIFFERENCE, short)
+    primals = np.array([0.25, 0.75]), np.array(1)
+    with pytest.raises(ValueError, match="shorter"):
+        rule.jacobian(*primals)
+    with pytest.raises(ValueError, match="shorter"):
+        rule.bwd(rule.fwd(*primals)[1], np.array(1.0))
+
+
+def test_what_the_outer_rule_shares_stays_shared() -> None:
+    """Of its primals but the first, which is the inner rule's output and no primal any more."""
+    outer = replace(SQUARED_DISTANCE, shared=("probabilities", "labels"))
+    assert compose(outer, LINEAR).shared == ("weight", "labels")
+    assert compose(replace(outer, shared=("probabilities",)), SOFTMAX).shared == ()
 
 
 def test_refusal() -> None:

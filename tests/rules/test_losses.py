@@ -1,5 +1,8 @@
 """The three losses: known values, saturation, and what they refuse."""
 
+import importlib
+import inspect
+import pickle
 from collections.abc import Callable
 from decimal import Decimal, getcontext
 from typing import Any
@@ -12,6 +15,7 @@ import pytest
 
 from manual_vs_auto.rules import (
     CROSS_ENTROPY,
+    RULES,
     SOFTMAX,
     SOFTMAX_SQUARED_DISTANCE,
     SQUARED_DISTANCE,
@@ -179,6 +183,48 @@ def test_a_cotangent_or_tangent_of_another_shape_is_refused(rule: Rule) -> None:
         rule.bwd(rule.fwd(scores, labels)[1], np.ones(3))
     with pytest.raises(ValueError, match=r"tangent \(1, 3\) must have the shape \(2, 3\)"):
         rule.jvp((scores, labels), (np.ones((1, 3)), None))
+
+
+@pytest.mark.parametrize("rule", RULES[:6], ids=lambda r: r.name)
+def test_a_part_is_its_module_s_own(rule: Rule) -> None:
+    """Named, documented, found again where it says it is: for `help`, for pickle, for a reader of a traceback."""
+    home = importlib.import_module(f"manual_vs_auto.rules.{rule.name}")
+    parts = {"": rule.primal, "_jacobian": rule.jacobian, "_jvp": rule.jvp, "_fwd": rule.fwd, "_bwd": rule.bwd}
+    for suffix, part in parts.items():
+        assert getattr(home, rule.name + suffix) is part
+        assert pickle.loads(pickle.dumps(part)) is part
+        assert part.__doc__
+        assert "..." in part.__doc__, "its shapes"
+
+
+@pytest.mark.parametrize("rule", [SQUARED_DISTANCE, *FROM_LOGITS], ids=lambda r: r.name)
+def test_a_primal_takes_its_arguments_by_name(rule: Rule) -> None:
+    assert tuple(inspect.signature(rule.primal).parameters) == rule.primals
+    assert rule.primal(**dict(zip(rule.primals, (np.full(2, 0.5), np.array(1)), strict=True))) > 0
+
+
+@pytest.mark.parametrize("rule", [SQUARED_DISTANCE, *FROM_LOGITS], ids=lambda r: r.name)
+def test_a_tangent_for_each_primal(rule: Rule) -> None:
+    with pytest.raises(ValueError, match="shorter"):
+        rule.jvp((np.full(2, 0.5), np.array(1)), (np.ones(2),))
+
+
+@pytest.mark.parametrize("labels", [np.array(0), np.array(0.5)], ids=["label", "target"])
+@pytest.mark.parametrize("loss", [squared_distance, cross_entropy, softmax_squared_distance])
+def test_scores_without_classes_are_refused(loss: Callable[..., Array], labels: Array) -> None:
+    with pytest.raises(ValueError, match=r"\(\).* last axis|last axis.* \(\)"):
+        loss(np.array(0.5), labels)
+
+
+@pytest.mark.parametrize("xp", [np, jnp], ids=["numpy", "jax"])
+def test_a_class_that_can_not_be(xp: Any) -> None:
+    """A logit of -inf costs nothing where it has no mass, and all where it is the truth."""
+    logits = xp.asarray([1.0, -xp.inf, 0.0])
+    np.testing.assert_allclose(cross_entropy(logits, xp.asarray(0)), np.log1p(np.exp(-1)), rtol=4 * EPS)
+    assert cross_entropy(logits, xp.asarray(1)) == np.inf
+    np.testing.assert_allclose(
+        cross_entropy(logits, xp.asarray([0.5, 0.0, 0.5])), np.log1p(np.exp(-1)) + 0.5, rtol=4 * EPS
+    )
 
 
 def test_integer_one_hot_targets_are_told_what_to_be() -> None:

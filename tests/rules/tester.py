@@ -91,7 +91,7 @@ def _check_products(
         _assert_close(found, expected, size, f"{rule.name} bwd {name}")
     _assert_close(rule.jvp(primals, tangents), total, total_size, f"{rule.name} jvp")
     nothing = rule.jvp(primals, (None,) * len(primals))
-    np.testing.assert_array_equal(nothing, np.zeros(out.shape))
+    np.testing.assert_array_equal(nothing, np.zeros(out.shape), strict=True)
 
 
 def _check_rows_are_independent(
