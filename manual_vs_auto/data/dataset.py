@@ -8,7 +8,7 @@ from pathlib import Path
 from manual_vs_auto.data import files, labels, pixels
 from manual_vs_auto.data.idx import open_idx
 from manual_vs_auto.data.npz import open_npz, open_only
-from manual_vs_auto.data.source import Array, DataError, Source
+from manual_vs_auto.data.source import Array, DataError, Source, printable
 
 EMBEDDED = Path(__file__).parent / "mnist"
 
@@ -59,7 +59,7 @@ def load(path: str | Path | None = None, npz_keys: Sequence[str] | None = None) 
         raise DataError(root, error.strerror or str(error), "a directory of IDX files or an .npz archive") from None
     if is_file:
         arrays, left = open_npz(root, npz_keys)
-        return _read(name, arrays, (f"{root}: not used: {', '.join(left)}",) if left else ())
+        return _read(name, arrays, (f"{root}: not used: {left}",) if left else ())
     if npz_keys:
         raise DataError(root, "no .npz archive", "one, since its keys are named")
     return _read(name, tuple(open_only(file) if file.suffix == ".npz" else open_idx(file) for file in found))
@@ -90,5 +90,5 @@ def _read(name: str, sources: Sequence[Source], warnings: tuple[str, ...] = ()) 
         classes=classes.count,
         class_names=classes.names,
         pixels=pixels.told(train_images, in_train),
-        warnings=(*warnings, *classes.warnings, *pixels.dim(train_images, train)),
+        warnings=tuple(map(printable, (*warnings, *classes.warnings, *pixels.dim(train_images, train)))),
     )

@@ -1,10 +1,10 @@
 """NumPy's .npz archives: four arrays in one, or one in each of four.
 
 zipfile and NumPy's own readers do the reading, each behind a guard. zipfile reads as long a directory as the archive's
-last record says, and warns of an entry without a name. NumPy makes room for as long a header as is declared before it
-looks at its own limit (80 MB took 160), warns of some, and evaluates each as Python, which takes a parser to its
-depth. To catch warnings would change the filters of every thread, and the command imports JAX in another. So both are
-handed only what is short and plain.
+last records say (200,000 entries took 2 s), and warns of an empty name. NumPy reads as long a header as is declared
+before it looks at its own limit (80 MB took 160 and 1.6 s), warns of some, and evaluates each as Python: 9,000 minus
+signs are a MemoryError. Warnings can't be caught here: that would change the filters of every thread, and the command
+imports JAX in another. So both are handed only what is short and plain.
 """
 
 import io
@@ -77,8 +77,8 @@ class NpzSource:
             yield cast(Stream, stream)
 
 
-def open_npz(path: Path, keys: Sequence[str] | None = None) -> tuple[tuple[NpzSource, ...], tuple[str, ...]]:
-    """The headers of an archive's training images and labels, test images and labels; and the keys that are left.
+def open_npz(path: Path, keys: Sequence[str] | None = None) -> tuple[tuple[NpzSource, ...], str]:
+    """The headers of an archive's training images and labels, test images and labels; and which keys are left, or "".
 
     Args:   keys: of the four, where they are not named as Keras or MedMNIST name them.
     Raises: DataError if it can't be read, is no such archive, or an array declares another size than it has.
@@ -86,13 +86,11 @@ def open_npz(path: Path, keys: Sequence[str] | None = None) -> tuple[tuple[NpzSo
     with _archive(path) as archive:
         held = _keys(archive)
         chosen = keys or max(_FAMILIES, key=lambda family: len(held & set(family)))
-        missing = [key for key in chosen if key not in held]
-        if missing and (keys or len(missing) < len(chosen)):
-            raise DataError(path, f"an archive of {_listed(held)}", f"also {', '.join(missing)}")
-        if missing:
+        if missing := [key for key in chosen if key not in held]:
             known = ", or ".join(", ".join(family) for family in _FAMILIES)
-            raise DataError(path, f"an archive of {_listed(held)}", f"{known}, or other keys, named by --npz-keys")
-        return tuple(_open_array(archive, path, key) for key in chosen), tuple(sorted(held - set(chosen)))
+            also = f"also {', '.join(missing)}" if keys or len(missing) < len(chosen) else ""
+            raise DataError(path, _held(held), also or f"{known}, or other keys, named by --npz-keys")
+        return tuple(_open_array(archive, path, key) for key in chosen), _listed(held - set(chosen))
 
 
 def open_only(path: Path) -> NpzSource:
@@ -100,7 +98,7 @@ def open_only(path: Path) -> NpzSource:
     with _archive(path) as archive:
         held = _keys(archive)
         if len(held) != 1:
-            raise DataError(path, f"an archive of {_listed(held)}", "one array alone")
+            raise DataError(path, _held(held), "one array alone")
         return _open_array(archive, path, *held)
 
 
@@ -109,8 +107,12 @@ def _keys(archive: zipfile.ZipFile) -> set[str]:
     return {name.removesuffix(".npy") for name in archive.namelist() if ours.fullmatch(name)}
 
 
+def _held(keys: set[str]) -> str:
+    return f"an archive of {_listed(keys) or 'no array'}"
+
+
 def _listed(keys: set[str]) -> str:
-    return ", ".join(sorted(keys)[:12]) + (", ..." if len(keys) > 12 else "") or "no array"
+    return ", ".join(sorted(keys)[:12]) + (", ..." if len(keys) > 12 else "")
 
 
 def _open_array(archive: zipfile.ZipFile, path: Path, key: str) -> NpzSource:

@@ -103,6 +103,13 @@ def test_keys_that_are_not_there(tmp_path: Path) -> None:
         load(path, npz_keys=("images", "labels", "x", "y"))
 
 
+def test_what_is_not_used_is_said_in_one_line(tmp_path: Path) -> None:
+    path = saved(tmp_path / "two\nlines.npz", **GOOD, **{f"a\nb{number:02}": np.zeros(1) for number in range(99)})
+    (said,) = load(path).warnings
+    assert "two\\nlines.npz: not used: a\\nb00, a\\nb01" in said
+    assert said.endswith("a\\nb11, ...")
+
+
 def test_one_key_that_is_missing_is_named(tmp_path: Path) -> None:
     path = tmp_path / "set.npz"
     path.write_bytes(npz({"y_test": None}))
