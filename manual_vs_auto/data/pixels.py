@@ -78,7 +78,8 @@ def dim(source: Source, images: Array) -> tuple[str, ...]:
     brightest = float(images.max())
     if brightest >= _DIM * white:
         return ()
-    return (f"{source.where}: the brightest pixel is {brightest:g} where white is {white}: have they another range?",)
+    said = f"the brightest pixel is {brightest:g} where white is {white}: if {brightest:g} is their white, scale them"
+    return (f"{source.where}: {said}",)
 
 
 def _range(source: Source) -> Range:
@@ -90,12 +91,10 @@ def _range(source: Source) -> Range:
             wrong = ~((piece >= 0) & (piece <= _WHITE))
             whole = whole and bool((piece == np.floor(piece)).all())
         if wrong.any():
-            at = int(np.argmax(wrong))
-            images = source.shape[0]
-            image = (
-                (start + at) % images if source.fortran_order else (start + at) // (math.prod(source.shape) // images)
-            )
-            raise DataError(source.where, f"pixel {piece[at]} in image {image:,}", "numbers in 0..1 or 0..255")
+            first = int(np.argmax(wrong))
+            at, count = start + first, source.shape[0]
+            image = at % count if source.fortran_order else at // math.prod(source.shape[1:])
+            raise DataError(source.where, f"pixel {piece[first]} in image {image:,}", "numbers in 0..1 or 0..255")
         highest = max(highest, float(piece.max()))
         start += len(piece)
     return _BYTES if source.dtype == np.uint8 else Range(highest, whole)

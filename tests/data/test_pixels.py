@@ -105,9 +105,8 @@ def test_a_range_that_is_neither_is_asked_about(brightest: int, warns: bool, dty
     images = np.full((6, 4, 3), 2, dtype)
     images[0, 0, 0] = brightest
     found = load(archive(tmp_path, images, images[:4])).warnings
-    told = (
-        f"{tmp_path}/set.npz[x_train]: the brightest pixel is {brightest} where white is 255: have they another range?"
-    )
+    said = f"the brightest pixel is {brightest} where white is 255: if {brightest} is their white, scale them"
+    told = f"{tmp_path}/set.npz[x_train]: {said}"
     assert found == ((told,) if warns else ())
 
 
