@@ -43,7 +43,7 @@ def check_shape(source: Source) -> None:
     """By the header alone. Raises: DataError unless there is a number or a text an image."""
     if source.dtype.kind not in "uifUS":
         raise DataError(source.where, f"labels of {source.dtype.name}", "whole numbers or text")
-    if source.dtype.kind in "US" and not 0 < source.dtype.itemsize <= _LONGEST_TEXT:
+    if not 0 < source.dtype.itemsize <= _LONGEST_TEXT:
         raise DataError(source.where, f"text labels of {source.dtype.itemsize:,} bytes each", f"1 to {_LONGEST_TEXT:,}")
     rest = tuple(source.shape[1:])
     columns = rest == (_QMNIST_COLUMNS,) and source.dtype == _QMNIST_DTYPE and not source.fortran_order
@@ -108,7 +108,9 @@ def _numbers(source: Source, classes: int) -> tuple[np.ndarray[Any, np.dtype[np.
         with np.errstate(invalid="ignore"):  # what is no number is refused below
             if values.dtype.kind == "f":
                 values = values.astype(np.float64, copy=False)
-            wrong = ~((values >= 0) & (values < classes) & (values == np.floor(values)))
+            wrong = ~((values >= 0) & (values < classes))
+            if values.dtype.kind == "f":
+                wrong |= values != np.floor(values)
         if wrong.any():
             at = int(np.argmax(wrong))
             expected = f"a whole number in 0..{classes - 1:,}{_hint(values[at])}"

@@ -116,6 +116,12 @@ def test_the_brightest_of_0_to_1(tmp_path: Path) -> None:
     assert load(archive(tmp_path, np.full((6, 4, 3), 0.25), np.full((4, 4, 3), 1.0))).warnings == ()
 
 
+def test_a_slab_is_at_least_one_pixel_of_every_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source_module, "PIECE", 4)
+    data = load(archive(tmp_path, *(np.asfortranarray(BYTES[key]) for key in ("x_train", "x_test"))))
+    np.testing.assert_array_equal(data.train_images, BYTES["x_train"].reshape(6, 12))
+
+
 @pytest.mark.parametrize("dtype", ["u1", "f2", "f8"])
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("piece", [8, 24, 40, 64, 1 << 18])

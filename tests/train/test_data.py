@@ -15,7 +15,7 @@ from manual_vs_auto.train import Config
 from manual_vs_auto.train import run as run_module
 from manual_vs_auto.train.__main__ import main
 from manual_vs_auto.train.config import parse
-from manual_vs_auto.train.evaluate import Evaluation
+from manual_vs_auto.train.evaluate import summarised
 from manual_vs_auto.train.facts import run_facts
 from manual_vs_auto.train.summary import evaluation_lines
 from manual_vs_auto.train.trainer import Trainer
@@ -65,7 +65,8 @@ def test_facts_of_floating_pixels_and_of_names(tiny: Dataset) -> None:
 
 
 def test_the_summary_names_classes() -> None:
-    evaluation = Evaluation(0.5, 0.5, ((0, 10, 9), (1, 10, 1)), (1, 0, 9), ())
+    labels, predictions = np.array([0] * 10 + [1] * 10), np.array([0] * 9 + [1] + [0] * 9 + [1])
+    evaluation = summarised(np.ones(20), predictions, labels, classes=2)
     numbers = evaluation_lines(evaluation)
     assert numbers[0].split() == ["class", "0", "1"]
     assert numbers[2].endswith("1 taken for 0, 9 times: the mistake most made")
