@@ -138,6 +138,12 @@ def test_a_gzip_file_padded_with_zeros(padding: int, tmp_path: Path) -> None:
     check_good(load(write_idx(tmp_path, {f"{TRAIN_IMAGES}.gz": padded})))
 
 
+def test_an_unknown_type_is_named(tmp_path: Path) -> None:
+    (tmp_path / "images").write_bytes(idx_header(0x0A, 6, 4, 3))
+    with pytest.raises(DataError, match="found IDX type code 0x0a; expected one of 0x08, 0x09, 0x0b"):
+        open_idx(tmp_path / "images")
+
+
 def test_a_header_that_is_cut_says_how_long_it_should_be(tmp_path: Path) -> None:
     (tmp_path / "images").write_bytes(idx_header(8, 6, 4, 3)[:15])
     with pytest.raises(DataError, match="found a header of 15 bytes; expected 16 for 3 dimensions"):

@@ -116,6 +116,17 @@ def test_the_brightest_of_0_to_1(tmp_path: Path) -> None:
     assert load(archive(tmp_path, np.full((6, 4, 3), 0.25), np.full((4, 4, 3), 1.0))).warnings == ()
 
 
+def test_one_fraction_in_the_first_piece_makes_fractions_of_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source_module, "PIECE", 64)
+    train = BYTES["x_train"].astype(np.float64)
+    train[0, 0, 0] = 0.5
+    data = load(archive(tmp_path, train, BYTES["x_test"]))
+    assert data.train_images.dtype == np.float32
+    np.testing.assert_allclose(data.train_images, train.reshape(6, 12) / 255, rtol=1e-7)  # float32 has 6e-8
+
+
 def test_a_slab_is_at_least_one_pixel_of_every_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(source_module, "PIECE", 4)
     data = load(archive(tmp_path, *(np.asfortranarray(BYTES[key]) for key in ("x_train", "x_test"))))
