@@ -8,7 +8,6 @@ from manual_vs_auto.train.config import Config
 from manual_vs_auto.train.evaluate import Evaluation
 
 _MANY_CLASSES = 20
-_LONGEST_NAME = 20  # characters that are shown
 _HARDLY = 0.95  # of the loss of a guess: a model that learns is below that within a few steps
 
 
@@ -16,7 +15,7 @@ def evaluation_lines(evaluation: Evaluation, names: Sequence[str] = ()) -> list[
     """Test accuracy per class, by its name where it has one, and the mistake most made."""
 
     def called(label: int) -> str:
-        return names[label][:_LONGEST_NAME] if names else str(label)
+        return names[label][:20] if names else str(label)  # 20 characters are as wide as the line can bear
 
     rows = sorted(evaluation.by_class, key=lambda row: row[2] / row[1])
     shown = sorted(rows) if len(rows) <= _MANY_CLASSES else rows[: _MANY_CLASSES // 2]
