@@ -11,7 +11,6 @@ _FILE = re.compile(
     r"(?:(?P<prefix>[^.].*)-)?(?P<split>train|t10k|test)-(?P<what>images|imgs|labels)"
     r"(?P<suffix>[.-]idx\d-[a-z]+(?:\.gz)?|\.npz)"
 )
-_EXPECTED = "a directory of IDX files or an .npz archive"
 
 
 def find(root: Path) -> tuple[Path, ...]:
@@ -21,8 +20,6 @@ def find(root: Path) -> tuple[Path, ...]:
     Raises: DataError where there is no set, or more than one. OSError.
     """
     directory, prefix = (root, None) if root.is_dir() else (root.parent, root.name)
-    if not directory.is_dir():
-        raise DataError(root, "nothing there", _EXPECTED)
     sets = _sets(directory)
     names = ", ".join(sorted(str(directory / key) for key in sets)) or "none"
     if prefix is not None and prefix not in sets:

@@ -88,8 +88,8 @@ class _Run:
 
     def train(self) -> int:
         """Every epoch, each shown and recorded as it ends, then the summary."""
-        for line in self._dataset.warnings:
-            self._display.warn(line)
+        for odd in self._dataset.warnings:
+            self._display.warn(odd)
         self._display.facts(run_facts(self._config, self._dataset, self._device, self._trainer))
         if self._record:
             self._record.start(self._config, versions(), device_name(self._device))
