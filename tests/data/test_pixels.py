@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from manual_vs_auto.data import Dataset, load
+from manual_vs_auto.data import pixels as pixels_module
 from manual_vs_auto.data import source as source_module
 from tests.data.outcome import refusal
 from tests.data.writing import GOOD, IDX_NAMES, Array, idx, npy, npz, write_idx
@@ -63,6 +64,15 @@ def test_floating_idx_files(tmp_path: Path) -> None:
 
 def test_bytes_say_nothing(tmp_path: Path) -> None:
     data = load(archive(tmp_path, BYTES["x_train"], BYTES["x_test"]))
+    assert (data.pixels, data.warnings) == ("", ())
+
+
+def test_bytes_that_are_read_before_they_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As those of more than 56 MiB are."""
+    monkeypatch.setattr(pixels_module, "_KEPT_UNCHECKED", 0)
+    data = load(archive(tmp_path, BYTES["x_train"], BYTES["x_test"]))
+    assert data.train_images.dtype == data.test_images.dtype == np.uint8
+    np.testing.assert_array_equal(data.train_images, BYTES["x_train"].reshape(6, 12))
     assert (data.pixels, data.warnings) == ("", ())
 
 
