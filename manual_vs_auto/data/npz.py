@@ -1,31 +1,47 @@
-"""NumPy's .npz archives: `x_train`, `y_train`, `x_test` and `y_test`, one .npy file each."""
+"""NumPy's .npz archives: four arrays in one, or one in each of four.
 
+zipfile and NumPy's own readers do the reading, each behind a guard. zipfile reads as long a directory as the archive's
+last records say (200,000 entries took 2 s), and warns of an empty name. NumPy reads as long a header as is declared
+before it looks at its own limit (80 MB took 160 and 1.6 s), warns of some, and evaluates each as Python: 9,000 minus
+signs are a MemoryError. Warnings can't be caught here: that would change the filters of every thread, and the command
+imports JAX in another. So both are handed only what is short and plain.
+"""
+
+import io
 import math
 import re
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
 
 import numpy as np
+from numpy.lib import format as npy
 
 from manual_vs_auto.data.source import DEFLATE_LIMIT, DataError, Stream
 
-_NAMES = ("x_train", "y_train", "x_test", "y_test")
+# Training images and labels, test images and labels: Keras's names, and MedMNIST's.
+_FAMILIES = (("x_train", "y_train", "x_test", "y_test"), ("train_images", "train_labels", "test_images", "test_labels"))
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-# Matched and not evaluated, and no number in it is long enough to hurt.
-_HEADER = re.compile(
-    rb"\{\s*'descr':\s*'(?P<dtype>[<>|=]?(?:[ui][1248]|f[248]))',\s*'fortran_order':\s*(?P<fortran>True|False),"
-    rb"\s*'shape':\s*\((?P<shape>[0-9L, ]{0,150})\),?\s*\}\s*"
-)
-_SIZE = re.compile(rb"\d{1,15}L?")  # L: as Python 2 wrote it
+_EMPTY_PATH = struct.pack("<HHB", 0x7075, 5, 1)  # an entry's Unicode path, of which nothing follows
 _HIGHEST_RANK = 8
 _LONGEST_HEADER = 10_000
 _LONGEST_DIRECTORY = 1 << 20  # of the archive, in bytes: thousands of names
+# Where each version's header begins, and what reads it.
+_READERS: dict[tuple[int, int], tuple[int, Callable[..., Any]]] = {
+    (1, 0): (10, npy.read_array_header_1_0),
+    (2, 0): (12, npy.read_array_header_2_0),
+}
+# What evaluates without a warning, and to nothing long.
+_PLAIN = re.compile(
+    rb"\{\s*'descr':\s*'[<>|=]?[?biufcmMSUVO]\d{0,6}(?:\[\w{1,9}\])?',\s*'fortran_order':\s*(?:True|False),"
+    rb"\s*'shape':\s*\(\s*(?:(?:0|[1-9]\d{0,14})\s*,\s*)*(?:[1-9]\d{0,14}\s*)?\),?\s*\}\s*"
+)
+_LONG = re.compile(rb"(?<=\d)L(?=[ ,)])")  # how Python 2 ended a whole number
 _BROKEN = (
     EOFError,
     NotImplementedError,
@@ -41,58 +57,66 @@ _BROKEN = (
 
 @dataclass(frozen=True)
 class NpzSource:
-    """One array of an open archive, read as far as its header. See `Source`."""
+    """One array of an archive, read as far as its header. See `Source`."""
 
-    archive: zipfile.ZipFile
-    where: str
-    name: str
+    path: Path
+    key: str
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
     fortran_order: bool
     start: int
 
+    @property
+    def where(self) -> str:
+        return f"{self.path}[{self.key}]"
+
     @contextmanager
     def data(self) -> Iterator[Stream]:
-        with _opened(self.archive, self.name, self.where) as stream:
+        with _archive(self.path) as archive, _member(archive, self.path, self.key) as stream:
             stream.read(self.start)
             yield cast(Stream, stream)
 
 
-@contextmanager
-def open_npz(path: Path) -> Iterator[tuple[NpzSource, ...]]:
-    """An archive with the headers of x_train, y_train, x_test and y_test read and checked, in that order.
+def open_npz(path: Path, keys: Sequence[str] | None = None) -> tuple[tuple[NpzSource, ...], str]:
+    """The headers of an archive's training images and labels, test images and labels; and which keys are left, or "".
 
+    Args:   keys: of the four, where they are not named as Keras or MedMNIST name them.
     Raises: DataError if it can't be read, is no such archive, or an array declares another size than it has.
     """
-    try:
-        _check_directory(path)
-        archive = zipfile.ZipFile(path)
-    except DataError:
-        raise
-    except _BROKEN as error:
-        raise DataError(path, f"no zip archive ({error})", "an .npz archive that can be read") from None
-    with archive:
-        entries = {entry.filename: entry for entry in archive.infolist()}
-        missing = [name for name in _NAMES if f"{name}.npy" not in entries]
-        if missing:
-            held = ", ".join(sorted(entries)[:8]) or "nothing"
-            raise DataError(path, f"an archive of {held}", f"also {', '.join(missing)}")
-        yield tuple(_open_array(archive, f"{path}[{name}]", entries[f"{name}.npy"]) for name in _NAMES)
+    with _archive(path) as archive:
+        held = _keys(archive)
+        chosen = keys or max(_FAMILIES, key=lambda family: len(held & set(family)))
+        if missing := [key for key in chosen if key not in held]:
+            known = ", or ".join(", ".join(family) for family in _FAMILIES)
+            also = f"also {', '.join(missing)}" if keys or len(missing) < len(chosen) else ""
+            raise DataError(path, _held(held), also or f"{known}, or other keys, named by --npz-keys")
+        return tuple(_open_array(archive, path, key) for key in chosen), _listed(held - set(chosen))
 
 
-def _check_directory(path: Path) -> None:
-    """Refuse a directory that would take zipfile long: it reads as much as the archive's last record says."""
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - (1 << 16) - 22))
-        tail = file.read()
-    at = tail.rfind(b"PK\5\6")
-    if 0 <= at <= len(tail) - 16:
-        (length,) = struct.unpack_from("<I", tail, at + 12)
-        if length > _LONGEST_DIRECTORY:
-            raise DataError(path, f"a directory of {length:,} bytes", f"at most {_LONGEST_DIRECTORY:,}")
+def open_only(path: Path) -> NpzSource:
+    """The header of the only array in an archive. Raises what `open_npz` raises."""
+    with _archive(path) as archive:
+        held = _keys(archive)
+        if len(held) != 1:
+            raise DataError(path, _held(held), "one array alone")
+        return _open_array(archive, path, *held)
 
 
-def _open_array(archive: zipfile.ZipFile, where: str, entry: zipfile.ZipInfo) -> NpzSource:
+def _keys(archive: zipfile.ZipFile) -> set[str]:
+    ours = re.compile(r"(?:.*/)?(?!\._)[^/]+\.npy", re.DOTALL)  # macOS puts files of its own beside: ._x_train.npy
+    return {name.removesuffix(".npy") for name in archive.namelist() if ours.fullmatch(name)}
+
+
+def _held(keys: set[str]) -> str:
+    return f"an archive of {_listed(keys) or 'no array'}"
+
+
+def _listed(keys: set[str]) -> str:
+    return ", ".join(sorted(keys)[:12]) + (", ..." if len(keys) > 12 else "")
+
+
+def _open_array(archive: zipfile.ZipFile, path: Path, key: str) -> NpzSource:
+    where, entry = f"{path}[{key}]", archive.getinfo(f"{key}.npy")
     packed, unpacked = entry.compress_size, entry.file_size
     if entry.flag_bits & 1 or entry.compress_type not in _METHODS:
         raise DataError(where, "an array that is encrypted or oddly compressed", "one stored or deflated")
@@ -100,42 +124,82 @@ def _open_array(archive: zipfile.ZipFile, where: str, entry: zipfile.ZipInfo) ->
         raise DataError(where, f"{packed:,} bytes stored for {unpacked:,}", "as many")
     if unpacked > max(packed, 1) * DEFLATE_LIMIT:
         raise DataError(where, f"{unpacked:,} bytes in {packed:,}", f"at most {DEFLATE_LIMIT} times as many")
-    with _opened(archive, entry.filename, where) as stream:
+    with _member(archive, path, key) as stream:
         dtype, shape, fortran_order, start = _header(where, stream)
+    if dtype.hasobject:
+        raise DataError(where, "objects, which only unpickling reads", "numbers, or text: save array.astype(str)")
     declared = start + math.prod(shape) * dtype.itemsize
     if declared != unpacked:
         raise DataError(where, f"{unpacked:,} bytes", f"the {declared:,} that the header declares {shape}")
-    return NpzSource(archive, where, entry.filename, dtype, shape, fortran_order, start)
+    return NpzSource(path, key, dtype, shape, fortran_order, start)
 
 
 def _header(where: str, stream: IO[bytes]) -> tuple[np.dtype[Any], tuple[int, ...], bool, int]:
     """The dtype, the shape, whether the first axis runs fastest, and how long the header is."""
-    magic = stream.read(8)
-    if magic[:6] != b"\x93NUMPY" or len(magic) < 8:
-        raise DataError(where, f"an array that begins with {magic!r}", r"b'\x93NUMPY'")
-    if magic[6:] not in (b"\1\0", b"\2\0"):
-        raise DataError(where, f".npy version {magic[6]}.{magic[7]}", "1.0 or 2.0")
-    width = 2 if magic[6] == 1 else 4
-    length = int.from_bytes(stream.read(width), "little")
-    if length > _LONGEST_HEADER:
-        raise DataError(where, f"a header of {length:,} bytes", f"at most {_LONGEST_HEADER:,}")
-    header = stream.read(length)
-    match = _HEADER.fullmatch(header)
-    sizes = match["shape"].replace(b" ", b"").removesuffix(b",").split(b",") if match else []
-    shape = tuple(int(size.removesuffix(b"L")) for size in sizes if _SIZE.fullmatch(size))
-    if not match or len(shape) < len(sizes) or len(shape) > _HIGHEST_RANK:
-        found = f"the header {header[:100].decode('latin-1').strip()}"
-        raise DataError(where, found, "an array of whole or floating numbers of 1 to 8 dimensions")
-    start = 8 + width + length
-    return np.dtype(match["dtype"].decode()), shape, match["fortran"] == b"True", start
+    head = stream.read(_LONGEST_HEADER)
+    if head[:6] != npy.MAGIC_PREFIX or len(head) < npy.MAGIC_LEN:
+        raise DataError(where, f"an array that begins with {head[:8]!r}", repr(npy.MAGIC_PREFIX))
+    version = npy.read_magic(io.BytesIO(head))
+    if version not in _READERS:
+        raise DataError(where, f".npy version {version[0]}.{version[1]}", "1.0 or 2.0")
+    begin, reader = _READERS[version]
+    start = begin + int.from_bytes(head[npy.MAGIC_LEN : begin], "little")
+    if start > _LONGEST_HEADER:
+        raise DataError(where, f"a header of {start:,} bytes", f"at most {_LONGEST_HEADER:,}")
+    text = _LONG.sub(b" ", head[begin:start])
+    try:
+        if not _PLAIN.fullmatch(text):
+            raise ValueError("not as NumPy writes it")
+        shape, fortran_order, dtype = reader(
+            io.BytesIO(head[npy.MAGIC_LEN : begin] + text), max_header_size=_LONGEST_HEADER
+        )
+        if len(shape) > _HIGHEST_RANK:
+            raise ValueError("of too many dimensions")
+    except ValueError:
+        found = f"the header {head[begin : begin + 100].decode('latin-1').strip()}"
+        raise DataError(where, found, "an array of numbers or text, of 1 to 8 dimensions") from None
+    return dtype, shape, fortran_order, start
+
+
+class _Guarded(io.BufferedReader):
+    """A file that can't make zipfile read long, nor warn."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > _LONGEST_DIRECTORY:  # nothing else is read in pieces of that length
+            raise zipfile.BadZipFile(f"a directory of {size:,} bytes, more than {_LONGEST_DIRECTORY:,}")
+        content = super().read(size)
+        if content.startswith(b"PK\1\2") and _EMPTY_PATH in content:
+            raise zipfile.BadZipFile("an entry whose Unicode path is empty")
+        return content
 
 
 @contextmanager
-def _opened(archive: zipfile.ZipFile, name: str, where: str) -> Iterator[IO[bytes]]:
+def _archive(path: Path) -> Iterator[zipfile.ZipFile]:
+    with _told(path, "no zip archive", "an .npz archive that can be read"):
+        if not path.is_file():
+            raise DataError(path, "no regular file", "an .npz archive")
+        file = _Guarded(io.FileIO(path))
+        try:
+            archive = zipfile.ZipFile(file)
+        except BaseException:
+            file.close()
+            raise
+    with file, archive:
+        yield archive
+
+
+@contextmanager
+def _member(archive: zipfile.ZipFile, path: Path, key: str) -> Iterator[IO[bytes]]:
+    with _told(f"{path}[{key}]", "a broken archive", "a whole one"), archive.open(f"{key}.npy") as stream:
+        yield stream
+
+
+@contextmanager
+def _told(where: Path | str, found: str, expected: str) -> Iterator[None]:
+    """Whatever is broken within, as a DataError."""
     try:
-        with archive.open(name) as stream:
-            yield stream
+        yield
     except DataError:
         raise
     except _BROKEN as error:
-        raise DataError(where, f"a broken archive ({error})", "a whole one") from None
+        raise DataError(where, f"{found} ({error})", expected) from None

@@ -12,7 +12,8 @@ Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
 # Deflate can't shrink anything by more than this, so a header that declares more is lying.
 DEFLATE_LIMIT = 1032
-PIECE = 1 << 20  # bytes at a time: whole numbers of any dtype, and whole rows of a few
+PIECE = 1 << 18  # bytes at a time
+_ALIGNMENT = 64  # bytes: JAX on a CPU takes an array that begins at a multiple as it is, any other it copies
 _LONGEST = 240  # characters of a finding
 
 
@@ -21,7 +22,7 @@ class DataError(ValueError):
 
     def __init__(self, where: Path | str, found: str, expected: str) -> None:
         found = found if len(found) <= _LONGEST else f"{found[: _LONGEST // 2]}...{found[-_LONGEST // 2 :]}"
-        super().__init__(_printable(f"{where}: found {found}; expected {expected}"))
+        super().__init__(printable(f"{where}: found {found}; expected {expected}"))
 
 
 class Stream(Protocol):
@@ -56,28 +57,64 @@ def size(source: Source) -> int:
     return math.prod(source.shape) * source.dtype.itemsize
 
 
-def read(source: Source) -> Array:
-    """The array. DataError unless the file is whole and just as long as its header declares."""
-    order = source.shape[::-1] if source.fortran_order else source.shape
-    array = np.empty(order, source.dtype)
-    view = array.reshape(-1).view(np.uint8).data
-    with source.data() as stream:
-        _check_length(source, _filled(stream, view), stream)
-    return np.asarray(array.T if source.fortran_order else array)
+def read(source: Source, dtype: np.dtype[Any], divisor: int = 1) -> Array:
+    """The array in another dtype, divided by a number, in little more memory than the result takes.
+
+    Raises: DataError unless the file is whole and just as long as its header declares.
+    """
+    array = _aligned(source.shape, dtype)
+    step, places = _slabs(array) if source.fortran_order else _runs(array, source.dtype.itemsize)
+    for piece, place in zip(pieces(source, step), places, strict=True):
+        place[...] = (piece if divisor == 1 else piece.astype(np.float32) / divisor).reshape(place.shape)
+    return array
 
 
-def pieces(source: Source) -> Iterator[bytearray]:
-    """The array's bytes, PIECE at a time, in memory that does not grow with it. Raises what `read` raises."""
-    total = 0
+def pieces(source: Source, step: int = 0) -> Iterator[Array]:
+    """The array in the order of the file, `step` items at a time, or PIECE bytes: [step], all in the same memory.
+
+    Raises: what `read` raises.
+    """
+    itemsize, left = source.dtype.itemsize, size(source)
+    buffer = memoryview(bytearray(min(left, itemsize * (step or PIECE // itemsize))))
     with source.data() as stream:
-        while total < size(source):
-            piece = bytearray(min(PIECE, size(source) - total))
-            filled = _filled(stream, memoryview(piece))
-            total += filled
+        while left:
+            piece = buffer[: min(left, len(buffer))]
+            filled = _filled(stream, piece)
+            left -= filled
             if filled < len(piece):
-                break
-            yield piece
-        _check_length(source, total, stream)
+                declared = f"the {size(source):,} that the header declares"
+                raise DataError(source.where, f"{size(source) - left:,} bytes of data", declared)
+            yield np.frombuffer(piece, source.dtype)
+        if stream.readinto(memoryview(bytearray(1))):
+            declared = f"the {size(source):,} that the header declares"
+            raise DataError(source.where, f"more than {size(source):,} bytes of data", declared)
+
+
+def printable(text: str) -> str:
+    """The text in one line, with what can't be shown as escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+
+
+def _aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    length = math.prod(shape) * dtype.itemsize
+    memory = np.empty(length + _ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % _ALIGNMENT
+    return memory[start : start + length].view(dtype).reshape(shape)
+
+
+def _runs(array: Array, itemsize: int) -> tuple[int, Iterator[Array]]:
+    """The array cut into pieces that follow each other, and how long each but the last is."""
+    flat, step = array.reshape(-1), PIECE // itemsize
+    return step, (flat[at : at + step] for at in range(0, flat.size, step))
+
+
+def _slabs(array: Array) -> tuple[int, Iterator[Array]]:
+    """The array cut as a file in Fortran order has it: along its last axes, until a slab is at most a piece."""
+    axes = array.T
+    outer = 0
+    while outer < axes.ndim - 1 and math.prod(axes.shape[outer:]) > PIECE:
+        outer += 1
+    return math.prod(axes.shape[outer:]), (axes[at] for at in np.ndindex(axes.shape[:outer]))
 
 
 def _filled(stream: Stream, view: memoryview) -> int:
@@ -88,15 +125,3 @@ def _filled(stream: Stream, view: memoryview) -> int:
             break
         total += filled
     return total
-
-
-def _check_length(source: Source, found: int, stream: Stream) -> None:
-    declared = f"the {size(source):,} that the header declares"
-    if found < size(source):
-        raise DataError(source.where, f"{found:,} bytes of data", declared)
-    if stream.readinto(memoryview(bytearray(1))):
-        raise DataError(source.where, f"more than {size(source):,} bytes of data", declared)
-
-
-def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)

@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     try:
         with ThreadPoolExecutor(1) as pool:
-            reading = pool.submit(load, config.data)
+            reading = pool.submit(load, config.data, config.npz_keys)
             from manual_vs_auto.train.run import run
 
             return run(config, reading.result, started)

@@ -46,6 +46,7 @@ class Config:
     dtype:         of the weights that the gradient sees, and of the gradient. The optimizer keeps its own
                    copy in at least float32.
     data:          a path that `data.load` takes, or None for the embedded MNIST.
+    npz_keys:      of the four arrays in an .npz archive, where `data.load` doesn't know them.
     json:          print one line of JSON an epoch and nothing else.
     out:           a directory to leave the run in.
     quiet:         print the last line only.
@@ -62,6 +63,7 @@ class Config:
     device: str = "auto"
     dtype: str = "float32"
     data: str | None = None
+    npz_keys: tuple[str, ...] = ()
     json: bool = False
     out: Path | None = None
     quiet: bool = False
@@ -100,6 +102,8 @@ def parse(arguments: Sequence[str] | None = None) -> Config:
     """The command line as a Config. Exits with 2 and one line where a flag is wrong, with 0 for --help."""
     parser = _parser()
     config = Config(**vars(parser.parse_args(arguments)))
+    if config.npz_keys and config.data is None:
+        parser.error("--npz-keys tells the names within an .npz archive: say which with --data")
     if config.full_batch and config.learning_rate:
         parser.error("--optimizer lbfgs searches along its step: leave --learning-rate out")
     if config.full_batch and config.schedule not in ("", "constant"):
@@ -147,8 +151,16 @@ def _parser() -> _Parser:
     add(
         "--data",
         metavar="PATH",
-        help="a directory of IDX files by MNIST's names, gzipped or not (DIR/PREFIX where it holds several sets), "
-        "or an .npz of x_train, y_train, x_test, y_test (default: MNIST, which is embedded)",
+        help="a directory of IDX files by MNIST's names, gzipped or not, or of .npz files by KMNIST's (DIR/PREFIX "
+        "where it holds several sets); or an .npz of x_train, y_train, x_test, y_test, or by MedMNIST's names "
+        "(default: MNIST, which is embedded)",
+    )
+    add(
+        "--npz-keys",
+        type=_keys,
+        default=(),
+        metavar="A,B,C,D",
+        help="what the .npz calls training images, training labels, test images and test labels, in this order",
     )
     add("--json", action="store_true", help="one line of JSON an epoch on standard output, and nothing else there")
     add(
@@ -177,6 +189,13 @@ def _whole(text: str, least: int) -> int:
     if number < least:
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {least}")
     return number
+
+
+def _keys(text: str) -> tuple[str, ...]:
+    keys = tuple(key.strip() for key in text.split(","))
+    if len(keys) != 4 or not all(keys):
+        raise argparse.ArgumentTypeError(f"{text!r} is not four names with commas between them")
+    return keys
 
 
 def _path(text: str) -> Path:

@@ -10,6 +10,7 @@ from manual_vs_auto.data import Dataset
 from manual_vs_auto.train.config import Config
 from manual_vs_auto.train.trainer import Trainer
 
+_FEW_NAMES = 20  # of classes that are shown
 _PACKAGES = ("manual_vs_auto", "jax", "jaxlib", "numpy", "optax")
 
 
@@ -33,15 +34,18 @@ def matmul_precision() -> str:
 def run_facts(config: Config, dataset: Dataset, device: jax.Device, trainer: Trainer) -> dict[str, str]:
     """One line a fact, in the order in which they are told."""
     train, shape = len(dataset.train_images), "x".join(map(str, dataset.image_shape))
-    features = dataset.train_images.shape[1]
+    features, pixel = dataset.train_images.shape[1], dataset.train_images.itemsize
+    data = f"{dataset.name}: {train:,} training and {len(dataset.test_images):,} test images of {shape}"
+    names = dataset.class_names[:_FEW_NAMES] + ("...",) * (len(dataset.class_names) > _FEW_NAMES)
     rate = f"{config.learning_rate:g}, {config.schedule}" if config.learning_rate else "its own line search"
     operations = 4 * config.batch_size * trainer.parameters
-    moved = config.batch_size * (features + 4) + 2 * trainer.state_bytes
+    moved = config.batch_size * (pixel * features + 4) + 2 * trainer.state_bytes
     return {
         "versions": ", ".join(f"{name} {number}" for name, number in versions().items()),
         "device": device_name(device),
         "precision": f"{config.dtype}, matrix products at {matmul_precision()}",
-        "data": f"{dataset.name}: {train:,} training and {len(dataset.test_images):,} test images of {shape}",
+        "data": f"{data}, {dataset.pixels}" if dataset.pixels else data,
+        **({"classes": ", ".join(names)} if names else {}),
         "parameters": f"{trainer.parameters:,} (W, {dataset.classes} classes x {features:,} pixels)",
         "gradient": f"{config.gradient}, of {config.loss}",
         "optimizer": f"{config.optimizer} at {rate}",

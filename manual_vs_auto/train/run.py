@@ -88,6 +88,8 @@ class _Run:
 
     def train(self) -> int:
         """Every epoch, each shown and recorded as it ends, then the summary."""
+        for odd in self._dataset.warnings:
+            self._display.warn(odd)
         self._display.facts(run_facts(self._config, self._dataset, self._device, self._trainer))
         if self._record:
             self._record.start(self._config, versions(), device_name(self._device))
@@ -125,7 +127,7 @@ class _Run:
         rate = f" at {images / self._seconds:,.0f} images/s" if self._seconds else ""
         self._display.lines(
             "",
-            *evaluation_lines(self._reached.evaluation),
+            *evaluation_lines(self._reached.evaluation, self._dataset.class_names),
             *agreement,
             f"{'time':<12} compiling {self._trainer.compile_seconds:.2f} s, training {self._seconds:.2f} s{rate}, "
             f"in all {time.perf_counter() - self._started:.2f} s",

@@ -1,6 +1,7 @@
 """The words at the end of a run: how good, where it errs, how the gradients agreed, what to change."""
 
 import math
+from collections.abc import Sequence
 
 from manual_vs_auto.train.agreement import Agreement, Tally
 from manual_vs_auto.train.config import Config
@@ -10,20 +11,26 @@ _MANY_CLASSES = 20
 _HARDLY = 0.95  # of the loss of a guess: a model that learns is below that within a few steps
 
 
-def evaluation_lines(evaluation: Evaluation) -> list[str]:
-    """Test accuracy per class, and the mistake most made."""
+def evaluation_lines(evaluation: Evaluation, names: Sequence[str] = ()) -> list[str]:
+    """Test accuracy per class, by its name where it has one, and the mistake most made."""
+
+    def called(label: int) -> str:
+        return names[label][:20] if names else str(label)  # 20 characters are as wide as the line can bear
+
     rows = sorted(evaluation.by_class, key=lambda row: row[2] / row[1])
     shown = sorted(rows) if len(rows) <= _MANY_CLASSES else rows[: _MANY_CLASSES // 2]
     title = "class" if len(rows) <= _MANY_CLASSES else f"worst {len(shown)} of {len(rows)}"
-    widths = [max(6, len(str(label))) for label, _, _ in shown]
+    widths = [max(6, len(called(label))) for label, _, _ in shown]
     lines = [
-        f"{title:<12} " + " ".join(f"{label:>{width}}" for (label, _, _), width in zip(shown, widths, strict=True)),
+        f"{title:<12} "
+        + " ".join(f"{called(label):>{width}}" for (label, _, _), width in zip(shown, widths, strict=True)),
         f"{'accuracy':<12} "
         + " ".join(f"{hits / count:>{width}.1%}" for (_, count, hits), width in zip(shown, widths, strict=True)),
     ]
     if evaluation.confusion:
         label, taken_for, times = evaluation.confusion
-        lines.append(f"{'confused':<12} {label} taken for {taken_for}, {times:,} times: the mistake most made")
+        taken = f"{called(label)} taken for {called(taken_for)}"
+        lines.append(f"{'confused':<12} {taken}, {times:,} times: the mistake most made")
     return lines
 
 

@@ -14,6 +14,8 @@ def outcome(path: Path) -> Dataset | DataError:
         except DataError as error:
             result = error
     assert [str(warning.message) for warning in warned] == []
+    if isinstance(result, Dataset):
+        assert all(line.isprintable() for line in (*result.warnings, *result.class_names, result.pixels))
     return result
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from manual_vs_auto.data import Dataset, load
+from manual_vs_auto.data import DataError, Dataset, load
+from manual_vs_auto.data.idx import open_idx
 from tests.data.writing import (
     GOOD,
     IDX_CODES,
@@ -17,6 +18,7 @@ from tests.data.writing import (
     TRAIN_IMAGES,
     TRAIN_LABELS,
     idx,
+    idx_header,
     write_idx,
 )
 
@@ -125,3 +127,41 @@ def test_images_of_every_rank(shape: tuple[int, ...], tmp_path: Path) -> None:
     assert data.image_shape == shape
     np.testing.assert_array_equal(data.train_images, GOOD["x_train"].reshape(6, 12))
     np.testing.assert_array_equal(data.test_images, GOOD["x_test"].reshape(4, 12))
+
+
+@pytest.mark.parametrize("padding", [1, 1 << 17])
+def test_a_gzip_file_padded_with_zeros(padding: int, tmp_path: Path) -> None:
+    """As tapes and disks pad: after the last member, and between two."""
+    zeros = bytes(padding)
+    content = idx(GOOD["x_train"])
+    padded = gzip.compress(content[:20]) + zeros + gzip.compress(content[20:]) + zeros
+    check_good(load(write_idx(tmp_path, {f"{TRAIN_IMAGES}.gz": padded})))
+
+
+def test_an_unknown_type_is_named(tmp_path: Path) -> None:
+    (tmp_path / "images").write_bytes(idx_header(0x0A, 6, 4, 3))
+    with pytest.raises(DataError, match="found IDX type code 0x0a; expected one of 0x08, 0x09, 0x0b"):
+        open_idx(tmp_path / "images")
+
+
+def test_a_header_that_is_cut_says_how_long_it_should_be(tmp_path: Path) -> None:
+    (tmp_path / "images").write_bytes(idx_header(8, 6, 4, 3)[:15])
+    with pytest.raises(DataError, match="found a header of 15 bytes; expected 16 for 3 dimensions"):
+        open_idx(tmp_path / "images")
+
+
+def test_as_much_as_deflate_can_hold(tmp_path: Path) -> None:
+    """A gzip file may declare 1,032 times its own length, and not a byte more."""
+    path = tmp_path / "images.gz"
+
+    def write(count: int) -> int:
+        return path.write_bytes(gzip.compress(idx_header(8, count, 1), 0))
+
+    most = 1032 * write(1) - 12
+    write(most)
+    assert open_idx(path).shape == (most, 1)
+    write(most + 1)
+    with pytest.raises(DataError, match=f"a header that declares {most + 13:,} bytes"):
+        open_idx(path)
+    path.write_bytes(idx_header(8, 2, 1) + bytes(2))
+    assert open_idx(path).shape == (2, 1)

@@ -45,9 +45,12 @@ SPARE = 64 << 20
 IMAGES = idx(GOOD["x_train"])
 LABELS = idx(GOOD["y_train"])
 ZIPPED = gzip.compress(IMAGES)
-ALSO = {"train_labels": TRAIN_LABELS, "test_images": TEST_IMAGES, "test_labels": TEST_LABELS}
+UNIT = idx(GOOD["x_train"] / 255)
+TEXT = "{'descr': '<U1', 'fortran_order': False, 'shape': (6,)}\n"
+ALSO = {"train": TRAIN_IMAGES, "train_labels": TRAIN_LABELS, "test_images": TEST_IMAGES, "test_labels": TEST_LABELS}
 HTML = b"<!DOCTYPE html>\n<html><body>404 Not Found</body></html>\n"
 ONE_LABEL = np.zeros(1, np.uint8)
+TWO_LABELS = np.arange(2, dtype=np.uint8)
 SIDE = 3750  # of the large images: six of them make 80 MiB
 
 
@@ -71,6 +74,17 @@ def idx_zipped(content: bytes) -> Case:
 
 def idx_labels(dtype: str, *labels: float) -> Case:
     return idx_with(TRAIN_LABELS, idx(np.array(labels, dtype)))
+
+
+def pixel(dtype: str, value: float) -> Array:
+    """The good images with one pixel of the last another."""
+    images = GOOD["x_train"].astype(dtype)
+    images[5, 1, 2] = value
+    return images
+
+
+def idx_pixel(dtype: str, value: float) -> Case:
+    return idx_images(idx(pixel(dtype, value)))
 
 
 def signalling(dtype: str, bits: int) -> Array:
@@ -99,10 +113,10 @@ def large_idx(change: Callable[[bytes], bytes], tail: bytes = b"") -> Case:
 def two_idx_of_40_mib(root: Path) -> tuple[Path, str]:
     size = 40 << 20
     changed = {
-        f"{TRAIN_IMAGES}.gz": packed(idx_header(8, 1, size), size - 1),
-        f"{TEST_IMAGES}.gz": packed(idx_header(8, 1, size), size),
-        TRAIN_LABELS: idx(ONE_LABEL),
-        TEST_LABELS: idx(ONE_LABEL),
+        f"{TRAIN_IMAGES}.gz": packed(idx_header(8, 2, size // 2), size - 1),
+        f"{TEST_IMAGES}.gz": packed(idx_header(8, 2, size // 2), size),
+        TRAIN_LABELS: idx(TWO_LABELS),
+        TEST_LABELS: idx(TWO_LABELS),
     }
     return write_idx(root / "set", changed), TRAIN_IMAGES
 
@@ -178,6 +192,15 @@ def npz_far_offset() -> bytes:
     return with_directory(good, entry + good[end : good.rindex(b"PK\5\6")])
 
 
+def npz_of_many_entries_by_zip64() -> bytes:
+    """The last record says that the directory is short; the one for large archives, which is before it, says more."""
+    many = npz_of_many_entries()
+    start, end = many.index(b"PK\1\2"), many.rindex(b"PK\5\6")
+    record = struct.pack("<IQHHIIQQQQ", 0x06064B50, 44, 45, 45, 0, 0, 200_003, 200_003, end - start, start)
+    locator = struct.pack("<IIQI", 0x07064B50, 0, end, 1)
+    return many[:end] + record + locator + overwritten(many[end:], 12, struct.pack("<I", 100))
+
+
 def npz_of_many_entries() -> bytes:
     good = npz({"y_test": None})
     directory = good[good.index(b"PK\1\2") : good.rindex(b"PK\5\6")]
@@ -205,8 +228,8 @@ def large_npz_bad_checksum() -> bytes:
 
 
 def two_arrays_of_40_mib() -> bytes:
-    labels = npy(ONE_LABEL)
-    images = npy_of((1, 40 << 20))
+    labels = npy(TWO_LABELS)
+    images = npy_of((2, 20 << 20))
     archive = npz({"x_train": images, "x_test": images, "y_train": labels, "y_test": labels})
     return overwritten(archive, directory_entry(archive, "x_train") + 16, b"\1\2\3\4")
 
@@ -216,6 +239,17 @@ def many_npz_labels() -> bytes:
     labels = npy_of((count,), "<f8", 8 * (count - 1)) + struct.pack("<d", 0.5)
     test = {"x_test": npy_of((1, 1)), "y_test": npy_of((1,))}
     return npz({"x_train": npy_of((count, 1)), "y_train": labels} | test)
+
+
+def many_texts() -> dict[str, bytes | Array]:
+    """Each label another one of a thousand characters."""
+    count = 5000
+    return {
+        "y_train": np.char.rjust(np.arange(count).astype(str), 1000),
+        "y_test": np.full(1, "a"),
+        "x_train": npy_of((count, 1)),
+        "x_test": npy_of((1, 1)),
+    }
 
 
 def pathless(make: Callable[[Path], Any], path: str, named: str | None = None) -> Case:
@@ -285,7 +319,16 @@ CASES: dict[str, Case] = {
     # images
     "idx: images int8": idx_images(idx(GOOD["x_train"].astype(np.int8))),
     "idx: images int32": idx_images(idx(GOOD["x_train"].astype(np.int32))),
-    "idx: images float32": idx_images(idx(GOOD["x_train"].astype(np.float32))),
+    "idx: pixel NaN": idx_pixel("f4", np.nan),
+    "idx: pixel signalling NaN": idx_images(
+        idx(np.concatenate((signalling("f8", 0x7FF0000000000001), np.zeros(66))).reshape(6, 4, 3))
+    ),
+    "idx: pixel inf": idx_pixel("f8", np.inf),
+    "idx: pixel -1": idx_pixel("f4", -1),
+    "idx: pixel 256": idx_pixel("f8", 256),
+    "idx: test pixel -0.5": idx_with(TEST_IMAGES, idx(GOOD["x_test"] / np.float32(255) - np.float32(0.5))),
+    "idx: images in 0..1, test images in 0..255": idx_with(TEST_IMAGES, idx(GOOD["x_test"] / 1), train=UNIT),
+    "idx: images in 0..255, test images in 0..1": idx_with(TEST_IMAGES, idx(GOOD["x_test"] / 255)),
     "idx: images of rank 1": idx_images(idx(np.zeros(6, np.uint8))),
     "idx: images where labels belong": idx_with(TRAIN_LABELS, IMAGES),
     "idx: labels where images belong": idx_images(LABELS),
@@ -300,6 +343,11 @@ CASES: dict[str, Case] = {
         TRAIN_LABELS, idx(ONE_HOT["y_train"]), test_labels=idx(ONE_HOT["y_test"])
     ),
     "idx: labels of rank 3": idx_with(TRAIN_LABELS, idx(np.zeros((6, 1, 1), np.uint8))),
+    "idx: one class": idx_labels("u1", *[0] * 6),
+    "idx: one class of two": idx_labels("u1", *[1] * 6),
+    "idx: every label 255": idx_labels("u1", *[255] * 6),
+    "idx: a label 255": idx_labels("u1", 0, 1, 2, 0, 1, 255),
+    "idx: a label beyond most classes": idx_labels("u1", 0, 1, 2, 0, 1, 8),
     "idx: label NaN": idx_labels("f4", 0, 1, 2, 0, 1, np.nan),
     "idx: label signalling NaN": idx_with(TRAIN_LABELS, idx(signalling("f8", 0x7FF0000000000001))),
     "idx: label inf": idx_labels("f8", 0, 1, 2, 0, 1, np.inf),
@@ -347,7 +395,9 @@ CASES: dict[str, Case] = {
     "gz: 80 MiB, then trailing bytes": large_idx(lambda content: content + b"trailing"),
     "gz: 40 MiB a byte too few, beside 40 MiB": two_idx_of_40_mib,
     "gz: the last of many labels -1": many_idx_labels(9, b"\xff", 0, TRAIN_LABELS),
-    "gz: many labels, then a wrong test label": many_idx_labels(8, b"\0", 1, TEST_LABELS),
+    "gz: many labels, then a wrong test label": many_idx_labels(8, b"\1", 2, TEST_LABELS),
+    "gz: the last of many labels 2**24 - 1": many_idx_labels(12, b"\0\xff\xff\xff", 0, TRAIN_LABELS),
+    "gz: the last of many labels 2**24": many_idx_labels(12, b"\1\0\0\0", 0, TRAIN_LABELS),
     # paths
     "path: missing": pathless(lambda root: None, "nothing"),
     "path: missing in a missing directory": pathless(lambda root: None, "no/nothing"),
@@ -380,6 +430,7 @@ CASES: dict[str, Case] = {
     "npz: without y_test": archive_of(npz({"y_test": None})),
     "npz: a member's name of two lines": archive_of(npz({"y_test": None, "a\nb": b""})),
     "npz: many entries": archive_of(npz_of_many_entries),
+    "npz: many entries, by the record of large archives": archive_of(npz_of_many_entries_by_zip64),
     # entries
     "npz: lzma": archive_of(npz(method=zipfile.ZIP_LZMA), "[x_train]"),
     "npz: encrypted": npz_entry(8, b"\1\0"),
@@ -442,7 +493,16 @@ CASES: dict[str, Case] = {
     "npz: no images": npz_with(x_train=np.zeros((0, 4, 3), np.uint8), y_train=np.zeros(0, np.uint8)),
     "npz: no pixels": npz_with(**NO_PIXELS),
     # images
-    "npz: images float": npz_with(x_train=GOOD["x_train"] / np.float32(255)),
+    "npz: images in 0..1, test images in 0..255": npz_with(x_test=GOOD["x_test"], x_train=GOOD["x_train"] / 255),
+    "npz: pixel NaN of half precision": npz_with(x_train=pixel("f2", np.nan)),
+    "npz: pixel NaN in Fortran order": npz_with(x_train=np.asfortranarray(pixel("f4", np.nan))),
+    "npz: pixel 256": npz_with(x_train=pixel("f2", 256)),
+    "npz: pixel -1e-30": npz_with(x_train=pixel("f4", -1e-30)),
+    "npz: images long double": npz_with(x_train=npy_of((6, 4, 3), "<f16")),
+    "npz: images complex": npz_with(x_train=GOOD["x_train"].astype(np.complex64)),
+    "npz: images text": npz_with(x_train=GOOD["x_train"].astype(str)),
+    "npz: images of shape (2, 5000 ones)": npz_shape(f"(2, {'1, ' * 3000})", 2),
+    "npz: a size of many digits and no comma": npz_shape(f"({'1' * 9000}", 2),
     "npz: images int64": npz_with(x_train=GOOD["x_train"].astype(np.int64)),
     "npz: images bool": npz_with(x_train=GOOD["x_train"] > 0),
     "npz: images objects": npz_with(x_train=GOOD["x_train"].astype(object)),
@@ -457,8 +517,18 @@ CASES: dict[str, Case] = {
     "npz: one-hot labels of eight classes": npz_with(**ONE_HOT),
     "npz: labels bool": npz_with(y_train=GOOD["y_train"] > 0),
     "npz: labels complex": npz_with(y_train=GOOD["y_train"].astype(np.complex64)),
-    "npz: labels text": npz_with(y_train=GOOD["y_train"].astype(str)),
-    "npz: labels bytes": npz_with(y_train=GOOD["y_train"].astype("S1")),
+    "npz: labels text, test labels numbers": npz_with(y_test=GOOD["y_test"], y_train=GOOD["y_train"].astype(str)),
+    "npz: labels numbers, test labels bytes": npz_with(y_test=GOOD["y_test"].astype("S1")),
+    "npz: one class of text": npz_with(y_train=np.array(["cat"] * 6), y_test=np.array(["cat"] * 4)),
+    "npz: a test label that is no training label": npz_with(
+        y_test=np.array(["d", *"abc"]), y_train=np.array([*"abcabc"])
+    ),
+    "npz: labels text in a matrix": npz_with(y_train=np.full((6, 2), "a"), y_test=np.full((4, 2), "a")),
+    "npz: labels text of no character": npz_with(y_train=npy_of((6,), "<U0"), y_test=npy_of((4,), "<U0")),
+    "npz: labels text of a million characters": npz_with(y_train=npy_of((6,), "|S999999"), y_test=np.full(4, b"a")),
+    "npz: labels text beyond Unicode": npz_with(y_train=npy_header(TEXT) + b"\xff" * 24, y_test=np.full(4, "a")),
+    "npz: labels bytes that are no UTF-8": npz_with(y_train=np.array([b"\xff", *[b"a"] * 5]), y_test=np.full(4, b"a")),
+    "npz: many different labels": npz_with(**many_texts()),
     "npz: labels objects": npz_with(y_train=GOOD["y_train"].astype(object)),
     "npz: labels structured": npz_with(y_train=np.zeros(6, [("a\nb", "i4"), ("c", "i4")])),
     "npz: labels dates": npz_with(y_train=GOOD["y_train"].astype("M8[D]")),

@@ -81,6 +81,14 @@ def test_more_images_than_a_half_precision_label_counts(tmp_path: Path) -> None:
     np.testing.assert_array_equal(load(many).train_labels, half)
 
 
+def test_pixels_may_look_like_what_is_refused_in_the_directory(tmp_path: Path) -> None:
+    """An empty Unicode path begins like this."""
+    images = np.full((6, 4, 3), 255, np.uint8)
+    images.reshape(-1)[20:25] = list(struct.pack("<HHB", 0x7075, 5, 1))
+    path = archive(tmp_path, npz({"x_train": npy(images)}, zipfile.ZIP_STORED))
+    np.testing.assert_array_equal(load(path).train_images, images.reshape(6, 12))
+
+
 def literal(descr: str, shape: str) -> bytes:
     return npy_header(f"{{{descr}, 'fortran_order': False, 'shape': {shape}}}\n") + GOOD["x_train"].tobytes()
 
