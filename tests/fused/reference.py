@@ -78,6 +78,11 @@ def defined(arrays: dict[str, Any], labels: Any, options: dict[str, Any], cotang
 HASTY = hasty()
 
 
+def hastily(function: Any, *arguments: Any) -> Any:
+    """function(*arguments) as one program."""
+    return jax.jit(function, compiler_options=HASTY)(*arguments)
+
+
 @functools.cache
 def _differentiated(function: Any, frozen: tuple[tuple[str, Any], ...], hasty: bool) -> Any:
     """Compiled once for all draws of the same shapes."""

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from manual_vs_auto.fused import linear_softmax_loss, linear_softmax_loss_and_grad
-from tests.fused.reference import HASTY
+from tests.fused.reference import HASTY, hastily
 
 ROOT = np.random.default_rng(11)
 ROWS, FEATURES, CLASSES = 7, 3, 11
@@ -101,8 +101,8 @@ def test_the_second_derivative_with_targets(mode: Any, loss: Any) -> None:
     def ours(bias: Any) -> Any:
         return linear_softmax_loss(weight, inputs, jnp.asarray(y), bias=bias, loss=loss, mode=mode, chunk_size=3)
 
-    right = jax.hessian(lambda bias: defined({**ARRAYS, **ones, "bias": bias}, y, {"loss": loss}))(bias)
-    np.testing.assert_allclose(jax.jit(jax.hessian(ours), compiler_options=HASTY)(bias), right, **CLOSE)
+    right = hastily(jax.hessian(lambda bias: defined({**ARRAYS, **ones, "bias": bias}, y, {"loss": loss})), bias)
+    np.testing.assert_allclose(hastily(jax.hessian(ours), bias), right, **CLOSE)
 
 
 def test_targets_and_numbers_have_no_derivative_and_say_so() -> None:
@@ -152,9 +152,13 @@ def test_what_is_asked_for_beside_the_loss(loss: Any, form: str, mode: Any) -> N
     arrays: Any = {name: jnp.asarray(ARRAYS[name]) for name in ("weight", "inputs")}
     bias = jnp.asarray(ARRAYS["bias"]).at[2].set(-jnp.inf if form == "labels" and 2 not in LABELS else 0.0)
     options: Any = {"loss": loss, "mode": mode, "chunk_size": 3, "bias": bias, "temperature": 0.5, "aux": aux}
-    alone = linear_softmax_loss(**arrays, **given, **options | {"aux": ()})
-    value, found = jax.jit(lambda: linear_softmax_loss(**arrays, **given, **options))()
-    (again, same), _ = linear_softmax_loss_and_grad(**arrays, **given, **options)
+    alone, (value, found), ((again, same), _) = hastily(
+        lambda: (
+            linear_softmax_loss(**arrays, **given, **options | {"aux": ()}),
+            linear_softmax_loss(**arrays, **given, **options),
+            linear_softmax_loss_and_grad(**arrays, **given, **options),
+        )
+    )
     np.testing.assert_allclose([value, again], alone, **CLOSE)
     z = (arrays["inputs"] @ arrays["weight"].T + bias[None, :]) / 0.5
     log_p = jax.nn.log_softmax(z)
