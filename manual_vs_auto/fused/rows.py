@@ -97,7 +97,7 @@ def row_of(piece: Piece, options: Options) -> tuple[Row, jax.Array]:
     exponential = exponentials(piece, maximum)
     zero = jnp.zeros_like(maximum)
     if options.loss == "squared_distance":
-        others, ties, below, squares = sums(exponential)
+        others, ties, below, squares = sums(exponential, piece.groups)
     else:
         others, ties, below, squares = jnp.sum(exponential, axis=-1), zero, zero, zero
     at = jnp.clip(labels, 0, logits.shape[1] - 1)
