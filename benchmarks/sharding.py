@@ -66,13 +66,13 @@ def main() -> None:
     found = []
     for size in SMOKE if asked.smoke else SIZES:
         for kind in (AxisType.Auto, AxisType.Explicit)[: 1 if asked.smoke else 2]:
-            for mode, loss in (("in_forward", "cross_entropy"), ("recompute", "squared_distance"))[::1]:
+            for mode, loss in (("in_forward", "cross_entropy"), ("recompute", "squared_distance")):
                 seconds = interleaved(runs(size, mode, loss, kind), 1 if asked.smoke else asked.rounds)
                 alone = float(np.median(seconds["one device"]))
                 for name, taken in seconds.items():
                     measured = {"ms": 1e3 * float(np.median(taken)), "of one device": float(np.median(taken)) / alone}
                     row = {"size": "x".join(map(str, size)), "axes": kind.name, "mode": mode, "loss": loss}
-                    found.append(row | {"spread": name} | measured | quartiles(taken))
+                    found.append({**row, "spread": name, **measured, **quartiles(taken)})
     print(table([{k: v for k, v in row.items() if "quartile" not in k and k != "median"} for row in found]))
     if not asked.smoke:
         print("kept in", keep("sharding-cpu", {"machine": machine(), "rows": found}, asked.out))
