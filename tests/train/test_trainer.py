@@ -1,13 +1,15 @@
 """A run without its words: trajectories, audits, and what happens when the loss is lost."""
 
 import json
+import math
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from manual_vs_auto import auto, manual, model
+from manual_vs_auto import auto, fused, manual, model
 from manual_vs_auto.data import Dataset
 from manual_vs_auto.model import Batch, Loss, Params, ValueAndGrad
 from manual_vs_auto.train import Config
@@ -15,14 +17,19 @@ from manual_vs_auto.train import trainer as trainer_module
 from manual_vs_auto.train.agreement import Agreement, Tally
 from manual_vs_auto.train.epoch import order
 from manual_vs_auto.train.evaluate import make_evaluator, summarised
-from manual_vs_auto.train.trainer import DivergedError, Epoch, Trainer
+from manual_vs_auto.train.optimizers import optimizer
+from manual_vs_auto.train.trainer import DivergedError, Epoch, Reached, Trainer
 
 
-def trained(tiny: Dataset, **flags: object) -> list[Epoch]:
+def made(tiny: Dataset, **flags: object) -> Trainer:
     config = Config(**{"epochs": 4, "batch_size": 16, "learning_rate": 0.03, **flags}).resolved(len(tiny.train_images))  # type: ignore[arg-type]
     trainer = Trainer(config, tiny, jax.devices()[0])
     trainer.compile()
-    return list(trainer.epochs())
+    return trainer
+
+
+def trained(tiny: Dataset, **flags: object) -> list[Epoch]:
+    return list(made(tiny, **flags).epochs())
 
 
 @pytest.mark.parametrize("loss", ["squared_distance", "cross_entropy"])
@@ -37,14 +44,18 @@ def test_manual_auto_and_fused_train_alike(tiny: Dataset, loss: str) -> None:
 
 
 def test_a_run_is_a_function_of_its_seed(tiny: Dataset) -> None:
-    one, same, other = (trained(tiny, seed=seed)[-1].weight for seed in (1, 1, 2))
+    one, same, other = (trained(tiny, seed=seed, epochs=2)[-1].weight for seed in (1, 1, 2))
     np.testing.assert_array_equal(one, same)
     assert not np.array_equal(one, other)
 
 
 def test_both_agrees_at_every_step(tiny: Dataset) -> None:
+    """And an epoch says how it went: the mean over its images, of which the last batch has only two."""
     tally = Tally()
-    for epoch in trained(tiny, gradient="both"):
+    epochs = trained(tiny, gradient="both")
+    assert [(epoch.number, epoch.step) for epoch in epochs] == [(1, 4), (2, 8), (3, 12), (4, 16)]
+    assert all(epoch.seconds > 0 for epoch in epochs)
+    for epoch in epochs:
         assert epoch.audits is not None
         tally.add(epoch.audits)
     assert (tally.steps, tally.agreed) == (16, 16)
@@ -92,11 +103,38 @@ def test_the_tally_counts_and_keeps_the_worst() -> None:
     assert (tally.steps, tally.agreed, tally.step) == (5, 5, 2)
     tally.add(_audits(0.3, np.nan, 2.0))
     assert (tally.steps, tally.agreed, tally.step) == (8, 6, 7)
-    tally.add(_audits(5.0))
-    assert (tally.agreed, tally.step) == (6, 7)  # nothing is worse than a NaN
+    tally.add(_audits(np.nan, 5.0))
+    assert (tally.agreed, tally.step) == (6, 7)  # nothing is worse than a NaN, and the first is kept
     assert tally.metrics()["worst_step"] == 7
     tally.add(_audits(np.nan))
     json.dumps(tally.metrics(), allow_nan=False)
+
+
+def test_the_tally_keeps_the_first_of_equals() -> None:
+    """And what reaches its bound is within it."""
+    tally = Tally()
+    tally.add(_audits(0.5, 1.0, 1.0))
+    tally.add(_audits(1.0))
+    assert (tally.steps, tally.agreed, tally.step) == (4, 4, 2)
+    tally.add(_audits(np.nextafter(1.0, 2)))
+    assert (tally.steps, tally.agreed, tally.step) == (5, 4, 5)
+
+
+def test_the_tally_tells_where() -> None:
+    worst = Agreement(*(np.array([value]) for value in (2.0, 0.5, 0.25, 3, 7)))
+    tally = Tally()
+    tally.add(worst)
+    assert tally.metrics() == {
+        "agreed_steps": 0,
+        "steps": 1,
+        "worst_step": 1,
+        "worst_class": 3,
+        "worst_pixel": 7,
+        "worst_difference": 0.5,
+        "worst_bound": 0.25,
+    }
+    tally.add(Agreement(*(np.array([value]) for value in (np.nan, np.nan, np.inf, 1, 2))))
+    assert (tally.metrics()["worst_difference"], tally.metrics()["worst_bound"]) == (None, None)
 
 
 def _audits(*ratios: float) -> Agreement:
@@ -121,26 +159,64 @@ def test_a_lost_loss_keeps_the_last_good_parameters(tiny: Dataset) -> None:
         if not np.isfinite(value):
             break
         kept, weight = weight, weight - np.float32(3e38) * gradient.weight
-    assert caught.value.step == step
+    assert (caught.value.step, last.step) == (step, step - 2)
     np.testing.assert_allclose(last.weight, kept, rtol=1e-5)
 
 
 def test_the_first_batch_is_compared(tiny: Dataset) -> None:
-    config = Config(epochs=1, batch_size=16).resolved(50)
-    trainer = Trainer(config, tiny, jax.devices()[0])
-    trainer.compile()
-    list(trainer.epochs())
+    trainer = made(tiny)
+    (first, *_) = list(trainer.epochs())
     before, after = trainer.first_batch()
     assert 0 <= before.ratio <= 1
     assert 0 <= after.ratio <= 1
+    assert trainer.first_batch_size == 16
+    assert (trainer.steps, trainer.parameters, trainer.state_bytes) == (4, 48, 3 * 48 * 4 + 2 * 4)
+    # The mean over images: the same by another road, batch by batch from where the epoch begins.
+    weight, losses = np.zeros((3, 16), np.float32), []
+    optimize = optimizer(Config(batch_size=16, learning_rate=0.03, epochs=4).resolved(50), 16)
+    state = optimize.init(weight)
+    for row in order(0, 1, 50, 16):
+        index = row[row < 50]
+        batch = Batch(tiny.train_images[index], tiny.train_labels[index])
+        value, gradient = manual.value_and_grad("squared_distance")(Params(weight), batch)
+        update, state = optimize.update(gradient.weight, state, weight)
+        weight = np.asarray(weight + update)
+        losses.append((float(value), len(index)))
+    assert [count for _, count in losses] == [16, 16, 16, 2]
+    # float32 with sums of 16 terms, over four steps of Adam, which divides by the gradient's own size
+    assert first.loss == pytest.approx(sum(value * count for value, count in losses) / 50, rel=1e-5)
+
+
+def test_the_first_batch_shows_a_wrong_gradient(tiny: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the gradient by hand that trains, and before training as well as after."""
+    right = fused.value_and_grad("squared_distance")
+
+    def wrong(params: Params, batch: Batch) -> tuple[jax.Array, Params]:
+        value, grads = right(params, batch)
+        return value, Params(1.01 * grads.weight)
+
+    monkeypatch.setattr(fused, "value_and_grad", lambda _: wrong)
+    trainer = made(tiny, gradient="fused", epochs=1, learning_rate=1e-6)
+    list(trainer.epochs())
+    assert trainer.by_hand == "fused"
+    assert all(at.ratio > 1 for at in trainer.first_batch())
+
+
+def test_a_long_first_batch_is_compared_in_part(tiny: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trainer_module, "_COMPARED", 7)
+    trainer = Trainer(Config().resolved(50), tiny, jax.devices()[0])
+    assert trainer.first_batch_size == 7
+    batch = trainer._first_batch()
+    np.testing.assert_array_equal(batch.images, tiny.train_images[order(0, 1, 50, 50)[0, :7]])
+    np.testing.assert_array_equal(batch.labels, tiny.train_labels[order(0, 1, 50, 50)[0, :7]])
 
 
 def test_evaluation_in_pieces(tiny: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    """30 images, 7 at a time: none twice, none left out."""
+    """36 images, 7 at a time: none twice, none left out."""
     monkeypatch.setattr("manual_vs_auto.train.evaluate._PIECE", 7)
     params = Params(jax.random.normal(jax.random.key(0), (3, 16), jnp.float32))
     losses, predictions = make_evaluator("cross_entropy")(params, tiny.test_images, tiny.test_labels)
-    assert losses.shape == predictions.shape == (30,)
+    assert losses.shape == predictions.shape == (36,)
     np.testing.assert_array_equal(predictions, model.predictions(params, tiny.test_images))
     mean = model.loss(params, Batch(tiny.test_images, tiny.test_labels), "cross_entropy")
     np.testing.assert_allclose(losses.mean(), mean, rtol=1e-6)
@@ -156,6 +232,16 @@ def test_the_summary_of_predictions() -> None:
     assert found.accuracy == pytest.approx(19 / 39)
     perfect = summarised(np.zeros(39), labels, labels, classes=5)
     assert (perfect.confusion, perfect.unused, perfect.accuracy) == (None, (), 1.0)
+
+
+def test_few_images_tell_nothing() -> None:
+    """Of two classes that are never predicted, the one with eleven test images and not the one with ten."""
+    labels = np.array([0] * 10 + [1] * 11 + [2] * 12, np.int32)
+    found = summarised(np.arange(33.0), np.full(33, 2, np.int32), labels, classes=4)
+    assert (found.unused, found.confusion) == ((1,), (1, 2, 11))
+    assert (found.loss, found.median, found.classes) == (16.0, 16.0, 4)
+    skewed = summarised(np.array([0.0, 0.0, 3.0]), labels[:3], labels[:3], classes=4)
+    assert (skewed.loss, skewed.median) == (1.0, 0.0)
 
 
 def test_an_epoch_that_fails_late_is_replayed_to_the_step_before(
@@ -176,8 +262,39 @@ def test_an_epoch_that_fails_late_is_replayed_to_the_step_before(
     with pytest.raises(DivergedError) as caught:
         trained(tiny, optimizer="sgd", learning_rate=1.0, schedule="constant")
     assert caught.value.step == 11  # the third of the third epoch's four
+    assert caught.value.last.step == 9  # whose parameters the tenth had a finite loss with
     held = [tiny.train_images[row[row < 50], 5].sum() for number in (1, 2, 3) for row in order(0, number, 50, 16)]
     np.testing.assert_array_equal(caught.value.last.weight[0, :2], [9, sum(held[:9])])
+
+
+@pytest.mark.parametrize("test_images", ["as the training images", "others"])
+def test_a_loss_that_is_lost_on_test_images_alone(
+    tiny: Dataset, test_images: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The losses of all eight steps are finite, but after them the weights are not; or never good for these images."""
+
+    def counting(_: Loss) -> ValueAndGrad:
+        def gradient(params: Params, batch: Batch) -> tuple[jax.Array, Params]:
+            seven = params.weight[0, 0] >= 7
+            return jnp.float32(1), Params(jnp.zeros_like(params.weight).at[0, 0].set(jnp.where(seven, -jnp.inf, -1.0)))
+
+        return gradient
+
+    monkeypatch.setitem(trainer_module.GRADIENTS, "manual", counting)
+    if test_images == "others":  # the test loss is lost from the sixth step on: the epoch's beginning is the last good
+        reached = Trainer._reached
+
+        def losing(self: Trainer, step: int) -> Reached:
+            found = reached(self, step)
+            lost = replace(found.evaluation, loss=math.nan)
+            return replace(found, evaluation=lost) if step > 5 else found
+
+        monkeypatch.setattr(Trainer, "_reached", losing)
+    with pytest.raises(DivergedError) as caught:
+        trained(tiny, optimizer="sgd", learning_rate=1.0, schedule="constant", loss="cross_entropy")
+    step = 7 if test_images == "as the training images" else 4
+    assert (caught.value.step, caught.value.last.step) == (9, step)
+    assert caught.value.last.weight[0, 0] == step
 
 
 def test_both_asks_the_machine(tiny: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
