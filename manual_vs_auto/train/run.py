@@ -114,7 +114,7 @@ class _Run:
 
     def diverged(self, error: DivergedError) -> int:
         """Keep the last good parameters, and say what happened."""
-        metrics = self._metrics(self._done + 1, error.last) | {"loss": None, "diverged_at_step": error.step}
+        metrics = self._metrics(self._done + 1, error.last, None) | {"diverged_at_step": error.step}
         self._keep(error.last, metrics)
         self._display.unfinished(metrics)
         self._display.warn(
@@ -148,8 +148,7 @@ class _Run:
         seconds = self._seconds + epoch.seconds
         if epoch.audits is not None:
             self._tally.add(epoch.audits)
-        metrics = self._metrics(epoch.number, epoch) | {
-            "loss": epoch.loss,
+        metrics = self._metrics(epoch.number, epoch, epoch.loss) | {
             "images_per_second": len(self._dataset.train_images) / epoch.seconds,
             "seconds": epoch.seconds,
             "seconds_left": seconds / epoch.number * (self._config.epochs - epoch.number),
@@ -158,11 +157,12 @@ class _Run:
         self._done, self._seconds = epoch.number, seconds
         self._display.epoch(metrics)
 
-    def _metrics(self, epoch: int, reached: Reached) -> dict[str, Any]:
+    def _metrics(self, epoch: int, reached: Reached, loss: float | None) -> dict[str, Any]:
         return {
             "epoch": epoch,
             "epochs": self._config.epochs,
             "step": reached.step,
+            "loss": loss,
             "test_loss": reached.evaluation.loss,
             "test_accuracy": reached.evaluation.accuracy,
             "compile_seconds": self._trainer.compile_seconds,

@@ -17,6 +17,19 @@ from manual_vs_auto.train.__main__ import main
 _CONFIGURED = ("jax_enable_x64", "jax_default_matmul_precision", "jax_default_device", "jax_platforms")
 
 
+@dataclass(frozen=True)
+class Done:
+    """A command that has ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Command = Callable[..., Done]
+Flags = tuple[object, ...]
+
+
 @pytest.fixture(scope="session")
 def tiny_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An .npz of 50 training and 36 test images of 4x4, in 3 classes."""
@@ -46,6 +59,20 @@ def _lenient_for_optax() -> Any:
         yield
 
 
+@pytest.fixture
+def short(tiny_file: Path) -> Flags:
+    """The flags of a run of three epochs of four steps that learns: one program, whoever asks for it."""
+    return ("--data", tiny_file, "--epochs", 3, "--batch-size", 16, "--learning-rate", 0.1)
+
+
+@pytest.fixture
+def quickly_compiled() -> Iterator[None]:
+    """Where it does not matter how fast a program is, nor how it rounds."""
+    jax.config.update("jax_disable_most_optimizations", True)  # not the context: threads compile
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
 @pytest.fixture(scope="session")
 def _programs() -> dict[Any, Any]:
     return {}
@@ -57,25 +84,19 @@ def programs(_programs: dict[Any, Any], monkeypatch: pytest.MonkeyPatch) -> dict
     compile_anew = jax.stages.Lowered.compile
 
     def compiled(lowered: jax.stages.Lowered, compiler_options: Any = None) -> jax.stages.Compiled:
-        key = (lowered.as_text(), lowered.in_tree, lowered.out_tree, tuple((compiler_options or {}).items()))
+        key = (
+            jax.config.read("jax_disable_most_optimizations"),
+            lowered.as_text(),
+            lowered.in_tree,
+            lowered.out_tree,
+            str(compiler_options),
+        )
         if key not in _programs:
             _programs[key] = compile_anew(lowered, compiler_options)
         return _programs[key]  # type: ignore[no-any-return]
 
     monkeypatch.setattr(jax.stages.Lowered, "compile", compiled)
     return _programs
-
-
-@dataclass(frozen=True)
-class Done:
-    """A command that has ended."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-Command = Callable[..., Done]
 
 
 @pytest.fixture

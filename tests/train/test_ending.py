@@ -23,7 +23,9 @@ from manual_vs_auto.train import awaited as awaited_module
 from manual_vs_auto.train.awaited import awaited
 from manual_vs_auto.train.display import Display
 from manual_vs_auto.train.record import Record
-from tests.train.conftest import Command
+from tests.train.conftest import Command, Flags
+
+pytestmark = pytest.mark.usefixtures("quickly_compiled")
 
 
 @contextmanager
@@ -87,7 +89,7 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
 
 
 def test_ctrl_c_does_not_wait_for_the_epoch(
-    command: Command, heard: threading.Event, tiny_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    command: Command, heard: threading.Event, short: Flags, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An epoch that has no end: whoever waited for it would still be here."""
     compiled, ended = trainer.Trainer.compile, threading.Event()
@@ -103,23 +105,23 @@ def test_ctrl_c_does_not_wait_for_the_epoch(
         self._epoch = endless
 
     monkeypatch.setattr(trainer.Trainer, "compile", compile_endless)
-    done = command("--data", tiny_file, "--out", tmp_path / "run")
+    done = command(*short, "--out", tmp_path / "run")
     ended.set()
     assert done.returncode == 130
-    assert done.stderr == "warning: interrupted after 0 of 8 epochs\n"
+    assert done.stderr == "warning: interrupted after 0 of 3 epochs\n"
     assert "test accuracy" not in done.stdout
     assert sorted(left) == ["config.json", "metrics.jsonl"]
     assert list(tmp_path.iterdir()) == []  # so it blocks nobody
 
 
-def test_a_lost_ctrl_c_is_heard(command: Command, heard: threading.Event, tiny_file: Path) -> None:
+def test_a_lost_ctrl_c_is_heard(command: Command, heard: threading.Event, short: Flags) -> None:
     """A KeyboardInterrupt that a callback swallows, as JAX's own at a garbage collection may."""
     with pytest.raises(KeyboardInterrupt):
         interrupt._hear(signal.SIGINT, None)
     assert heard.is_set()
     interrupt._hear(signal.SIGINT, None)  # the second is not raised: the first is being told
-    done = command("--data", tiny_file)
-    assert (done.returncode, done.stderr) == (130, "warning: interrupted after 0 of 8 epochs\n")
+    done = command(*short)
+    assert (done.returncode, done.stderr) == (130, "warning: interrupted after 0 of 3 epochs\n")
 
 
 def test_ctrl_c_is_listened_for(monkeypatch: pytest.MonkeyPatch, heard: threading.Event) -> None:
@@ -166,7 +168,7 @@ def test_an_interrupt_while_data_are_read_is_130(command: Command, monkeypatch: 
 @pytest.mark.parametrize("epoch", [1, 2, 3])
 @pytest.mark.parametrize("file", ["model.safetensors", "metrics.jsonl"])
 def test_a_full_disk_is_one_line_that_names_the_file(
-    command: Command, tiny_file: Path, tmp_path: Path, file: str, epoch: int, monkeypatch: pytest.MonkeyPatch
+    command: Command, short: Flags, tmp_path: Path, file: str, epoch: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Full at an epoch. The one before stays whole; where there is none, the directory is free."""
     write, append, calls = Path.write_bytes, Record._append, [0]
@@ -186,7 +188,7 @@ def test_a_full_disk_is_one_line_that_names_the_file(
 
     monkeypatch.setattr(Path, "write_bytes", full)
     monkeypatch.setattr(Record, "_append", full_line)
-    done = command("--data", tiny_file, "--batch-size", 16, "--epochs", 3, "--json", "--out", tmp_path / "run")
+    done = command(*short, "--json", "--out", tmp_path / "run")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert f"run: {file} can't be written: No space left on device" in done.stderr
     assert done.stdout.count("\n") == epoch - 1
@@ -205,12 +207,12 @@ def test_a_full_disk_is_one_line_that_names_the_file(
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device here")
 @pytest.mark.parametrize("flags", [(), ("--json",), ("--quiet",)])
 def test_a_full_disk_behind_standard_output(
-    command: Command, tiny_file: Path, flags: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+    command: Command, short: Flags, flags: Flags, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     full = Path("/dev/full").open("w")  # noqa: SIM115  closing it is what fails
     with monkeypatch.context() as patch:
         patch.setattr(sys, "stdout", full)
-        done = command("--data", tiny_file, "--epochs", 1, *flags)
+        done = command(*short, *flags)
     with pytest.raises(OSError, match="No space"):
         full.close()
     assert done.returncode == 2
@@ -218,10 +220,10 @@ def test_a_full_disk_behind_standard_output(
 
 
 def test_two_runs_in_one_directory(
-    command: Command, tiny_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    command: Command, short: Flags, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second starts while the first compiles, and is refused; the first is none the worse for it."""
-    flags = ("--data", tiny_file, "--epochs", 2, "--learning-rate", 0.1, "--json", "--out", tmp_path / "run")
+    flags = (*short, "--json", "--out", tmp_path / "run")
     compiled, second = trainer.Trainer.compile, []
 
     def beside(self: Any) -> None:
@@ -231,11 +233,11 @@ def test_two_runs_in_one_directory(
 
     monkeypatch.setattr(trainer.Trainer, "compile", beside)
     first = command(*flags)
-    assert (first.returncode, first.stderr, first.stdout.count("\n")) == (0, "", 2)
+    assert (first.returncode, first.stderr, first.stdout.count("\n")) == (0, "", 3)
     assert (second[0].returncode, second[0].stdout, second[0].stderr.count("\n")) == (2, "", 1)
     assert "run is another run's at this moment: name another directory" in second[0].stderr
     assert (tmp_path / "run" / "metrics.jsonl").read_text() == first.stdout
-    assert same_step(tmp_path / "run") == 2
+    assert same_step(tmp_path / "run") == 12
 
 
 LOST = ("--optimizer", "sgd", "--schedule", "constant", "--loss", "cross_entropy", "--batch-size", 16)
