@@ -57,49 +57,18 @@ def test_a_run_is_a_function_of_its_seed(tiny: Dataset) -> None:
     assert not np.array_equal(one, other)
 
 
-def test_both_agrees_at_every_step(tiny: Dataset) -> None:
-    """And an epoch says how it went: the mean over its images, of which the last batch has only two."""
-    tally = Tally()
-    epochs = trained(tiny, gradient="both")
-    assert [(epoch.number, epoch.step) for epoch in epochs] == [(1, 4), (2, 8), (3, 12), (4, 16)]
-    assert all(epoch.seconds > 0 for epoch in epochs)
-    for epoch in epochs:
-        assert epoch.audits is not None
-        tally.add(epoch.audits)
-    assert (tally.steps, tally.agreed) == (16, 16)
-    assert tally.worst is not None
-    assert 0 <= tally.worst.ratio <= 1
+def test_a_gradient_that_is_no_number_ends_the_run(tiny: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = manual.value_and_grad("squared_distance")
 
+    def wrong(params: Params, batch: Batch) -> tuple[jax.Array, Params]:
+        value, grads = right(params, batch)
+        return value, Params(grads.weight.at[2, 3].set(jnp.nan))
 
-@pytest.mark.parametrize("fault", ["element", "nan"])
-def test_both_finds_a_wrong_gradient(tiny: Dataset, fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def wrong(loss: Loss) -> ValueAndGrad:
-        right = manual.value_and_grad(loss)
-
-        def gradient(params: Params, batch: Batch) -> tuple[jax.Array, Params]:
-            value, grads = right(params, batch)
-            changed = {
-                "element": grads.weight.at[1, 7].multiply(0.9),
-                "nan": grads.weight.at[2, 3].set(jnp.nan),
-            }[fault]
-            return value, Params(changed)
-
-        return gradient
-
-    monkeypatch.setitem(trainer_module.GRADIENTS, "both", wrong)
-    tally = Tally()
-    try:
-        for epoch in trained(tiny, gradient="both", epochs=1, learning_rate=1e-6):
-            assert epoch.audits is not None
-            tally.add(epoch.audits)
-    except DivergedError:
-        assert fault == "nan"
-        return
-    assert fault != "nan"
-    assert tally.agreed < tally.steps
-    assert tally.worst is not None
-    if fault == "element":
-        assert (tally.worst.label, tally.worst.pixel) == (1, 7)
+    monkeypatch.setitem(trainer_module.GRADIENTS, "manual", lambda _: wrong)
+    with pytest.raises(DivergedError) as caught:
+        trained(tiny)
+    assert (caught.value.step, caught.value.last.step) == (2, 0)
+    assert not caught.value.last.weight.any()
 
 
 def test_the_tally_counts_and_keeps_the_worst() -> None:
@@ -173,7 +142,9 @@ def test_a_lost_loss_keeps_the_last_good_parameters(tiny: Dataset) -> None:
 
 def test_the_first_batch_is_compared(tiny: Dataset) -> None:
     trainer = made(tiny)
-    (first, *_) = list(trainer.epochs())
+    epochs = list(trainer.epochs())
+    assert [(epoch.number, epoch.step) for epoch in epochs] == [(1, 4), (2, 8), (3, 12), (4, 16)]
+    assert all(epoch.seconds > 0 for epoch in epochs)
     before, after = trainer.first_batch()
     assert 0 <= before.ratio <= 1
     assert 0 <= after.ratio <= 1
@@ -192,7 +163,7 @@ def test_the_first_batch_is_compared(tiny: Dataset) -> None:
         losses.append((float(value), len(index)))
     assert [count for _, count in losses] == [16, 16, 16, 2]
     # float32 with sums of 16 terms, over four steps of Adam, which divides by the gradient's own size
-    assert first.loss == pytest.approx(sum(value * count for value, count in losses) / 50, rel=1e-5)
+    assert epochs[0].loss == pytest.approx(sum(value * count for value, count in losses) / 50, rel=1e-5)
 
 
 def test_the_first_batch_shows_a_wrong_gradient(tiny: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
