@@ -201,6 +201,15 @@ def test_evaluation_in_pieces(tiny: Dataset, monkeypatch: pytest.MonkeyPatch) ->
     np.testing.assert_allclose(losses.mean(), mean, rtol=1e-6)
 
 
+def test_a_small_test_set_is_one_piece_of_its_size(tiny: Dataset) -> None:
+    """And not of 4,096, most of them padding."""
+    program = make_evaluator("cross_entropy").lower(
+        Params(np.zeros((3, 16), np.float32)), tiny.test_images, tiny.test_labels
+    )
+    assert "tensor<36x16xf32>" in program.as_text()
+    assert "4096" not in program.as_text()
+
+
 def test_the_summary_of_predictions() -> None:
     labels = np.array([0] * 12 + [1] * 12 + [2] * 3 + [4] * 12, np.int32)
     predictions = np.array([0] * 12 + [0] * 5 + [1] * 7 + [1] * 3 + [1] * 2 + [0] * 10, np.int32)
