@@ -98,7 +98,7 @@ def test_ctrl_c_does_not_wait_for_the_epoch(
     def endless(*_: Any) -> Any:
         left.extend(path.name for path in (tmp_path / "run").iterdir())
         heard.set()
-        ended.wait()
+        ended.wait(60)
 
     def compile_endless(self: Any) -> None:
         compiled(self)
