@@ -31,7 +31,7 @@ class Batch(NamedTuple):
 
     images:  uint8 [B, D], 0..255, or floating [B, D], taken as they are.
     labels:  integer [B], or targets [B, K].
-    weights: floating [B], how much each example counts in the mean: 0 is padding. None is 1 for all.
+    weights: floating [B], how much each example counts in the mean, or boolean: 0 is padding. None is 1 for all.
     """
 
     images: Array

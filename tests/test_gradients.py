@@ -149,6 +149,15 @@ def test_finite_differences_of_the_loss(loss: Loss) -> None:
         assert abs((up - down) / (2 * step) - gradient[index]) <= 10 * step**2 / 6 + 4e-16 / step
 
 
+@pytest.mark.parametrize("examples", [0, 1, 2, 5])
+def test_without_weights_examples_count_alike(examples: int) -> None:
+    batch = Batch(np.zeros((examples, 3)), np.zeros(examples, np.int32))
+    np.testing.assert_array_equal(model.shares(batch, np.float64), np.full(examples, 1 / max(1, examples)))
+    np.testing.assert_allclose(
+        model.shares(batch._replace(weights=np.ones(examples)), np.float64), model.shares(batch, np.float64)
+    )
+
+
 def test_weights_are_how_often_an_example_counts() -> None:
     params, batch = case("random", SHAPES[0], "float64")
     twice = Batch(*(np.concatenate([a, a[:2]]) for a in batch[:2]))

@@ -19,8 +19,9 @@ def value_and_grad(loss: Loss = "squared_distance") -> ValueAndGrad:
 
     def gradient(params: Params, batch: Batch) -> tuple[Any, Params]:
         weight, images = operands(params, batch.images)
-        # Counts may be whole numbers, as model.shares takes them.
-        counts = None if batch.weights is None else batch.weights.astype(weight.dtype)
+        counts = batch.weights
+        if counts is not None and counts.dtype != bool:
+            counts = counts.astype(weight.dtype)  # they may be whole numbers, as model.shares takes them
         mean, (by_weight,) = linear_softmax_loss_and_grad(
             weight, images, batch.labels, loss=loss, sample_weight=counts, wrt=("weight",)
         )

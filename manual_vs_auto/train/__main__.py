@@ -34,7 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 141  # as a shell counts the reader's going away
     except OSError as error:
         with contextlib.suppress(OSError):
-            print(f"manual_vs_auto.train: error: {error}", file=sys.stderr)
+            print(
+                f"manual_vs_auto.train: error: {error.filename or 'standard output'}: {error.strerror}", file=sys.stderr
+            )
         return 2
 
 

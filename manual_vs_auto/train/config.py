@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,7 +23,6 @@ LEARNING_RATES: dict[str, float] = {
     "lion": 3e-4,
     "lbfgs": 0.0,
 }
-_LARGEST_RATE = 3.4e38
 _EPOCHS, _FULL_BATCH_EPOCHS, _BATCH_SIZE = 8, 60, 64
 
 
@@ -116,7 +116,7 @@ def _parser() -> _Parser:
         prog="python -m manual_vs_auto.train",
         description="Train a classifier of images, softmax(Wx), by a gradient that was written by hand, by jax.grad, "
         "or by both. Without a flag: on MNIST, which is in the package, in a few seconds.",
-        epilog="Exit status: 0 trained; 1 the loss stopped being finite, or with --gradient both a step disagreed; "
+        epilog="Exit status: 0 trained; 1 the training diverged, or with --gradient both a step disagreed; "
         "2 flags, data or files that can't be used; 130 interrupted.",
         allow_abbrev=False,
     )
@@ -207,8 +207,9 @@ def _path(text: str) -> Path:
 def _rate(text: str) -> float:
     try:
         number = float(text)
-    except ValueError:
-        number = math.nan
-    if not 0 < number <= _LARGEST_RATE:
+        (kept,) = struct.unpack("f", struct.pack("f", number))
+    except (ValueError, OverflowError):
+        number = kept = math.nan
+    if not 0 < kept < math.inf:
         raise argparse.ArgumentTypeError(f"{text!r} is no positive number of float32")
     return number

@@ -47,6 +47,11 @@ class Display:
         elif self._talks:
             print(epoch_line(metrics), flush=True)
 
+    def unfinished(self, metrics: Mapping[str, Any]) -> None:
+        """An epoch that ended before its last step: for a program, since a person gets a warning."""
+        if self._json:
+            print(json.dumps(metrics), flush=True)
+
     def lines(self, *lines: str) -> None:
         """Lines of the summary, all but the last one."""
         self._stop()

@@ -50,12 +50,12 @@ def order(seed: int, epoch: int, examples: int, batch_size: int) -> np.ndarray[A
 
 
 def batch_of(images: jax.Array, labels: jax.Array, index: jax.Array) -> Batch:
-    """The examples at `index` [B]; one that is past the end has weight 0."""
+    """The examples at `index` [B]; one that is past the end does not count."""
     real = index < images.shape[0]
     return Batch(
         images=jnp.take(images, index, axis=0, mode="clip"),
         labels=jnp.take(labels, index, axis=0, mode="clip"),
-        weights=real.astype(jnp.float32),
+        weights=real,
     )
 
 

@@ -21,17 +21,21 @@ class Evaluation:
     """A model on test images.
 
     loss:      the mean per example.
+    median:    of the examples' losses.
     accuracy:  the share that is right, 0..1.
     by_class:  of every class that has images: (label, how many, how many right).
     confusion: the mistake most made, (label, what it is taken for, how often), or None.
     unused:    classes that have more than a few images and are never predicted.
+    classes:   K, of the model: the test images may have fewer.
     """
 
     loss: float
+    median: float
     accuracy: float
     by_class: tuple[tuple[int, int, int], ...]
     confusion: tuple[int, int, int] | None
     unused: tuple[int, ...]
+    classes: int
 
 
 def make_evaluator(loss: Loss) -> Any:
@@ -67,8 +71,10 @@ def summarised(losses: Any, predictions: Labels, labels: Labels, classes: int) -
         confusion = (*divmod(int(pairs[worst]), classes), int(times[worst]))
     return Evaluation(
         loss=float(np.mean(losses, dtype=np.float64)),
+        median=float(np.median(losses)),
         accuracy=float(np.mean(right)),
         by_class=tuple((int(label), int(counts[label]), int(hits[label])) for label in present),
         confusion=confusion,
         unused=tuple(int(label) for label in np.setdiff1d(np.flatnonzero(counts > _FEW), predictions)),
+        classes=classes,
     )

@@ -2,7 +2,9 @@
 
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict
+from typing import Any
 
 import jax
 
@@ -11,14 +13,15 @@ from manual_vs_auto.train.agreement import Tally
 from manual_vs_auto.train.config import Config, UsageError
 from manual_vs_auto.train.display import Display
 from manual_vs_auto.train.facts import device_name, run_facts, versions
-from manual_vs_auto.train.record import Record
+from manual_vs_auto.train.record import Record, recorded
 from manual_vs_auto.train.summary import (
     accuracy_line,
-    collapse_line,
     evaluation_lines,
     first_batch_lines,
+    has_diverged,
     smaller_steps,
     tally_lines,
+    warning,
 )
 from manual_vs_auto.train.trainer import DivergedError, Epoch, Reached, Trainer
 
@@ -33,13 +36,13 @@ def run(config: Config, read: Callable[[], Dataset], started: float) -> int:
     Args:   config:  from the command line.
             read:    returns the data, or raises DataError.
             started: time.perf_counter() when the process began, in seconds.
-    Raises: UsageError and DataError, before anything is trained.
+    Raises: UsageError and DataError before anything is trained; UsageError where the directory can't be written.
     """
     device = configure(config)
     dataset = read()
     config = config.resolved(len(dataset.train_images))
-    with Display(config) as display:
-        run = _Run(config, dataset, device, display, started)
+    with Display(config) as display, recorded(config.out) if config.out else nullcontext() as record:
+        run = _Run(config, dataset, device, display, record, started)
         try:
             return run.train()
         except DivergedError as error:
@@ -76,11 +79,18 @@ def _devices(platform: str | None) -> list[jax.Device]:
 
 
 class _Run:
-    def __init__(self, config: Config, dataset: Dataset, device: jax.Device, display: Display, started: float) -> None:
+    def __init__(
+        self,
+        config: Config,
+        dataset: Dataset,
+        device: jax.Device,
+        display: Display,
+        record: Record | None,
+        started: float,
+    ) -> None:
         self._config, self._dataset, self._device = config, dataset, device
-        self._display, self._started = display, started
+        self._display, self._record, self._started = display, record, started
         self._trainer = Trainer(config, dataset, device)
-        self._record = Record(config.out) if config.out else None
         self._reached: Reached | None = None
         self._done = 0
         self._seconds = 0.0
@@ -100,16 +110,17 @@ class _Run:
             self._trainer.by_hand, self._trainer.first_batch_size, *self._trainer.first_batch()
         )
         self._summarise([*first_batch, *tally_lines(self._tally)])
-        if self._reached and self._reached.evaluation.unused:
-            self._display.warn(collapse_line(self._config, self._reached.evaluation))
-        return 0 if self._tally.agreed == self._tally.steps else FAILED
+        if line := warning(self._config, epoch):
+            self._display.warn(line)
+        return 0 if self._tally.agreed == self._tally.steps and not has_diverged(epoch) else FAILED
 
     def diverged(self, error: DivergedError) -> int:
         """Keep the last good parameters, and say what happened."""
-        self._reached = error.last
-        self._keep(error.last, error.step - 1)
+        metrics = self._metrics(self._done + 1, error.last, None) | {"diverged_at_step": error.step}
+        self._keep(error.last, metrics)
+        self._display.unfinished(metrics)
         self._display.warn(
-            f"{error}: stopped, and kept the parameters of the step before; {smaller_steps(self._config)}"
+            f"{error}: stopped, and kept the parameters after step {error.last.step:,}; {smaller_steps(self._config)}"
         )
         self._summarise(tally_lines(self._tally))
         return FAILED
@@ -136,31 +147,34 @@ class _Run:
         self._display.last(accuracy_line(self._reached.evaluation))
 
     def _take(self, epoch: Epoch) -> None:
-        self._reached = epoch
-        self._done = epoch.number
-        self._seconds += epoch.seconds
+        seconds = self._seconds + epoch.seconds
         if epoch.audits is not None:
             self._tally.add(epoch.audits)
-        metrics = {
-            "epoch": epoch.number,
-            "epochs": self._config.epochs,
-            "step": epoch.number * self._trainer.steps,
-            "loss": epoch.loss,
-            "test_loss": epoch.evaluation.loss,
-            "test_accuracy": epoch.evaluation.accuracy,
+        metrics = self._metrics(epoch.number, epoch, epoch.loss) | {
             "images_per_second": len(self._dataset.train_images) / epoch.seconds,
             "seconds": epoch.seconds,
-            "seconds_left": self._seconds / epoch.number * (self._config.epochs - epoch.number),
+            "seconds_left": seconds / epoch.number * (self._config.epochs - epoch.number),
+        }
+        self._keep(epoch, metrics)
+        self._done, self._seconds = epoch.number, seconds
+        self._display.epoch(metrics)
+
+    def _metrics(self, epoch: int, reached: Reached, loss: float | None) -> dict[str, Any]:
+        return {
+            "epoch": epoch,
+            "epochs": self._config.epochs,
+            "step": reached.step,
+            "loss": loss,
+            "test_loss": reached.evaluation.loss,
+            "test_accuracy": reached.evaluation.accuracy,
             "compile_seconds": self._trainer.compile_seconds,
             "seconds_since_start": time.perf_counter() - self._started,
             **self._tally.metrics(),
         }
-        if self._record:
-            self._record.epoch(metrics)
-        self._keep(epoch, epoch.number * self._trainer.steps)
-        self._display.epoch(metrics)
 
-    def _keep(self, reached: Reached, step: int) -> None:
+    def _keep(self, reached: Reached, metrics: dict[str, Any]) -> None:
+        """In the directory first: what is told and summed up is then kept, too."""
         if self._record:
             about = {name: str(value) for name, value in asdict(self._config).items() if name in _ABOUT}
-            self._record.weights(reached.weight, about | {"step": str(step)})
+            self._record.keep(metrics, reached.weight, about | {"step": str(reached.step)})
+        self._reached = reached

@@ -6,9 +6,13 @@ from collections.abc import Sequence
 from manual_vs_auto.train.agreement import Agreement, Tally
 from manual_vs_auto.train.config import Config
 from manual_vs_auto.train.evaluate import Evaluation
+from manual_vs_auto.train.trainer import Epoch
 
 _MANY_CLASSES = 20
-_HARDLY = 0.95  # of the loss of a guess: a model that learns is below that within a few steps
+_NEAR = 0.05  # of the loss of a guess: a model that learns is further below it within a few steps
+# A loss whose probability, exp(-loss), is 0 in float32, whose smallest number is 2^-149. That is far above any guess's:
+# log K is 22 where int32 has no more labels.
+_IMPOSSIBLE = 149 * math.log(2)
 
 
 def evaluation_lines(evaluation: Evaluation, names: Sequence[str] = ()) -> list[str]:
@@ -60,13 +64,40 @@ def tally_lines(tally: Tally) -> list[str]:
     ]
 
 
+def has_diverged(epoch: Epoch) -> bool:
+    """Whether a run ended with an absurd loss, finite though it is.
+
+    That is: what it says of the average image is impossible, on the images it trained on and on the test images.
+    On those alone it may be so for good reasons, labels of another kind say; and an epoch may begin badly and end well.
+    Squared distance, at most 2, can't: a model that is sure and wrong has lost classes instead.
+    """
+    return min(epoch.loss, epoch.evaluation.loss) > _IMPOSSIBLE
+
+
+def warning(config: Config, epoch: Epoch) -> str | None:
+    """What to change, after the last epoch of a run that went wrong; None if it did not."""
+    evaluation = epoch.evaluation
+    guess = guess_loss(config, evaluation.classes)
+    ends = f"the loss ends at {evaluation.loss:,.4g}, where a guess has {guess:.4g}; {smaller_steps(config)}"
+    if has_diverged(epoch):
+        return f"the training diverged: {ends}"
+    if evaluation.unused:
+        return collapse_line(config, evaluation)
+    return ends if min(epoch.loss, evaluation.loss) > (1 + _NEAR) * guess else None
+
+
+def guess_loss(config: Config, classes: int) -> float:
+    """The loss of a model that takes all K classes to be as likely, as it does before training."""
+    return 1 - 1 / classes if config.loss == "squared_distance" else math.log(classes)
+
+
 def collapse_line(config: Config, evaluation: Evaluation) -> str:
     """Classes that are never predicted, and what to change."""
-    unused, classes = evaluation.unused, len(evaluation.by_class)
+    unused, guess = evaluation.unused, guess_loss(config, evaluation.classes)
     labels = ", ".join(map(str, unused[:8])) + (", ..." if len(unused) > 8 else "")
     named = f"class {labels} is" if len(unused) == 1 else f"classes {labels} are"
-    guess = 1 - 1 / classes if config.loss == "squared_distance" else math.log(classes)
-    if _HARDLY * guess <= evaluation.loss <= guess:
+    # The mean would not tell: with half of the images sure and wrong, squared distance has a guess's, too.
+    if abs(evaluation.median - guess) <= _NEAR * guess:
         return f"{named} never predicted: the model has hardly begun to learn; raise --epochs or --learning-rate"
     if config.loss == "squared_distance":
         return (
@@ -84,5 +115,7 @@ def smaller_steps(config: Config) -> str:
 
 
 def _distance(at: Agreement, by_hand: str = "manual") -> str:
+    if not math.isfinite(at.bound):
+        return "nothing can be told, for the weights are so large that the logits overflow"
     within = "within" if at.ratio <= 1 else "BEYOND"
     return f"|{by_hand} - auto| {float(at.difference):.2g}, {within} the {float(at.bound):.2g} that rounding can do"

@@ -42,10 +42,12 @@ _ONCE: dict[str, dict[str, str | bool]] = defaultdict(dict, cpu={"xla_backend_op
 class Reached:
     """A model on the way.
 
+    step:       how many steps led to it.
     weight:     [K, D] in the run's dtype, on the host.
     evaluation: of that weight.
     """
 
+    step: int
     weight: Array
     evaluation: Evaluation
 
@@ -70,8 +72,8 @@ class DivergedError(Exception):
     """The loss stopped being finite.
 
     step: the first one whose loss is not, from 1.
-    last: the parameters of the step before, the last whose loss was finite; or those that its epoch began with,
-          where the test loss of the step before is not.
+    last: the last parameters whose loss was finite, those that the step before began with; or those that its epoch
+          began with, where their test loss is not.
     """
 
     def __init__(self, step: int, last: Reached) -> None:
@@ -132,7 +134,8 @@ class Trainer:
 
         def agreement(params: Params) -> Agreement:
             manual_grads, auto_grads = jax.device_get(awaited(gradients, params, batch))
-            return compare(manual_grads, auto_grads, rounding_bound(params, batch, self._loss))
+            with np.errstate(over="ignore", invalid="ignore"):  # as under jit: the bound is then infinite, or NaN
+                return compare(manual_grads, auto_grads, rounding_bound(params, batch, self._loss))
 
         return agreement(self._initial), agreement(jax.device_get(self._params))
 
@@ -147,12 +150,13 @@ class Trainer:
             self._state, report = awaited(self._epoch, self._state, *self._train, self._order(number))
             seconds = time.perf_counter() - start
             losses = np.asarray(report.losses, np.float64)
-            reached = self._reached()
+            reached = self._reached(number * self.steps)
             bad = np.flatnonzero(~np.isfinite(losses))
             if len(bad) or not math.isfinite(reached.evaluation.loss):
                 failed = int(bad[0]) if len(bad) else self.steps
                 raise DivergedError((number - 1) * self.steps + failed + 1, self._replayed(kept, number, failed - 1))
             yield Epoch(
+                step=reached.step,
                 weight=reached.weight,
                 evaluation=reached.evaluation,
                 number=number,
@@ -168,24 +172,25 @@ class Trainer:
     def _order(self, number: int) -> Array:
         return order(self._config.seed, number, self._examples, self._config.batch_size)
 
-    def _reached(self) -> Reached:
+    def _reached(self, step: int) -> Reached:
         params = self._params
         losses, predictions = awaited(self._evaluate, params, *self._test)
         evaluation = summarised(
             np.asarray(losses), np.asarray(predictions), self._dataset.test_labels, self._dataset.classes
         )
-        return Reached(np.array(params.weight), evaluation)
+        return Reached(step, np.array(params.weight), evaluation)
 
     def _replayed(self, kept: State, number: int, steps: int) -> Reached:
         """The model after the first steps of an epoch that starts from `kept`, if its test loss is finite too."""
+        before = (number - 1) * self.steps
         self._state = jax.device_put(kept, self._device)
         if steps > 0:
             self._state, _ = awaited(self._jitted, self._state, *self._train, self._order(number)[:steps])
-            reached = self._reached()
+            reached = self._reached(before + steps)
             if math.isfinite(reached.evaluation.loss):
                 return reached
             self._state = jax.device_put(kept, self._device)
-        return self._reached()
+        return self._reached(before)
 
     def _audit(self) -> Audit:
         if self._config.gradient != "both":

@@ -83,11 +83,21 @@ def hastily(function: Any, *arguments: Any) -> Any:
     return jax.jit(function, compiler_options=HASTY)(*arguments)
 
 
-@functools.cache
 def _differentiated(function: Any, frozen: tuple[tuple[str, Any], ...], hasty: bool) -> Any:
-    """Compiled once for all draws of the same shapes."""
     program = jax.value_and_grad(functools.partial(function, choices=dict(frozen)))
     return jax.jit(program, compiler_options=HASTY if hasty else None)
+
+
+@functools.cache
+def _definition(frozen: tuple[tuple[str, Any], ...], hasty: bool) -> Any:
+    """Compiled once for all draws of the same shapes."""
+    return _differentiated(_by_definition, frozen, hasty)
+
+
+@functools.cache
+def fused_program(frozen: tuple[tuple[str, Any], ...], hasty: bool) -> Any:
+    """The same of the fused loss."""
+    return _differentiated(_by_fused, frozen, hasty)
 
 
 def _by_definition(arrays: dict[str, Any], labels: Any, cotangent: Any, choices: dict[str, Any]) -> Any:
@@ -100,14 +110,14 @@ def _by_fused(arrays: dict[str, Any], labels: Any, cotangent: Any, choices: dict
 
 def by_autodiff(case: Case, cotangent: Any = 1.0) -> tuple[Any, dict[str, Any]]:
     """The definition's loss and gradients by JAX, in the dtype of the case."""
-    run = _differentiated(_by_definition, tuple(case.options.items()), case.arrays["weight"].dtype == np.float64)
+    run = _definition(tuple(case.options.items()), case.arrays["weight"].dtype == np.float64)
     return run(case.arrays, case.labels, np.asarray(cotangent, case.arrays["weight"].dtype))  # type: ignore[no-any-return]
 
 
 def by_fused(case: Case, cotangent: Any = 1.0, **choices: Any) -> tuple[Any, dict[str, Any]]:
     """The fused loss and its gradients by every array."""
     frozen = tuple((case.options | choices).items())
-    run = _differentiated(_by_fused, frozen, case.arrays["weight"].dtype == np.float64)
+    run = fused_program(frozen, case.arrays["weight"].dtype == np.float64)
     return run(case.arrays, case.labels, np.asarray(cotangent, case.arrays["weight"].dtype))  # type: ignore[no-any-return]
 
 

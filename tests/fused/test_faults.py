@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from manual_vs_auto.fused import chunks, program, rows, sweeps
-from tests.fused.reference import _differentiated, by_autodiff, by_fused, distance, drawn
+from tests.fused.reference import by_autodiff, by_fused, distance, drawn, fused_program
 from tests.fused.test_drawn import CLOSE
 
 Plant = Callable[[pytest.MonkeyPatch], None]
@@ -26,10 +26,10 @@ def fresh() -> Iterator[None]:
     """Nothing compiled before or with a fault is used again."""
     compiled: Any = program.fused_loss
     compiled.clear_cache()
-    _differentiated.cache_clear()
+    fused_program.cache_clear()
     yield
     compiled.clear_cache()
-    _differentiated.cache_clear()
+    fused_program.cache_clear()
 
 
 def agrees() -> bool:

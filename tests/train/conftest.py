@@ -1,5 +1,8 @@
-"""A small data set of bright and dark patterns, learned in a few steps."""
+"""A small data set of bright and dark patterns, learned in a few steps, and the command within the test's process."""
 
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +11,28 @@ import numpy as np
 import pytest
 
 from manual_vs_auto.data import Dataset, load
+from manual_vs_auto.train import interrupt
+from manual_vs_auto.train.__main__ import main
+
+_CONFIGURED = ("jax_enable_x64", "jax_default_matmul_precision", "jax_default_device", "jax_platforms")
 
 
-@pytest.fixture
-def tiny_file(tmp_path: Path) -> Path:
-    """An .npz of 50 training and 30 test images of 4x4, in 3 classes."""
+@dataclass(frozen=True)
+class Done:
+    """A command that has ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Command = Callable[..., Done]
+Flags = tuple[object, ...]
+
+
+@pytest.fixture(scope="session")
+def tiny_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An .npz of 50 training and 36 test images of 4x4, in 3 classes."""
     generator = np.random.default_rng(0)
     patterns = generator.integers(0, 256, size=(3, 4, 4))
 
@@ -21,13 +41,13 @@ def tiny_file(tmp_path: Path) -> Path:
         noise = generator.normal(scale=40, size=(examples, 4, 4))
         return {"x": np.clip(patterns[labels] + noise, 0, 255).astype(np.uint8), "y": labels.astype(np.uint8)}
 
-    train, test = drawn(50), drawn(30)
-    path = tmp_path / "tiny.npz"
+    train, test = drawn(50), drawn(36)
+    path = tmp_path_factory.mktemp("data") / "tiny.npz"
     np.savez(path, x_train=train["x"], y_train=train["y"], x_test=test["x"], y_test=test["y"])
     return path
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny(tiny_file: Path) -> Dataset:
     return load(tiny_file)
 
@@ -37,3 +57,64 @@ def _lenient_for_optax() -> Any:
     """optax adds numbers of different kinds and ranks, which is its own affair."""
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
         yield
+
+
+@pytest.fixture
+def short(tiny_file: Path) -> Flags:
+    """The flags of a run of three epochs of four steps that learns: one program, whoever asks for it."""
+    return ("--data", tiny_file, "--epochs", 3, "--batch-size", 16, "--learning-rate", 0.1)
+
+
+@pytest.fixture
+def quickly_compiled() -> Iterator[None]:
+    """Where it does not matter how fast a program is, nor how it rounds."""
+    jax.config.update("jax_disable_most_optimizations", True)  # not the context: threads compile
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
+@pytest.fixture(scope="session")
+def _programs() -> dict[Any, Any]:
+    return {}
+
+
+@pytest.fixture(autouse=True)
+def programs(_programs: dict[Any, Any], monkeypatch: pytest.MonkeyPatch) -> dict[Any, Any]:
+    """What was compiled in this process: the same program for the same trees is not compiled again."""
+    compile_anew = jax.stages.Lowered.compile
+
+    def compiled(lowered: jax.stages.Lowered, compiler_options: Any = None) -> jax.stages.Compiled:
+        key = (
+            jax.config.read("jax_disable_most_optimizations"),
+            lowered.as_text(),
+            lowered.in_tree,
+            lowered.out_tree,
+            str(compiler_options),
+        )
+        if key not in _programs:
+            _programs[key] = compile_anew(lowered, compiler_options)
+        return _programs[key]  # type: ignore[no-any-return]
+
+    monkeypatch.setattr(jax.stages.Lowered, "compile", compiled)
+    return _programs
+
+
+@pytest.fixture
+def command(capfd: pytest.CaptureFixture[str]) -> Iterator[Command]:
+    """The command in this process: JAX as a user's process has it, and then as it was."""
+    before = {name: getattr(jax.config, name) for name in _CONFIGURED}
+    jax.config.update("jax_enable_x64", False)
+
+    def run(*flags: object) -> Done:
+        capfd.readouterr()
+        try:
+            status = main([str(flag) for flag in flags])
+        except SystemExit as stopped:  # a wrong flag
+            status = int(stopped.code or 0)
+        return Done(status, *capfd.readouterr())
+
+    assert not interrupt.heard.is_set()
+    yield run
+    for name, value in before.items():
+        jax.config.update(name, value)
+    sys.stdout.flush()

@@ -17,6 +17,13 @@ def test_defaults() -> None:
     assert (resolved.gradient, resolved.loss, resolved.optimizer) == ("manual", "squared_distance", "adam")
 
 
+def test_each_optimizer_has_its_rate() -> None:
+    rates = {"sgd": 0.5, "momentum": 0.1, "adam": 3e-3, "adamw": 3e-3, "lion": 3e-4, "lbfgs": 0.0}
+    assert rates == LEARNING_RATES
+    for name, rate in rates.items():
+        assert parse(["--optimizer", name]).resolved(100).learning_rate == rate
+
+
 def test_what_is_asked_for_is_kept() -> None:
     flags = "--epochs 3 --batch-size 7 --learning-rate 0.25 --schedule constant --optimizer sgd --seed 5"
     resolved = parse(flags.split()).resolved(100)
@@ -38,6 +45,11 @@ def test_a_small_data_set_has_a_small_batch() -> None:
         parse(["--batch-size", "64"]).resolved(10)
 
 
+@pytest.mark.parametrize("rate", ["3.4028234e38", "1e-45"])
+def test_any_number_of_float32_is_a_rate(rate: str) -> None:
+    assert parse(["--learning-rate", rate]).learning_rate == float(rate)
+
+
 WRONG = {
     "--epochs 0": "'0' is no whole number from 1",
     "--epochs 2.5": "'2.5' is no whole number from 1",
@@ -46,6 +58,9 @@ WRONG = {
     "--learning-rate 0": "'0' is no positive number of float32",
     "--learning-rate nan": "'nan' is no positive number of float32",
     "--learning-rate inf": "'inf' is no positive number of float32",
+    "--learning-rate 3.4028236e38": "'3.4028236e38' is no positive number of float32",
+    "--learning-rate 1e-46": "'1e-46' is no positive number of float32",
+    "--learning-rate fast": "'fast' is no positive number of float32",
     "--learning-rate -1": "--learning-rate",
     "--seed -1": "--seed",
     "--seed x": "'x' is no whole number from 0",

@@ -1,0 +1,299 @@
+"""How a run ends: in time, by Ctrl-C, on a full disk, before a reader that goes away, or with a loss that is lost."""
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors import safe_open
+from safetensors.numpy import load_file
+
+from manual_vs_auto.train import Config, interrupt, trainer
+from manual_vs_auto.train import awaited as awaited_module
+from manual_vs_auto.train.awaited import awaited
+from manual_vs_auto.train.display import Display
+from manual_vs_auto.train.record import Record
+from tests.train.conftest import Command, Flags
+
+pytestmark = pytest.mark.usefixtures("quickly_compiled")
+
+
+@contextmanager
+def started(*flags: object) -> Iterator[subprocess.Popen[str]]:
+    """The command in a process of its own, while it runs; ended with the block."""
+    running = subprocess.Popen(
+        [sys.executable, "-m", "manual_vs_auto.train", *map(str, flags)], stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True, env=os.environ | {"JAX_PLATFORMS": "cpu", "PYTHONUNBUFFERED": "1"},
+    )  # fmt: skip
+    assert running.stdout
+    assert running.stderr
+    with running.stdout, running.stderr:
+        try:
+            yield running
+        finally:
+            running.kill()
+            running.wait()
+
+
+def test_ctrl_c_ends_at_once_with_what_was_reached(tiny_file: Path, tmp_path: Path) -> None:
+    """In the middle of a run that would take far longer than the test allows."""
+    out = tmp_path / "run"
+    with started("--data", tiny_file, "--batch-size", 1, "--epochs", 1_000_000, "--out", out) as running:
+        assert running.stdout
+        next(line for line in iter(running.stdout.readline, "") if line.startswith("epoch"))
+        running.send_signal(signal.SIGINT)
+        printed, err = running.communicate(timeout=20)
+    assert running.returncode == 130
+    assert "interrupted after" in err
+    assert err.count("\n") == 1
+    assert "test accuracy" in printed
+    assert "confused" in printed or "100.00%" in printed
+    assert same_step(out) % 50 == 0
+
+
+def same_step(out: Path) -> int:
+    """The step of the weights, which must be that of the last line of the metrics."""
+    last = json.loads((out / "metrics.jsonl").read_text().splitlines()[-1])
+    with safe_open(out / "model.safetensors", framework="np") as file:
+        about = json.loads(file.metadata()["run"])
+    assert about["step"] == str(last["step"])
+    return int(last["step"])
+
+
+def test_a_reader_that_goes_away_is_no_traceback(tiny_file: Path) -> None:
+    with started("--data", tiny_file, "--epochs", 1_000_000, "--json") as running:
+        assert running.stdout
+        assert running.stderr
+        assert json.loads(running.stdout.readline())["epoch"] == 1
+        running.stdout.close()
+        assert running.wait(timeout=60) == 141
+        assert running.stderr.read() == ""
+
+
+@pytest.fixture
+def heard(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Whether Ctrl-C was heard, for this test alone."""
+    event = threading.Event()
+    monkeypatch.setattr(interrupt, "heard", event)
+    return event
+
+
+def test_ctrl_c_does_not_wait_for_the_epoch(
+    command: Command, heard: threading.Event, short: Flags, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An epoch that has no end: whoever waited for it would still be here."""
+    compiled, ended = trainer.Trainer.compile, threading.Event()
+    left: list[str] = []
+
+    def endless(*_: Any) -> Any:
+        left.extend(path.name for path in (tmp_path / "run").iterdir())
+        heard.set()
+        ended.wait(60)
+
+    def compile_endless(self: Any) -> None:
+        compiled(self)
+        self._epoch = endless
+
+    monkeypatch.setattr(trainer.Trainer, "compile", compile_endless)
+    done = command(*short, "--out", tmp_path / "run")
+    ended.set()
+    assert done.returncode == 130
+    assert done.stderr == "warning: interrupted after 0 of 3 epochs\n"
+    assert "test accuracy" not in done.stdout
+    assert sorted(left) == ["config.json", "metrics.jsonl"]
+    assert list(tmp_path.iterdir()) == []  # so it blocks nobody
+
+
+def test_a_lost_ctrl_c_is_heard(command: Command, heard: threading.Event, short: Flags) -> None:
+    """A KeyboardInterrupt that a callback swallows, as JAX's own at a garbage collection may."""
+    with pytest.raises(KeyboardInterrupt):
+        interrupt._hear(signal.SIGINT, None)
+    assert heard.is_set()
+    interrupt._hear(signal.SIGINT, None)  # the second is not raised: the first is being told
+    done = command(*short)
+    assert (done.returncode, done.stderr) == (130, "warning: interrupted after 0 of 3 epochs\n")
+
+
+def test_ctrl_c_is_listened_for(monkeypatch: pytest.MonkeyPatch, heard: threading.Event) -> None:
+    told: list[Any] = []
+    monkeypatch.setattr(sys, "__unraisablehook__", told.append)
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        interrupt.listen()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert heard.is_set()
+    for kind in (KeyboardInterrupt, ValueError):
+        sys.unraisablehook(type("Lost", (), {"exc_type": kind})())
+    assert [lost.exc_type for lost in told] == [ValueError]
+
+
+def test_an_error_in_what_is_awaited_is_raised(heard: threading.Event) -> None:
+    assert awaited(divmod, 7, 2) == (3, 1)
+    with pytest.raises(ZeroDivisionError):
+        awaited(divmod, 7, 0)
+
+
+def test_what_is_awaited_is_left_when_ctrl_c_is_heard(heard: threading.Event) -> None:
+    ended = threading.Event()
+    threading.Timer(awaited_module._HEARING / 2, heard.set).start()
+    start = time.perf_counter()
+    with pytest.raises(KeyboardInterrupt):
+        awaited(ended.wait, 60)
+    assert time.perf_counter() - start < 30
+    ended.set()
+
+
+def test_an_interrupt_while_data_are_read_is_130(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("manual_vs_auto.data.load", interrupted)
+    assert command().returncode == 130
+
+
+@pytest.mark.parametrize("epoch", [1, 2, 3])
+@pytest.mark.parametrize("file", ["model.safetensors", "metrics.jsonl"])
+def test_a_full_disk_is_one_line_that_names_the_file(
+    command: Command, short: Flags, tmp_path: Path, file: str, epoch: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Full at an epoch. The one before stays whole; where there is none, the directory is free."""
+    write, append, calls = Path.write_bytes, Record._append, [0]
+
+    def full(path: Path, content: bytes) -> int:
+        calls[0] += 1
+        if file == "model.safetensors" and calls[0] == epoch:
+            write(path, content[:99])
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(path, content)
+
+    def full_line(record: Record, line: bytes) -> None:
+        if file == "metrics.jsonl" and calls[0] == epoch:
+            append(record, line[:9])
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        append(record, line)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(Record, "_append", full_line)
+    done = command(*short, "--json", "--out", tmp_path / "run")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert f"run: {file} can't be written: No space left on device" in done.stderr
+    assert done.stdout.count("\n") == epoch - 1
+    if epoch == 1:
+        assert "it keeps nothing" in done.stderr
+        assert list(tmp_path.iterdir()) == []
+    else:
+        assert "it keeps the epoch before" in done.stderr
+        assert (tmp_path / "run" / "metrics.jsonl").read_text() == done.stdout
+        assert same_step(tmp_path / "run") == 4 * (epoch - 1)
+        assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
+            "config.json", "metrics.jsonl", "model.safetensors",
+        ]  # fmt: skip
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device here")
+@pytest.mark.parametrize("flags", [(), ("--json",), ("--quiet",)])
+def test_a_full_disk_behind_standard_output(
+    command: Command, short: Flags, flags: Flags, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = Path("/dev/full").open("w")  # noqa: SIM115  closing it is what fails
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", full)
+        done = command(*short, *flags)
+    with pytest.raises(OSError, match="No space"):
+        full.close()
+    assert done.returncode == 2
+    assert done.stderr == "manual_vs_auto.train: error: standard output: No space left on device\n"
+
+
+def test_two_runs_in_one_directory(
+    command: Command, short: Flags, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second starts while the first compiles, and is refused; the first is none the worse for it."""
+    flags = (*short, "--json", "--out", tmp_path / "run")
+    compiled, second = trainer.Trainer.compile, []
+
+    def beside(self: Any) -> None:
+        monkeypatch.setattr(trainer.Trainer, "compile", compiled)
+        second.append(command(*flags))
+        compiled(self)
+
+    monkeypatch.setattr(trainer.Trainer, "compile", beside)
+    first = command(*flags)
+    assert (first.returncode, first.stderr, first.stdout.count("\n")) == (0, "", 3)
+    assert (second[0].returncode, second[0].stdout, second[0].stderr.count("\n")) == (2, "", 1)
+    assert "run is another run's at this moment: name another directory" in second[0].stderr
+    assert (tmp_path / "run" / "metrics.jsonl").read_text() == first.stdout
+    assert same_step(tmp_path / "run") == 12
+
+
+LOST = ("--optimizer", "sgd", "--schedule", "constant", "--loss", "cross_entropy", "--batch-size", 16)
+
+
+def test_a_lost_loss_is_exit_1_and_keeps_good_weights(command: Command, tiny_file: Path, tmp_path: Path) -> None:
+    done = command("--data", tiny_file, "--json", "--out", tmp_path / "run", "--learning-rate", "3e38", *LOST)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "the loss stopped being finite at step" in done.stderr
+    assert "lower --learning-rate, 3e+38 now" in done.stderr
+    assert np.all(np.isfinite(load_file(tmp_path / "run" / "model.safetensors")["weight"]))
+    step = same_step(tmp_path / "run")
+    assert f"kept the parameters after step {step:,}" in done.stderr
+    assert (tmp_path / "run" / "metrics.jsonl").read_text() == done.stdout
+    last = json.loads(done.stdout.splitlines()[-1])
+    assert last["loss"] is None
+    assert last["diverged_at_step"] == step + 2  # the step that began where the kept one ended was the last good one
+    assert last["epoch"] == done.stdout.count("\n") == -(-last["diverged_at_step"] // 4)
+
+
+def test_an_absurd_loss_is_exit_1(command: Command, tmp_path: Path) -> None:
+    """Labels that the images say nothing of, so that each step undoes the others."""
+    generator, data = np.random.default_rng(0), tmp_path / "noise.npz"
+    images, labels = generator.integers(0, 256, (50, 4, 4), np.uint8), generator.integers(0, 3, 50, np.uint8)
+    labels[:3] = 0, 1, 2
+    np.savez(data, x_train=images, y_train=labels, x_test=images, y_test=labels)
+    done = command("--data", data, "--quiet", "--out", tmp_path / "run", "--learning-rate", "3e6", *LOST)
+    assert (done.returncode, done.stdout.count("\n"), done.stderr.count("\n")) == (1, 1, 1)
+    loss = float(done.stdout.split()[-1])
+    assert 1e3 < loss < 1e9
+    assert done.stderr == (
+        f"warning: the training diverged: the loss ends at {loss:,.4g}, where a guess has 1.099; "
+        "lower --learning-rate, 3e+06 now\n"
+    )
+    assert same_step(tmp_path / "run") == 32
+
+
+def test_a_collapse_warns_and_says_what_to_change(command: Command) -> None:
+    done = command("--optimizer", "sgd", "--learning-rate", 10, "--schedule", "constant", "--epochs", 2)
+    assert done.returncode == 0
+    assert "never predicted: squared distance behind softmax is flat" in done.stderr
+    assert "lower --learning-rate, 10 now, or use --loss cross_entropy" in done.stderr
+
+
+def test_a_model_that_has_hardly_begun_is_not_told_to_slow_down(command: Command) -> None:
+    done = command("--epochs", 1, "--optimizer", "sgd", "--learning-rate", "1e-6", "--quiet")
+    assert done.returncode == 0
+    assert "has hardly begun to learn; raise --epochs or --learning-rate" in done.stderr
+    assert "lower" not in done.stderr
+
+
+def test_a_bar_is_stopped_before_a_warning(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    stopped = []
+    monkeypatch.setattr(Display, "_stop", lambda _: stopped.append(1))
+    with Display(Config(epochs=1)) as display:
+        display.warn("so")
+        display.lines("one", "two")
+    assert (len(stopped), *capsys.readouterr()) == (3, "one\ntwo\n", "warning: so\n")
