@@ -133,7 +133,7 @@ class Judgement:
         from manual_vs_auto.gradcheck.running.jax_engine import JaxEngine
 
         point = self._draws.fresh()
-        claim = nature.derivative_of(self._claim, self._engine, point, self._generator)
+        claim, seeded = nature.derivative_of(self._claim, self._engine, point, self._generator)
         try:
             engine = JaxEngine(claim)
         except Exception as refusal:
@@ -143,8 +143,11 @@ class Judgement:
         others = [self._draws.fresh() for _ in range(_MORE)] if self._options.order == 2 else []
         for label, arrays in (found for at in (point, *others) for found in self._draws.around(at)):
             case = Case(label, arrays, point.seeds)
-            for outcome in self._kept(label, partial(self._second, claim, engine, case, scale)):
-                scale = scale or [float(np.max(np.abs(a), initial=0.0)) for a in outcome.reference]
+            # Second order is linear in the rule's own seeds, too, and they grow with the arguments.
+            own = size(seeded(widen(arrays))) or 1.0
+            usual = [own * unit for unit in scale]
+            for outcome in self._kept(label, partial(self._second, claim, engine, case, usual)):
+                scale = scale or [float(np.max(np.abs(a), initial=0.0)) / own for a in outcome.reference]
                 yield outcome
 
     def _second(self, claim: Claim, engine: Engine, case: Case, scale: list[float]) -> Outcome:

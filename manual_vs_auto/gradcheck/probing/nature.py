@@ -71,10 +71,13 @@ def on_average(claim: Claim, engine: Engine, draw: Callable[[], Case], inside: f
     return outcome
 
 
-def derivative_of(claim: Claim, engine: Any, case: Case, generator: np.random.Generator) -> Claim:
-    """The claim one order up: that the manual derivative's own derivative is that of the true one. Forward.
+def derivative_of(
+    claim: Claim, engine: Any, case: Case, generator: np.random.Generator
+) -> tuple[Claim, Callable[[Sequence[Any]], list[Any]]]:
+    """The claim one order up, forward: that the manual derivative's own derivative is that of the true one.
 
-    The seeds move with the first number of the arguments, as they do where the function is part of another.
+    The seeds move with the first number of the arguments, as they do where the function is part of another: beside the
+    claim stands what they are at any arguments.
     """
     import jax
 
@@ -100,7 +103,7 @@ def derivative_of(claim: Claim, engine: Any, case: Case, generator: np.random.Ge
         still = [s.astype(arrays[at[0]].dtype) for s in seeds]
         return list(engine.differentiate(arrays, still if claim.kind == "gradient" else seeded(arrays)))
 
-    return replace(claim, kind="second order", f=f, manual=manual, forward=True, paired=None, surrogate=None)
+    return replace(claim, kind="second order", f=f, manual=manual, forward=True, paired=None, surrogate=None), seeded
 
 
 def _compare(claim: Claim, outcome: Outcome, found: Found, expected: Found, why: str) -> None:

@@ -90,11 +90,12 @@ def engine_for(claim: Claim) -> Engine:
     jax = import_jax()
     if jax is not None:
         from manual_vs_auto.gradcheck.running.jax_engine import JaxEngine, traces
+        from manual_vs_auto.gradcheck.running.jaxpr import refuses_tracing
 
         refusal = traces(claim)
         if refusal is None:
             return JaxEngine(claim)
-        if "Tracer" not in refusal and "racer" not in refusal:
+        if not refuses_tracing(refusal):
             # Not the tracing was refused but the arguments: NumPy says it in the function's own words.
             claim.f(widen(claim.inputs.sample))
     return NumpyEngine(claim)
