@@ -5,7 +5,7 @@ import base64
 import io
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -180,8 +180,8 @@ def _pixels(text: str) -> np.ndarray:
     return 255 * np.asarray(pixels, float)
 
 
-def main() -> int:
-    """Run the command."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command. Args: arguments: those of the command line by default."""
     parser = argparse.ArgumentParser(
         prog="python -m manual_vs_auto.notes.figures",
         description=__doc__,
@@ -192,7 +192,7 @@ def main() -> int:
     parser.add_argument(
         "--check", action="store_true", help="write nothing; status 1 if one there is not what is drawn"
     )
-    asked = parser.parse_args()
+    asked = parser.parse_args(arguments)
     unknown = [name for name in asked.names if name not in FIGURES]
     if unknown:
         parser.error(f"no figure {unknown[0]!r}; there are {', '.join(FIGURES)}")

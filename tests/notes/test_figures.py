@@ -1,13 +1,11 @@
 """The figures are those that the code draws, and another drawing is seen."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from manual_vs_auto.notes.figures import FIGURES, FOLDER, differ
+from manual_vs_auto.notes.figures import FIGURES, FOLDER, differ, main
 from tests.notes.drawings import same
 
 
@@ -34,17 +32,14 @@ def test_another_drawing_is_seen() -> None:
     assert differ("weights", pixels, pixels.replace(first, second, 1))
 
 
-def test_the_command(tmp_path: Path) -> None:
-    def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
-        command = [sys.executable, "-m", "manual_vs_auto.notes.figures", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = ["jacobian", "--out", str(tmp_path)]
-    assert run(*out, "--check").returncode == 1
-    assert run(*out).returncode == 0
-    assert run(*out, "--check").returncode == 0
+    assert main([*out, "--check"]) == 1
+    assert main(out) == 0
+    assert main([*out, "--check"]) == 0
     (tmp_path / "jacobian.svg").write_text("<svg></svg>")
-    assert run(*out, "--check").returncode == 1
-    refused = run("nothing")
-    assert refused.returncode == 2
-    assert "no figure 'nothing'" in refused.stderr
+    assert main([*out, "--check"]) == 1
+    with pytest.raises(SystemExit) as refused:
+        main(["nothing"])
+    assert refused.value.code == 2
+    assert "no figure 'nothing'" in capsys.readouterr().err
