@@ -106,7 +106,7 @@ def pairs_in(module: ModuleType) -> Iterator[Pair]:
 def carries(f: Any) -> bool:
     """Whether it is a jax.custom_vjp or a jax.custom_jvp."""
     jax = import_jax()
-    return jax is not None and isinstance(f, (jax.custom_vjp, jax.custom_jvp))
+    return jax is not None and isinstance(f, jax.custom_vjp | jax.custom_jvp)
 
 
 def paired(fwd: Callable[..., Any], bwd: Callable[..., Any]) -> Callable[..., Any]:

@@ -38,8 +38,8 @@ def stripped(f: Callable[..., Any], unroll: bool = False) -> Callable[..., Any]:
 
 
 def program(f: Callable[..., Any], *args: Any) -> Program:
-    """Trace f, and look at what its results depend on: the sum in a loss is not in its gradient."""
-    jaxpr = inside.traced(stripped(f), *args)[0].jaxpr
+    """Trace f, which is stripped, and look at what its results depend on: the sum in a loss is not in its gradient."""
+    jaxpr = inside.traced(f, *args)[0].jaxpr
     needed = {variable for variable in jaxpr.outvars if inside.is_variable(variable)}
     dtypes, longest = [], 1
     for equation in reversed(jaxpr.eqns):
