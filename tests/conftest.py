@@ -1,7 +1,29 @@
-"""JAX in its strict mode: float64 is there, nothing is promoted in silence."""
+"""JAX in its strict mode: float64 is there, nothing is promoted in silence. The report begins with what it ran on."""
 
-import jax
+import os
+import platform
+from importlib.metadata import version
+from pathlib import Path
+
+# Every worker has a processor's share and no more: threads that wait for each other cost more than they bring.
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
+
+import jax  # noqa: E402  it reads them once
 
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+
+def pytest_report_header() -> str:
+    """The versions and the processor: what a failure must be reported with."""
+    packages = ", ".join(f"{name} {version(name)}" for name in ("jax", "jaxlib", "numpy", "optax"))
+    return f"on:      Python {platform.python_version()}, {packages}, {os.cpu_count()} cores of {_processor()}"
+
+
+def _processor() -> str:
+    cpus = Path("/proc/cpuinfo")
+    lines = cpus.read_text().splitlines() if cpus.exists() else []
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else platform.processor() or platform.machine()

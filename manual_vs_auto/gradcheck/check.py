@@ -124,13 +124,14 @@ def _judged(
         if chosen.surrogate is not None:
             claim = claim.of(outputs(chosen.surrogate, inputs))
         domain = domain_of(inputs, chosen.domain, chosen.structure)
+        claim = domain.constrain(claim)
         engine = engine_for(claim)
-        made = engine.value(widen(inputs.sample))
+        made = [shape for shape, _ in engine.outputs_like(widen(inputs.sample))]
         if not made:
             raise UsageError("f returns no floating numbers: there is nothing to differentiate")
         if claim.kind == "gradient":
             scalar(made)
-        return Judgement(domain.constrain(claim), domain, chosen).report()
+        return Judgement(claim, domain, chosen, engine).report()
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ Reverse: manual(arrays, cotangents) -> one cotangent a moving leaf, J^T ct. Forw
 tangent an output, J t. A gradient is reverse with the cotangent 1.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -219,8 +220,8 @@ def _name(f: Callable[..., Any]) -> str:
     return getattr(f, "__name__", type(f).__name__)
 
 
-def scalar(values: Sequence[Any]) -> None:
-    """Raises: UsageError unless the outputs are one number."""
-    if len(values) != 1 or np.size(values[0]) != 1:
-        shapes = ", ".join(str(np.shape(value)) for value in values)
+def scalar(made: Sequence[tuple[int, ...]]) -> None:
+    """Raises: UsageError unless outputs of these shapes are one number."""
+    if len(made) != 1 or math.prod(made[0]) != 1:
+        shapes = ", ".join(map(str, made))
         raise UsageError(f"f must return one floating number for a gradient, and returns {shapes or 'none'}")

@@ -10,6 +10,7 @@ from manual_vs_auto.gradcheck.claim import Arrays, Claim, WrongShapeError, outpu
 from manual_vs_auto.gradcheck.inputs import Inputs, UsageError
 from manual_vs_auto.gradcheck.running.engine import widen
 from manual_vs_auto.gradcheck.running.jax_engine import precision
+from manual_vs_auto.gradcheck.running.jaxpr import refuses_the_rule
 from manual_vs_auto.gradcheck.running.stripped import rules_in
 
 
@@ -62,5 +63,4 @@ def custom_claim(f: Callable[..., Any], inputs: Inputs) -> Claim:
 
 def _as_wrong_shape(fault: Exception) -> Exception:
     """JAX itself refuses rules whose results have another structure, shape or dtype; other errors stay."""
-    text = str(fault)
-    return WrongShapeError(f"rule: {text.splitlines()[0]}") if "ustom" in text or "must produce" in text else fault
+    return WrongShapeError(f"rule: {str(fault).splitlines()[0]}") if refuses_the_rule(fault) else fault

@@ -21,7 +21,7 @@ from manual_vs_auto.gradcheck.probing.draws import Draws
 from manual_vs_auto.gradcheck.probing.probes import points
 from manual_vs_auto.gradcheck.probing.seeds import Seeds
 from manual_vs_auto.gradcheck.report import Probe, Report
-from manual_vs_auto.gradcheck.running.engine import Engine, Found, engine_for, widen
+from manual_vs_auto.gradcheck.running.engine import Engine, Found, widen
 from manual_vs_auto.gradcheck.running.precision import eps, is_float
 from manual_vs_auto.gradcheck.running.reference import reference
 from manual_vs_auto.gradcheck.running.trial import size, try_case
@@ -35,11 +35,10 @@ _MORE = 3
 class Judgement:
     """One claim before the court."""
 
-    def __init__(self, claim: Claim, domain: Domain, options: Options) -> None:
+    def __init__(self, claim: Claim, domain: Domain, options: Options, engine: Engine) -> None:
         self._claim, self._domain, self._options = claim, domain, options
-        self._started = time.perf_counter()
-        self._deadline = self._started + options.budget_s
-        self._engine: Engine = engine_for(claim)
+        self._started, self._deadline = (began := time.perf_counter()), began + options.budget_s
+        self._engine = engine
         self._generator = np.random.default_rng(options.seed)
         self._sample = [np.array(a) for a in claim.inputs.sample]
         self._seeds = Seeds(claim, self._engine, self._generator)
@@ -95,12 +94,16 @@ class Judgement:
         if eps("float64") < inside <= eps(*(a.dtype for a in self._sample if is_float(a.dtype))):
             yield from self._kept("many inputs on average", partial(self._on_average, inside))
         if self._engine.has_autodiff:
+            # A rule that stands apart from f is neither mapped nor differentiated by whoever uses f.
             traces = getattr(self._engine, "rule_traces", False)
-            if traces:
-                other = self._draws.fresh()
-                yield from self._kept("under vmap", lambda: nature.under_vmap(self._claim, self._engine, case, other))
-            if traces or self._options.order == 2:
+            carried = self._claim.paired is not None and traces
+            if carried:
+                mapped = partial(nature.under_vmap, self._claim, self._engine, case, self._draws.fresh())
+                yield from self._kept("under vmap", mapped)
+            if carried or self._options.order == 2:
                 yield from self._second_order()
+            elif traces:
+                self._probes.append(Probe("second order", None, "a rule apart from f: order=2 tries it"))
         yield from self._shapes()
 
     def _on_average(self, inside: float) -> Outcome:
@@ -116,12 +119,9 @@ class Judgement:
         except Exception as refusal:
             self._probes.append(Probe(label, None, f"refused: {_first_line(refusal)}"))
             return
-        if outcome.skipped:
-            self._probes.append(Probe(label, None, outcome.skipped))
-            return
         verdict = outcome.verdict
-        if verdict is Verdict.INCONCLUSIVE:
-            self._probes.append(Probe(label, None, "no judge can tell"))
+        if outcome.skipped or verdict is Verdict.INCONCLUSIVE:
+            self._probes.append(Probe(label, None, outcome.skipped or "no judge can tell"))
             return
         self._probes.append(Probe(label, verdict))
         if verdict is Verdict.AGREE:
@@ -133,9 +133,9 @@ class Judgement:
         from manual_vs_auto.gradcheck.running.jax_engine import JaxEngine
 
         point = self._draws.fresh()
-        claim = nature.derivative_of(self._claim, self._engine, point, self._generator)
+        claim, seeded = nature.derivative_of(self._claim, self._engine, point, self._generator)
         try:
-            engine = JaxEngine(claim)
+            engine = JaxEngine(claim, self._engine if isinstance(self._engine, JaxEngine) else None)
         except Exception as refusal:
             self._probes.append(Probe("second order", None, f"refused: {_first_line(refusal)}"))
             return
@@ -143,8 +143,12 @@ class Judgement:
         others = [self._draws.fresh() for _ in range(_MORE)] if self._options.order == 2 else []
         for label, arrays in (found for at in (point, *others) for found in self._draws.around(at)):
             case = Case(label, arrays, point.seeds)
-            for outcome in self._kept(label, partial(self._second, claim, engine, case, scale)):
-                scale = scale or [float(np.max(np.abs(a), initial=0.0)) for a in outcome.reference]
+            # Second order is linear in the rule's own seeds, too, and they grow with the arguments.
+            own = size(seeded(widen(arrays))) or 1.0
+            for outcome in self._kept(
+                label, partial(self._second, claim, engine, case, [own * unit for unit in scale])
+            ):
+                scale = scale or [float(np.max(np.abs(a), initial=0.0)) / own for a in outcome.reference]
                 yield outcome
 
     def _second(self, claim: Claim, engine: Engine, case: Case, scale: list[float]) -> Outcome:
@@ -209,10 +213,9 @@ class Judgement:
             minimal = shrink(
                 self._claim, self._engine, self._domain, decisive, self._options.convention, self._options.seed
             )
-        hidden = None
-        if decisive is not sample:
-            known = hiding(self._claim.inputs, self._sample)
-            hidden = f"the sample does not show it{known}; this does: {decisive.case.label}"
+        known = hiding(self._claim.inputs, self._sample)
+        shown = f"the sample does not show it{known}; this does: {decisive.case.label}"
+        hidden = shown if decisive is not sample else None
         notes = [*self._notes, *(note for note in decisive.notes if note not in self._notes)]
         return Report(
             self._claim.name, self._claim.kind, verdict, decisive.marks, judges_of(decisive),
@@ -242,5 +245,4 @@ class Judgement:
 
 
 def _first_line(refusal: Exception) -> str:
-    lines = str(refusal).strip().splitlines() or [type(refusal).__name__]
-    return lines[0][:80]
+    return (str(refusal).strip().splitlines() or [type(refusal).__name__])[0][:80]

@@ -12,7 +12,8 @@ from manual_vs_auto.gradcheck.panel.kinks import Convention
 class Options:
     """Options of every check.
 
-    order:      1, or 2 to judge the derivative of the hand-written derivative as thoroughly as itself.
+    order:      1, or 2 to judge the derivative of the hand-written derivative as thoroughly as itself. At 1 the rules
+                that functions carry are differentiated at one point and around it, others not at all.
     seed:       of everything random; the same seed repeats the same report.
     dtype:      the referee's precision: "float64".
     shapes:     shapes to try beside the sample's: a list with one shape an array argument in each entry; None finds

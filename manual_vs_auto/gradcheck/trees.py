@@ -2,10 +2,12 @@
 
 import importlib
 from collections.abc import Callable
+from functools import cache
 from types import ModuleType
 from typing import Any, NamedTuple
 
 
+@cache
 def import_jax() -> ModuleType | None:
     """JAX where it is installed. Functions of NumPy alone are judged without it."""
     try:

@@ -28,7 +28,7 @@ def device_name(device: jax.Device) -> str:
 
 def matmul_precision() -> str:
     """How many bits of a float32 matrix product JAX has been told to keep."""
-    return jax.config.jax_default_matmul_precision or "JAX's default"  # type: ignore[attr-defined]
+    return str(getattr(jax.config, "jax_default_matmul_precision", None) or "JAX's default")
 
 
 def run_facts(config: Config, dataset: Dataset, device: jax.Device, trainer: Trainer) -> dict[str, str]:

@@ -1,8 +1,10 @@
 """One thing to judge: a function, a gradient of it that somebody wrote, and whether that one is right."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+import pytest
 
 
 @dataclass(frozen=True)
@@ -27,3 +29,19 @@ class Item:
     options: Mapping[str, Any] = field(default_factory=dict)
     fault: str | None = None
     causes: tuple[str, ...] = ()
+
+    @property
+    def kinds(self) -> set[str]:
+        """What it is one of: its form, what was done to it, and what it asks of the checker."""
+        done = "right" if self.fault is None else self.fault.partition(":")[0]
+        return {f"{done} {self.kind}", done, *(f"{done} with {option}" for option in self.options)}
+
+
+def as_parameters(items: Iterable[Item]) -> list[Any]:
+    """The items as parameters of a test, the first of each kind marked as what the newest JAX is tried with."""
+    met: set[str] = set()
+    made = []
+    for item in items:
+        made.append(pytest.param(item, id=item.name, marks=[] if item.kinds <= met else [pytest.mark.newest]))
+        met |= item.kinds
+    return made

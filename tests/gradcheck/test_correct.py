@@ -4,14 +4,14 @@ import pytest
 
 from manual_vs_auto.gradcheck import Verdict
 from tests.gradcheck.correct import CORRECT
-from tests.gradcheck.item import Item
+from tests.gradcheck.item import Item, as_parameters
 from tests.gradcheck.judging import judge
 
 # What the checker leaves open, with the reason.
 OPEN: dict[str, str] = {}
 
 
-@pytest.mark.parametrize("item", CORRECT, ids=lambda item: item.name)
+@pytest.mark.parametrize("item", as_parameters(CORRECT))
 def test_a_right_derivative_agrees(item: Item) -> None:
     report = judge(item)
     expected = Verdict.INCONCLUSIVE if item.name in OPEN else Verdict.AGREE

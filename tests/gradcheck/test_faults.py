@@ -4,12 +4,12 @@ import pytest
 
 from manual_vs_auto.gradcheck import Verdict
 from tests.gradcheck.faults import FAULTS
-from tests.gradcheck.item import Item
+from tests.gradcheck.item import Item, as_parameters
 from tests.gradcheck.judging import judge
 from tests.gradcheck.unknown import UNKNOWN
 
 
-@pytest.mark.parametrize("item", FAULTS, ids=lambda item: item.name)
+@pytest.mark.parametrize("item", as_parameters(FAULTS))
 def test_a_wrong_derivative_disagrees(item: Item) -> None:
     report = judge(item)
     assert report.verdict is Verdict.DISAGREE, str(report)

@@ -3,6 +3,7 @@
 import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -87,9 +88,14 @@ REPORTS: dict[str, Callable[[], Report]] = {
 }
 
 
+@cache
+def report_of(name: str) -> Report:
+    return REPORTS[name]()
+
+
 @pytest.mark.parametrize("name", REPORTS)
 def test_every_report_has_a_picture(name: str, tmp_path: Path) -> None:
-    report = REPORTS[name]()
+    report = report_of(name)
     said = drawn(report, tmp_path / "picture.svg")
     assert report.worst
     assert f"{report.verdict}  {report.name}, {report.kind}, {report.worst.name}" in said
@@ -99,12 +105,12 @@ def test_every_report_has_a_picture(name: str, tmp_path: Path) -> None:
 
 
 def test_the_expected_slopes_are_drawn(tmp_path: Path) -> None:
-    said = drawn(REPORTS["a vector"](), tmp_path / "picture.svg")
+    said = drawn(report_of("a vector"), tmp_path / "picture.svg")
     assert {"remainder", "slope 1: wrong", "slope 2: right", "rounding"} <= set(said)
 
 
 def test_a_kink_has_no_remainder(tmp_path: Path) -> None:
-    report = REPORTS["a kink"]()
+    report = report_of("a kink")
     assert report.diagnosis
     assert report.diagnosis.kind == "kink"
     assert any("a kink" in text for text in drawn(report, tmp_path / "picture.svg"))
@@ -121,13 +127,13 @@ def test_nothing_to_draw_is_said(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("suffix", "head"), [("png", b"\x89PNG"), ("pdf", b"%PDF"), ("svg", b"<?xml")])
 def test_formats(suffix: str, head: bytes, tmp_path: Path) -> None:
     path = tmp_path / f"picture.{suffix}"
-    REPORTS["a vector"]().plot(str(path))
+    report_of("a vector").plot(str(path))
     assert path.read_bytes().startswith(head)
 
 
 def test_the_same_report_is_the_same_picture(tmp_path: Path) -> None:
     """Made twice from one report, and from another one of the same seed."""
-    report = REPORTS["a vector"]()
+    report = report_of("a vector")
     paths = [tmp_path / f"{name}.svg" for name in "abc"]
     report.plot(paths[0])
     report.plot(paths[1])
@@ -138,12 +144,12 @@ def test_the_same_report_is_the_same_picture(tmp_path: Path) -> None:
 
 def test_drawing_changes_no_settings(tmp_path: Path) -> None:
     before = dict(mpl.rcParams)
-    REPORTS["a vector"]().plot(tmp_path / "picture.svg")
+    report_of("a vector").plot(tmp_path / "picture.svg")
     assert dict(mpl.rcParams) == before
 
 
 def test_without_matplotlib_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    report = REPORTS["a vector"]()
+    report = report_of("a vector")
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ImportError, match="a picture needs matplotlib: pip install matplotlib"):
         report.plot(tmp_path / "picture.svg")
@@ -151,7 +157,7 @@ def test_without_matplotlib_it_says_what_to_install(monkeypatch: pytest.MonkeyPa
 
 def test_a_place_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="nowhere"):
-        REPORTS["a vector"]().plot(tmp_path / "nowhere" / "picture.svg")
+        report_of("a vector").plot(tmp_path / "nowhere" / "picture.svg")
 
 
 @pytest.mark.parametrize("size", [1, 65, 1000, 262_144, 300_001])

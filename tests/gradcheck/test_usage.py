@@ -278,3 +278,24 @@ def test_a_rule_of_numpy_may_write_into_what_it_makes(factor: float, verdict: st
     report = check_gradient(lambda x: (x * x).sum(), grad, np.array([0.3, -1.0]))
     assert str(report.verdict) == verdict
     assert not any("second order" in probe.label for probe in report.probes)
+
+
+def test_second_order_is_tried_of_what_a_function_carries_and_where_it_is_asked_for() -> None:
+    """A rule that stands apart from f is differentiated by nobody; the report says that it was not tried."""
+
+    def held(x: Any) -> Any:
+        return 2 * jax.lax.stop_gradient(x)
+
+    def f(x: Any) -> Any:
+        return jnp.sum(x * x)
+
+    carrying = jax.custom_vjp(f)
+    carrying.defvjp(lambda x: (f(x), x), lambda x, ct: (ct * held(x),))
+    x = np.array([0.3, -1.0])
+    apart = check_gradient(f, held, x)
+    assert apart.verdict is Verdict.AGREE
+    assert "second order (a rule apart from f: order=2 tries it)" in str(apart)
+    for report in (check_gradient(f, held, x, order=2), check_custom_rule(carrying, x)):
+        assert report.verdict is Verdict.DISAGREE
+        assert report.diagnosis
+        assert report.diagnosis.kind == "second_order"

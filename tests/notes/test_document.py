@@ -2,16 +2,19 @@
 
 import doctest
 import re
+import runpy
 import shlex
 import subprocess
 import sys
 from pathlib import Path
 
+import jax
 import pytest
 
 import manual_vs_auto.notes
 from manual_vs_auto.notes.exercises import EXERCISES
 from manual_vs_auto.notes.figures import FIGURES
+from tests.gradcheck.commands import called, forgotten
 
 HERE = Path(manual_vs_auto.notes.__file__).parent
 TEXT = (HERE / "README.md").read_text()
@@ -37,10 +40,6 @@ def blocks(kind: str, text: str = TEXT) -> list[str]:
     return re.findall(rf"^```{kind}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
 
 
-def run(*command: str, cwd: Path) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, timeout=300)
-
-
 def test_every_python_block_prints_what_it_says() -> None:
     examples = blocks("python")
     assert len(examples) > 12
@@ -57,15 +56,22 @@ def test_there_is_no_block_that_nothing_reads() -> None:
     assert len(blocks("py")) == 1
 
 
-def test_the_error_in_the_notes_is_found(tmp_path: Path) -> None:
+def test_the_error_in_the_notes_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
     (example,) = blocks("py")
-    (tmp_path / "square.py").write_text(example)
-    done = run(sys.executable, "-m", "manual_vs_auto.gradcheck", "square.py", cwd=tmp_path)
-    shown = blocks("text", SECTIONS["The error in the notes"])[0]
-    assert (done.returncode, done.stderr) == (1, "")
-    assert comparable(done.stdout) == comparable(shown)
-    (tmp_path / "turned.py").write_text(example.replace("A @ ct", "A.T @ ct"))
-    assert run(sys.executable, "-m", "manual_vs_auto.gradcheck", "turned.py", cwd=tmp_path).returncode == 0
+    Path("square.py").write_text(example)
+    Path("turned.py").write_text(example.replace("A @ ct", "A.T @ ct"))
+    # As JAX is where nobody has set anything.
+    standard = jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"), jax.enable_x64(False)
+    with forgotten(tmp_path), standard[0], standard[1], standard[2]:
+        done = called(("square.py",), capsys.readouterr)
+        shown = blocks("text", SECTIONS["The error in the notes"])[0]
+        assert (done.status, done.err) == (1, "")
+        assert comparable(done.out) == comparable(shown)
+        assert called(("turned.py",), capsys.readouterr).status == 0
 
 
 def comparable(report: str) -> list[str]:
@@ -74,10 +80,10 @@ def comparable(report: str) -> list[str]:
     return [re.sub(r"\+- \S+", "+-", line) for line in lines]
 
 
-def test_the_program_prints_its_losses(tmp_path: Path) -> None:
-    done = run(sys.executable, "-m", "manual_vs_auto.notes.program", cwd=tmp_path)
+def test_the_program_prints_its_losses(capsys: pytest.CaptureFixture[str]) -> None:
+    runpy.run_path(str(HERE / "program.py"), run_name="__main__")
     printed, shown = (
-        list(map(float, text.split())) for text in (done.stdout, blocks("text", SECTIONS["The program"])[0])
+        list(map(float, text.split())) for text in (capsys.readouterr().out, blocks("text", SECTIONS["The program"])[0])
     )
     assert printed == pytest.approx(shown, rel=1e-12, abs=0)  # another processor may round the last digits otherwise
 
@@ -90,7 +96,9 @@ def test_the_commands_run(tmp_path: Path) -> None:
         command, _, target = line.partition(" >> ")
         words = shlex.split(command)
         assert words[0] == "python"
-        done = run(sys.executable, *words[1:], cwd=tmp_path)
+        done = subprocess.run(
+            [sys.executable, *words[1:]], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300
+        )
         if target:
             (tmp_path / target).write_text(done.stdout)
         # The answer that nobody has filled in is refused as such.

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
-import jax.extend.core as jex
 
+from manual_vs_auto.gradcheck.running import jaxpr as inside
 from manual_vs_auto.gradcheck.running.precision import is_float
 from manual_vs_auto.gradcheck.running.stripped import describe, run, stripped
 
@@ -28,14 +28,14 @@ class Edge(NamedTuple):
 
 def edges(f: Callable[..., Any], *args: Any) -> list[Edge]:
     """Every edge of the stripped program."""
-    jaxpr = jax.make_jaxpr(stripped(f, unroll=True))(*args).jaxpr
+    jaxpr = inside.traced(stripped(f, unroll=True), *args)[0].jaxpr
     found, sources = [], dict[Any, int]()
     for number, equation in enumerate(jaxpr.eqns):
         for operand, variable in enumerate(equation.invars):
-            if isinstance(variable, jex.Var) and is_float(getattr(variable.aval, "dtype", None)):
+            if inside.is_variable(variable) and is_float(inside.dtype_of(variable)):
                 same = len(equation.invars) == 1 and str(equation.outvars[0].aval) == str(variable.aval)
                 source = sources.setdefault(variable, len(sources))
-                shape: tuple[int, ...] = getattr(variable.aval, "shape", ())
+                shape = inside.shape_of(variable)
                 square = len(shape) == 2 and shape[0] == shape[1] > 1
                 partner = square and equation.primitive.name == "dot_general"
                 found.append(Edge(number, operand, source, same, square, partner, describe(equation, operand)))
@@ -51,7 +51,7 @@ def bent(f: Callable[..., Any], order: Sequence[Edge]) -> Callable[..., Any]:
 
     def changed(bends: Any, *args: Any) -> Any:
         scales, skips, turns, partners = bends
-        closed, shape = jax.make_jaxpr(stripped(f, unroll=True), return_shape=True)(*args)
+        program, tree = inside.traced(stripped(f, unroll=True), *args)
         places = {(edge.number, edge.operand): at for at, edge in enumerate(order)}
 
         def bend(number: int, operand: int, value: Any) -> Any:
@@ -78,7 +78,6 @@ def bent(f: Callable[..., Any], order: Sequence[Edge]) -> Callable[..., Any]:
                     made = made + partners[at].astype(made.dtype) * (apart - jax.lax.stop_gradient(apart))
             return made
 
-        found = run(closed.jaxpr, closed.consts, jax.tree_util.tree_leaves(args), True, bend, skip)
-        return jax.tree_util.tree_unflatten(jax.tree_util.tree_structure(shape), found)
+        return jax.tree.unflatten(tree, run(program, jax.tree.leaves(args), True, bend, skip))
 
     return changed

@@ -11,7 +11,7 @@ import numpy as np
 from manual_vs_auto.gradcheck.claim import Claim
 from manual_vs_auto.gradcheck.panel.differences import Slope, Sweep, central, kinked, one_sided
 from manual_vs_auto.gradcheck.panel.taylor import Remainder, remainder
-from manual_vs_auto.gradcheck.running.engine import Engine, Found, NumpyEngine, runs_in_numpy
+from manual_vs_auto.gradcheck.running.engine import Engine, Found, NumpyEngine
 from manual_vs_auto.gradcheck.running.precision import eps
 
 YES, ABSTAINS, NO = 1, 0, -1
@@ -101,7 +101,7 @@ def numpy_run(question: Question) -> Slope:
     from manual_vs_auto.gradcheck.running.jax_engine import precision
 
     with precision(np.float64):
-        if not runs_in_numpy(question.claim):
+        if not question.engine.in_numpy:
             raise TypeError("the function calls JAX itself")
         sweep = question.read(NumpyEngine(question.claim).sweep(question.arrays, question.direction))
     found = central(sweep)

@@ -11,7 +11,7 @@ from manual_vs_auto.gradcheck.probing import shapes
 from manual_vs_auto.gradcheck.probing.domain import Domain
 from manual_vs_auto.gradcheck.probing.probes import CHANGES, all_held, fresh, in_dtypes, resized
 from manual_vs_auto.gradcheck.probing.seeds import Seeds
-from manual_vs_auto.gradcheck.running.engine import Engine, Found, plainly, runs_in_numpy, widen
+from manual_vs_auto.gradcheck.running.engine import Engine, Found, plainly, widen
 
 _AROUND: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "second order": np.copy,
@@ -31,7 +31,7 @@ class Draws:
         self._claim, self._engine, self._domain = claim, engine, domain
         self._seeds, self._generator = seeds, generator
         self._sample = [np.array(a) for a in claim.inputs.sample]
-        self._in_numpy = runs_in_numpy(claim)
+        self._in_numpy = engine.in_numpy
 
     def case(self, label: str, arrays: Found) -> Case:
         """These arrays with a random seed."""

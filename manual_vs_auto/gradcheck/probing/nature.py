@@ -33,13 +33,13 @@ def under_vmap(claim: Claim, engine: Engine, case: Case, other: Case) -> Outcome
     """Both cases at once under vmap, against one after the other."""
     import jax
 
-    from manual_vs_auto.gradcheck.running.jax_engine import precision
+    from manual_vs_auto.gradcheck.running.jax_engine import hasty, precision
 
     outcome = Outcome(case._replace(label="under vmap"))
     cases = [(widen(c.arrays), widen(c.seeds)) for c in (case, other)]
     with precision(np.float64):
         stacked = jax.tree.map(lambda *parts: np.stack(parts), *cases)
-        both = [np.asarray(a) for a in jax.jit(jax.vmap(claim.manual))(*stacked)]
+        both = [np.asarray(a) for a in jax.jit(jax.vmap(claim.manual), compiler_options=hasty())(*stacked)]
     each = [engine.manual(*one) for one in cases]
     _compare(claim, outcome, both, [np.stack(parts) for parts in zip(*each, strict=True)], "vmap")
     return outcome
@@ -54,8 +54,8 @@ def on_average(claim: Claim, engine: Engine, draw: Callable[[], Case], inside: f
     pairs = []
     for case in cases:
         arrays, seeds = widen(case.arrays), widen(case.seeds)
-        truth = reference(claim, engine, arrays, seeds)
         found = engine.manual(arrays, seeds)
+        truth = reference(claim, engine, arrays, seeds)
         if truth.defined and all(np.all(np.isfinite(a)) for a in (*found, *truth.values)):
             pairs.append((found, truth.values))
     outcome = Outcome(cases[0]._replace(label="many inputs on average"))
@@ -71,10 +71,13 @@ def on_average(claim: Claim, engine: Engine, draw: Callable[[], Case], inside: f
     return outcome
 
 
-def derivative_of(claim: Claim, engine: Any, case: Case, generator: np.random.Generator) -> Claim:
-    """The claim one order up: that the manual derivative's own derivative is that of the true one. Forward.
+def derivative_of(
+    claim: Claim, engine: Any, case: Case, generator: np.random.Generator
+) -> tuple[Claim, Callable[[Sequence[Any]], list[Any]]]:
+    """The claim one order up, forward: that the manual derivative's own derivative is that of the true one.
 
-    The seeds move with the first number of the arguments, as they do where the function is part of another.
+    The seeds move with the first number of the arguments, as they do where the function is part of another: beside the
+    claim stands what they are at any arguments.
     """
     import jax
 
@@ -100,7 +103,7 @@ def derivative_of(claim: Claim, engine: Any, case: Case, generator: np.random.Ge
         still = [s.astype(arrays[at[0]].dtype) for s in seeds]
         return list(engine.differentiate(arrays, still if claim.kind == "gradient" else seeded(arrays)))
 
-    return replace(claim, kind="second order", f=f, manual=manual, forward=True, paired=None, surrogate=None)
+    return replace(claim, kind="second order", f=f, manual=manual, forward=True, paired=None, surrogate=None), seeded
 
 
 def _compare(claim: Claim, outcome: Outcome, found: Found, expected: Found, why: str) -> None:

@@ -22,6 +22,7 @@ class Engine(Protocol):
     dtype: the lowest precision inside f; manual_dtype: inside the manual rule; longest_sum: terms of either's longest.
     detaches: whether f stops gradients itself; scatters: whether it writes by index, so that no index may repeat.
     notes: what could not be done, for the report. has_autodiff: whether `reference` and `autodiff` are there.
+    in_numpy: whether the function, given NumPy arrays, stays in NumPy.
     """
 
     dtype: str
@@ -31,6 +32,9 @@ class Engine(Protocol):
     has_autodiff: bool
     detaches: bool
     scatters: bool
+
+    @property
+    def in_numpy(self) -> bool: ...
 
     def outputs_like(self, arrays: Arrays) -> list[tuple[tuple[int, ...], Any]]:
         """Shape and dtype of every floating output, for arrays in the author's precision."""
@@ -71,11 +75,17 @@ def moved(claim: Claim, arrays: Arrays, direction: Arrays, step: Any) -> list[An
 
 
 def runs_in_numpy(claim: Claim) -> bool:
-    """Whether the function, given NumPy arrays, stays in NumPy."""
+    """Whether the function, given NumPy arrays, stays in NumPy. Where JAX traces what it does, nothing is compiled."""
+    jax, found = import_jax(), list[bool]()
+
+    def look() -> None:
+        found.extend(type(a).__module__ == "numpy" for a in plainly(claim, widen(claim.inputs.sample)))
+
     try:
-        return all(type(a).__module__ == "numpy" for a in plainly(claim, widen(claim.inputs.sample)))
+        look() if jax is None else jax.eval_shape(look)
     except Exception:
         return False
+    return all(found)
 
 
 def plainly(claim: Claim, arrays: Found) -> list[Any]:
@@ -90,11 +100,12 @@ def engine_for(claim: Claim) -> Engine:
     jax = import_jax()
     if jax is not None:
         from manual_vs_auto.gradcheck.running.jax_engine import JaxEngine, traces
+        from manual_vs_auto.gradcheck.running.jaxpr import refuses_tracing
 
         refusal = traces(claim)
         if refusal is None:
             return JaxEngine(claim)
-        if "Tracer" not in refusal and "racer" not in refusal:
+        if not refuses_tracing(refusal):
             # Not the tracing was refused but the arguments: NumPy says it in the function's own words.
             claim.f(widen(claim.inputs.sample))
     return NumpyEngine(claim)
@@ -111,6 +122,7 @@ class NumpyEngine:
 
     def __init__(self, claim: Claim) -> None:
         self._claim = claim
+        self.in_numpy = True
         self.notes = ["a function of NumPy alone: no autodiff"]
         self.longest_sum = max(a.size for a in claim.inputs.sample)
 

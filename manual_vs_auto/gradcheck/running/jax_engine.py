@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from typing import Any
 
 import jax
@@ -10,9 +10,10 @@ import numpy as np
 
 from manual_vs_auto.gradcheck.claim import Claim, WrongShapeError
 from manual_vs_auto.gradcheck.panel.differences import STEPS, Sweep
-from manual_vs_auto.gradcheck.running.engine import Arrays, Found, moved, sweep_by_calls, widen
+from manual_vs_auto.gradcheck.running.engine import Arrays, Found, moved, runs_in_numpy, sweep_by_calls, widen
 from manual_vs_auto.gradcheck.running.precision import is_float
 from manual_vs_auto.gradcheck.running.stripped import detaches, program, stripped, uses
+from manual_vs_auto.gradcheck.running.together import Together, beside, shapes_of
 
 _TINY_STEP = 2.0**-100
 # What runs a few times on a few numbers is compiled in a hurry, in a third of the time: compiling is most of a check.
@@ -26,13 +27,13 @@ _HASTY: dict[str, str | bool] = {
 _AT_ONCE = 1 << 20
 
 
-def traces(claim: Claim) -> str | None:
-    """None if JAX can trace the function, otherwise what it says."""
+def traces(claim: Claim) -> Exception | None:
+    """None if JAX can trace the function, otherwise what it raises."""
     with precision(np.float64):
         try:
             jax.eval_shape(claim.judged, _shapes(widen(claim.inputs.sample)))
         except Exception as refusal:
-            return f"{type(refusal).__name__}: {refusal}"
+            return refusal
     return None
 
 
@@ -55,9 +56,20 @@ def hasty() -> dict[str, str | bool] | None:
 
 
 class JaxEngine:
-    """See Engine."""
+    """See Engine.
 
-    def __init__(self, claim: Claim) -> None:
+    What is asked of the same numbers one after the other is one program where it is small: manual and autodiff, the
+    sweep and the complex step.
+    """
+
+    dtype: str
+    manual_dtype: str
+    longest_sum: int
+    detaches: bool
+    scatters: bool
+
+    def __init__(self, claim: Claim, like: "JaxEngine | None" = None) -> None:
+        """like: an engine whose precision and sums this one's programs share, so that they need not be looked at."""
         self._claim = claim
         self.notes: list[str] = []
         self.plain = stripped(lambda arrays: claim.judged(arrays))
@@ -66,23 +78,42 @@ class JaxEngine:
         small = sum(a.size for a in claim.inputs.sample) <= _SMALL
         compiled = partial(jax.jit, compiler_options=hasty() if small else None)
         self._value = compiled(self.plain)
-        self._manual: Callable[[Any, Any], Any] = compiled(claim.paired or self._alone)
-        self._autodiff = compiled(self._value_and_derivative)
-        self._along = compiled(self._every_step)
-        self._complex = compiled(self._complex_step)
         wide = _shapes(widen(claim.inputs.sample))
         with precision(np.float64):
             made = jax.eval_shape(claim.judged, wide)
             self._at_once = 2 * len(STEPS) * sum(a.size for a in made) <= _AT_ONCE
-            self.detaches, self.scatters = detaches(claim.judged, wide), uses(claim.judged, "scatter", wide)
             seeds = [wide[at] for at in claim.inputs.moving] if claim.forward else made
-            try:
-                self.dtype, self.longest_sum = program(self.differentiate, wide, seeds)
-            except Exception as refusal:
-                self.has_autodiff = False
-                self.notes.append(f"no autodiff: {str(refusal).splitlines()[0][:100]}")
-                self.dtype, self.longest_sum = program(claim.judged, wide)
-            self.manual_dtype = self._look_at_manual(wide, seeds)
+            if like is None:
+                self._look(wide, seeds)
+            else:
+                for name in ("dtype", "manual_dtype", "longest_sum", "detaches", "scatters"):
+                    setattr(self, name, getattr(like, name))
+        first: Callable[..., Any] = claim.paired or self._alone
+        second: Callable[..., Any] = self._value_and_derivative
+        both = compiled(beside(first, second)) if small and self.has_autodiff and self.rule_traces else None
+        first = compiled(first) if self.rule_traces else self._outside_jit
+        self._derivatives = Together(first, compiled(second), both)
+        first, second = self._every_step, self._complex_step
+        both = compiled(beside(first, second)) if self.dtype == "float64" else None
+        self._steps = Together(compiled(first), compiled(second), both)
+        self._made: dict[Any, list[tuple[tuple[int, ...], Any]]] = {}
+
+    def _look(self, wide: Sequence[Any], seeds: Sequence[Any]) -> None:
+        """What the programs of this claim are made of."""
+        claim = self._claim
+        self.detaches, self.scatters = detaches(claim.judged, wide), uses(claim.judged, "scatter", wide)
+        try:
+            self.dtype, self.longest_sum = program(self.differentiate, wide, seeds)
+        except Exception as refusal:
+            self.has_autodiff = False
+            self.notes.append(f"no autodiff: {str(refusal).splitlines()[0][:100]}")
+            self.dtype, self.longest_sum = program(stripped(claim.judged), wide)
+        self.manual_dtype = self._look_at_manual(wide, seeds)
+
+    @cached_property
+    def in_numpy(self) -> bool:
+        """See Engine."""
+        return runs_in_numpy(self._claim)
 
     def differentiate(self, arrays: Sequence[Any], seeds: Sequence[Any]) -> list[Any]:
         """Autodiff of the stripped function: traceable."""
@@ -105,19 +136,23 @@ class JaxEngine:
         return list(out if self._own is None else self._own(arrays)), list(found)
 
     def outputs_like(self, arrays: Arrays) -> list[tuple[tuple[int, ...], Any]]:
-        with _dtype_of(arrays):
-            return [(a.shape, a.dtype) for a in jax.eval_shape(self._claim.judged, _shapes(arrays))]
+        key = shapes_of(arrays)
+        if key not in self._made:
+            with _dtype_of(arrays):
+                made = jax.eval_shape(self._claim.judged, _shapes(arrays))
+            self._made[key] = [(a.shape, a.dtype) for a in made]
+        return list(self._made[key])
 
     def value(self, arrays: Arrays) -> Found:
         with _dtype_of(arrays):
-            return widen(self._value(_copied(arrays)))
+            return widen(self._value([np.array(a) for a in arrays]))
 
     def manual(self, arrays: Arrays, seeds: Arrays) -> Found:
         return self.value_and_manual(arrays, seeds)[1]
 
     def value_and_manual(self, arrays: Arrays, seeds: Arrays) -> tuple[Found, Found]:
         with _dtype_of(arrays):
-            value, derivative = self._manual(_copied(arrays), _copied(seeds))
+            value, derivative = self._derivatives.first(arrays, seeds)
             return widen(value), widen(derivative)
 
     def _alone(self, arrays: Sequence[Any], seeds: Sequence[Any]) -> tuple[list[Any], list[Any]]:
@@ -143,7 +178,7 @@ class JaxEngine:
 
     def value_and_autodiff(self, arrays: Arrays, seeds: Arrays) -> tuple[Found, Found]:
         with _dtype_of(arrays):
-            value, derivative = self._autodiff(_copied(arrays), _copied(seeds))
+            value, derivative = self._derivatives.second(arrays, seeds)
             return widen(value), widen(derivative)
 
     def sweep(self, arrays: Arrays, direction: Arrays) -> list[Sweep]:
@@ -151,15 +186,16 @@ class JaxEngine:
         if not self._at_once:
             return sweep_by_calls(self._claim, self.value, wide, tangent)
         with precision(np.float64):
-            found = [np.asarray(a) for a in self._along(wide, tangent, np.concatenate([STEPS, -STEPS, [0.0]]))]
+            found = [np.asarray(a) for a in self._steps.first(wide, tangent)]
         count = len(STEPS)
         return [Sweep(a[:count], a[count:-1], a[-1]) for a in found]
 
     def complex_step(self, arrays: Arrays, direction: Arrays) -> Found:
         with precision(np.float64):
-            return widen(self._complex(widen(arrays), widen(direction)))
+            return widen(self._steps.second(widen(arrays), widen(direction)))
 
-    def _every_step(self, arrays: Sequence[Any], direction: Sequence[Any], steps: Any) -> Any:
+    def _every_step(self, arrays: Sequence[Any], direction: Sequence[Any]) -> Any:
+        steps = jax.numpy.concatenate([STEPS, -STEPS, np.zeros(1)])
         return jax.lax.map(lambda step: self.plain(moved(self._claim, arrays, direction, step)), steps)
 
     def _complex_step(self, arrays: Sequence[Any], direction: Sequence[Any]) -> list[Any]:
@@ -170,11 +206,11 @@ class JaxEngine:
         """The lowest precision in the manual rule; if it can't be traced it is called as it is."""
         claim = self._claim
         try:
-            made = program(claim.manual, wide, seeds)
+            made = program(stripped(claim.manual), wide, seeds)
         except WrongShapeError:
             return "float64"
         except Exception as refusal:
-            self._manual, self.rule_traces = self._outside_jit, False
+            self.rule_traces = False
             self.notes.append(f"the rule runs outside jit only: {type(refusal).__name__}")
             return "float64"
         self.longest_sum = max(self.longest_sum, made.longest_sum)
@@ -183,17 +219,13 @@ class JaxEngine:
 
 def _same_bytes(one: Any, two: Any) -> bool:
     """Whether two constants are the same, keys and NaN included."""
-    if str(getattr(one, "dtype", "")).startswith("key<"):
+    if jax.numpy.issubdtype(getattr(one, "dtype", np.float64), jax.dtypes.prng_key):
         one, two = jax.random.key_data(one), jax.random.key_data(two)
     return np.asarray(one).tobytes() == np.asarray(two).tobytes()
 
 
 def _as_jax(arrays: Sequence[Any]) -> list[Any]:
     return [jax.numpy.asarray(a) for a in arrays]
-
-
-def _copied(arrays: Arrays) -> list[np.ndarray]:
-    return [np.array(a) for a in arrays]
 
 
 def _dtype_of(arrays: Arrays) -> contextlib.AbstractContextManager[None]:

@@ -122,13 +122,13 @@ def spread(
     reference_moves = [np.zeros(v.shape) for v in truth.values]
     manual_moves = [np.zeros(v.shape) for v in truth.values]
     for near, close in _nudged(arrays, seeds, nudges, generator):
-        if engine.has_autodiff:
-            _raise_to(reference_moves, engine.autodiff(near, close), truth.values)
         if manual is not None:
             try:
                 _raise_to(manual_moves, engine.manual(near, close), manual)
             except WrongShapeError:
                 manual = None
+        if engine.has_autodiff:
+            _raise_to(reference_moves, engine.autodiff(near, close), truth.values)
     return Moves(reference_moves, manual_moves)
 
 
@@ -145,7 +145,6 @@ def _nudged(
     floating = [at for at, a in enumerate(everything) if is_float(a.dtype)]
     flat = np.concatenate([everything[at].ravel() for at in floating])
     _, which = np.unique(flat, return_inverse=True)
-    ulp = np.concatenate([np.full(everything[at].size, nudges[at]) for at in floating])
     ulp = np.concatenate([np.full(everything[at].size, nudges[at]) for at in floating])
     ends = np.cumsum([everything[at].size for at in floating])[:-1]
     for _ in range(_DRAWS):

@@ -1,0 +1,227 @@
+"""All that this package knows of the inside of JAX's programs, which no release promises to keep.
+
+The parameters of operations, where a custom rule hides, which line called an operation, what an error is about: nobody
+else here names them. Releases differ: a scan says how many constants it has until 0.10, and a program is open or
+closed; `survey` says what the release at hand has, and the test of this file holds it against what is written here.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.extend.core
+import numpy as np
+
+KNOWN = ("0.10", "0.11", "0.12")
+"""The releases that the whole suite has run on."""
+_jex: Any = jax.extend.core  # whose names have types in some releases alone
+_JAX = str(Path(jax.__file__).parent) + os.sep
+_RULES = ("custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr")
+_CALLS = ("jit", "pjit", "checkpoint", "remat", "remat2")
+_UNTRACED = (
+    jax.errors.ConcretizationTypeError, jax.errors.NonConcreteBooleanIndexError, jax.errors.TracerArrayConversionError,
+    jax.errors.TracerIntegerConversionError, jax.errors.UnexpectedTracerError,
+)  # fmt: skip
+
+
+class UnknownJaxError(NotImplementedError):
+    """Programs are built in another way than those of the releases that are known."""
+
+
+class Program(NamedTuple):
+    """What JAX has traced: equations between variables, with the values of its constants."""
+
+    jaxpr: Any
+    consts: Sequence[Any]
+
+
+class Rule(NamedTuple):
+    """A custom rule in a program: "vjp" or "jvp", what it is the derivative of, and whether JAX itself wrote it."""
+
+    kind: str
+    primal: Program
+    of_jax: bool
+
+
+class Loop(NamedTuple):
+    """A scan: its operands are as many constants, then what is carried, then rows."""
+
+    body: Program
+    constants: int
+    carried: int
+    length: int
+    backwards: bool
+
+
+class Frame(NamedTuple):
+    """A line that was running when an operation was traced, the innermost first."""
+
+    file: str
+    function: str
+    line: int
+    of_jax: bool
+
+
+def traced(f: Callable[..., Any], *args: Any) -> tuple[Program, Any]:
+    """The program of f and the tree of what it returns."""
+    closed, shape = jax.make_jaxpr(f, return_shape=True)(*args)
+    return opened(closed), jax.tree.structure(shape)
+
+
+def opened(program: Any) -> Program:
+    """A program as an operation has it among its parameters, open or closed."""
+    return Program(getattr(program, "jaxpr", program), getattr(program, "consts", ()))
+
+
+def is_variable(operand: Any) -> bool:
+    """Whether it stands for a value; otherwise it is a number that is written into the program."""
+    return isinstance(operand, _jex.Var)
+
+
+def value_of(literal: Any) -> Any:
+    """The number that is written into the program."""
+    return literal.val
+
+
+def shape_of(operand: Any) -> tuple[int, ...]:
+    """The shape of an operand or a result, () of what has none."""
+    return tuple(getattr(operand.aval, "shape", ()))
+
+
+def dtype_of(operand: Any) -> Any:
+    """The dtype of an operand or a result, None of what has none."""
+    return getattr(operand.aval, "dtype", None)
+
+
+def parameter(equation: Any, *names: str) -> Any:
+    """The parameter that goes by one of these names. Raises: UnknownJaxError."""
+    for name in names:
+        if name in equation.params:
+            return equation.params[name]
+    raise UnknownJaxError(
+        f"jax {jax.__version__}: {equation.primitive.name} has no parameter {' or '.join(names)}, "
+        f"but {', '.join(sorted(equation.params))}; known are the releases {', '.join(KNOWN)}"
+    )
+
+
+def rule_of(equation: Any) -> Rule | None:
+    """The custom rule that an operation is."""
+    name = equation.primitive.name
+    if name not in _RULES:
+        return None
+    inner = parameter(equation, "call_jaxpr", "fun_jaxpr")
+    rule = parameter(equation, "bwd") if "vjp" in name else parameter(equation, "jvp_jaxpr_fun")
+    # By the files in which the function and its rule are defined: a user may give a rule to a function of JAX's.
+    about = [getattr(part, "debug_info", None) for part in (opened(inner).jaxpr, rule)]
+    written = [str(getattr(info, "func_src_info", "")) for info in about]
+    return Rule("vjp" if "vjp" in name else "jvp", opened(inner), all(_JAX in where for where in written))
+
+
+def loop_of(equation: Any) -> Loop | None:
+    """The scan that an operation is. Rows are what has one axis more outside than inside."""
+    if equation.primitive.name != "scan":
+        return None
+    body = opened(parameter(equation, "jaxpr"))
+    rows, stacked = (
+        sum(len(shape_of(outer)) > len(shape_of(inner)) for outer, inner in zip(*sides, strict=True))
+        for sides in ((equation.invars, body.jaxpr.invars), (equation.outvars, body.jaxpr.outvars))
+    )
+    carried = len(equation.outvars) - stacked
+    constants = len(equation.invars) - rows - carried
+    return Loop(body, constants, carried, int(parameter(equation, "length")), parameter(equation, "reverse"))
+
+
+def called(equation: Any) -> Program | None:
+    """The program that an operation runs once and as it is: of a jit, of a checkpoint."""
+    return opened(parameter(equation, "jaxpr")) if equation.primitive.name in _CALLS else None
+
+
+def is_program(value: Any) -> bool:
+    """Whether a parameter is a program."""
+    return isinstance(value, _jex.ClosedJaxpr | _jex.Jaxpr)
+
+
+def inside(equation: Any, times: int = 1) -> Iterator[tuple[Any, int]]:
+    """The operations of the programs in an operation, each with how often a loop repeats it."""
+    loop = loop_of(equation)
+    repeated = times * loop.length if loop is not None else times
+    for value in equation.params.values():
+        for inner in value if isinstance(value, tuple | list) else (value,):
+            if is_program(inner):
+                yield from every(opened(inner).jaxpr, repeated)
+
+
+def every(jaxpr: Any, times: int = 1) -> Iterator[tuple[Any, int]]:
+    """Every operation of a program, those of inner programs too, with how often a loop repeats it."""
+    for equation in jaxpr.eqns:
+        yield equation, times
+        yield from inside(equation, times)
+
+
+def summed_axes(equation: Any) -> tuple[int, ...]:
+    """The sizes of the axes along which an operation adds or multiplies numbers into one."""
+    name = equation.primitive.name
+    if name in ("conv_general_dilated", "scatter-add", "scatter_add"):
+        return shape_of(equation.invars[-1])
+    if name in ("reduce_sum", "reduce_prod"):
+        axes = parameter(equation, "axes")
+    elif name == "dot_general":
+        axes = parameter(equation, "dimension_numbers")[0][0]
+    elif name.startswith("cum"):
+        axes = (parameter(equation, "axis"),)
+    else:
+        return ()
+    return tuple(int(shape_of(equation.invars[0])[axis]) for axis in axes)
+
+
+def apply(jaxpr: Any, equation: Any, given: Sequence[Any], change: Callable[[Any], Any]) -> list[Any]:
+    """One operation of a program on these values, its parameters changed first; by a program of it alone."""
+    values = {v: x for v, x in zip(equation.invars, given, strict=True) if is_variable(v)}
+    params = {name: change(value) for name, value in equation.params.items()}
+    alone = jaxpr.replace(
+        constvars=[], invars=list(values), outvars=equation.outvars, eqns=[equation.replace(params=params)],
+        debug_info=jaxpr.debug_info.with_unknown_names(),
+    )  # fmt: skip
+    return list(_jex.jaxpr_as_fun(_jex.ClosedJaxpr(alone, ()))(*values.values()))
+
+
+def retraced(program: Any, f: Callable[..., Any]) -> Any:
+    """The program of f, in place of one with the same operands."""
+    return jax.make_jaxpr(f)(*(jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in program.in_avals))
+
+
+def frames(equation: Any) -> list[Frame]:
+    """Who called an operation; nothing where JAX was told to keep no tracebacks."""
+    traceback = getattr(equation.source_info, "traceback", None)
+    return [
+        Frame(f.file_name, f.function_name, f.line_num, f.file_name.startswith(_JAX))
+        for f in getattr(traceback, "frames", ())
+    ]
+
+
+def refuses_tracing(error: Exception) -> bool:
+    """Whether it was the tracing that a function refused, rather than its arguments."""
+    return isinstance(error, _UNTRACED) or "racer" in f"{type(error).__name__}: {error}"
+
+
+def refuses_the_rule(error: Exception) -> bool:
+    """Whether JAX refused what a custom rule returns, for its structure, shape or dtype: it says so in words alone."""
+    return "ustom" in str(error) or "must produce" in str(error)
+
+
+def survey() -> dict[str, Any]:
+    """What the programs of the JAX at hand look like, for people to read."""
+    x, identity = np.ones(2, np.float32), jax.custom_vjp(lambda x: x)
+    identity.defvjp(lambda x: (x, None), lambda _, ct: (ct,))
+    functions: list[Callable[..., Any]] = [
+        lambda x: jax.lax.scan(lambda c, row: (c + row, c), x[0], x), identity, jax.nn.relu,
+        jax.checkpoint(jax.numpy.sin), jax.jit(jax.numpy.sin),
+    ]  # fmt: skip
+    equations = [e for f in functions for e in traced(f, x)[0].jaxpr.eqns]
+    return {
+        "jax": jax.__version__, "known": any(jax.__version__.startswith(f"{release}.") for release in KNOWN),
+        "one kind of program": _jex.ClosedJaxpr is _jex.Jaxpr,
+        **{e.primitive.name: sorted(e.params) for e in equations if e.primitive.name in ("scan", *_RULES, *_CALLS)},
+    }  # fmt: skip
