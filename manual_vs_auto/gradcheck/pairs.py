@@ -130,7 +130,7 @@ def inputs_for(pair: Pair, module: ModuleType | None, given: Callable[..., Any] 
 
     Raises: UsageError if no guess suits.
     """
-    makers = (
+    makers: list[Any] = (
         [given] if given is not None else [getattr(module, n, None) for n in (f"{pair.name}_inputs", "make_inputs")]
     )
     for maker in makers:
