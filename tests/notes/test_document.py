@@ -2,7 +2,6 @@
 
 import doctest
 import re
-import runpy
 import shlex
 import subprocess
 import sys
@@ -12,6 +11,7 @@ import jax
 import pytest
 
 import manual_vs_auto.notes
+from manual_vs_auto.notes import program
 from manual_vs_auto.notes.exercises import EXERCISES
 from manual_vs_auto.notes.figures import FIGURES
 from tests.gradcheck.commands import called, forgotten
@@ -81,7 +81,7 @@ def comparable(report: str) -> list[str]:
 
 
 def test_the_program_prints_its_losses(capsys: pytest.CaptureFixture[str]) -> None:
-    runpy.run_path(str(HERE / "program.py"), run_name="__main__")
+    program.main()
     printed, shown = (
         list(map(float, text.split())) for text in (capsys.readouterr().out, blocks("text", SECTIONS["The program"])[0])
     )
