@@ -14,6 +14,7 @@ from manual_vs_auto import auto, manual, model
 from manual_vs_auto.model import LOSSES, Batch, Loss, Params, ValueAndGrad
 from manual_vs_auto.rules import LINEAR, RULES, SOFTMAX, SQUARED_DISTANCE, compose
 from manual_vs_auto.train.agreement import compare, rounding_bound
+from tests.haste import HASTY
 
 SHAPES = [(7, 10, 20), (1, 2, 3), (5, 1, 4), (3, 10, 1), (0, 4, 3)]  # B, K, D
 KINDS = ["random", "saturated", "hopeless", "tied", "equal classes", "zero weights", "black images", "padded"]
@@ -46,7 +47,7 @@ def case(kind: str, shape: tuple[int, int, int], dtype: str, seed: int = 0) -> C
 
 @cache
 def jitted(way: str, loss: Loss) -> ValueAndGrad:
-    return jax.jit(WAYS[way](loss), compiler_options={"xla_backend_optimization_level": "0"})
+    return jax.jit(WAYS[way](loss), compiler_options=HASTY)
 
 
 @pytest.mark.parametrize("loss", LOSSES)

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from manual_vs_auto.fused import linear_softmax_loss
-from manual_vs_auto.gradcheck.running.jax_engine import hasty
 from manual_vs_auto.rules import Array
+from tests.haste import HASTY
 
 NAMES = ("weight", "inputs", "bias", "sample_weight")
 
@@ -73,16 +73,8 @@ def defined(arrays: dict[str, Any], labels: Any, options: dict[str, Any], cotang
     return total / xp.where(weight == 0, 1, weight)
 
 
-# In float64 these are many small programs that run a few times each: most of their time is the compiler's. In float32,
-# where the precision is at stake, they are compiled as everybody's are.
-HASTY = hasty()
-
-
-def hastily(function: Any, *arguments: Any) -> Any:
-    """function(*arguments) as one program."""
-    return jax.jit(function, compiler_options=HASTY)(*arguments)
-
-
+# In float64 these are many small programs that run a few times each. In float32, where the precision is at stake, they
+# are compiled as everybody's are.
 def _differentiated(function: Any, frozen: tuple[tuple[str, Any], ...], hasty: bool) -> Any:
     program = jax.value_and_grad(functools.partial(function, choices=dict(frozen)))
     return jax.jit(program, compiler_options=HASTY if hasty else None)

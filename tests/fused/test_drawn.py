@@ -42,7 +42,7 @@ def modes(options: dict[str, Any]) -> tuple[str, ...]:
 CASES = [
     (options, size, mode)
     for (at, options), (where, size) in itertools.product(enumerate(OPTIONS), enumerate(SIZES))
-    if where == 0 or (at + where) % 3 == 0
+    if where == 0 or (at + where) % 4 == 0
     for mode in modes(options)
 ]
 

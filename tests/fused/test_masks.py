@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from manual_vs_auto.fused import linear_softmax_loss, linear_softmax_loss_and_grad
-from tests.fused.reference import HASTY, hastily
+from tests.haste import HASTY, hastily
 
 ROOT = np.random.default_rng(13)
 WEIGHT, INPUTS, BIAS = (jnp.asarray(ROOT.normal(size=size)) for size in ((5, 3), (6, 3), (5,)))
@@ -18,6 +18,7 @@ KEPT = np.delete(np.arange(6), 2)
 COUNTS = jnp.asarray(ROOT.random(6) + 0.5).at[2].set(0)
 LOSSES: Any = ("cross_entropy", "squared_distance")
 MODES: Any = ("in_forward", "recompute")
+PAIRS = [("cross_entropy", "in_forward"), ("squared_distance", "recompute")]
 HELD = {"nan": jnp.nan, "inf": jnp.inf, "-inf": -jnp.inf, "huge": 3e38, "1e200": 1e200, "largest": 1.7e308}
 CLOSE: dict[str, Any] = {"rtol": 1e-13, "atol": 1e-15}  # sums of a dozen terms
 # How a row is said not to count, and the same without that row.
@@ -34,8 +35,7 @@ MASKS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("mask", MASKS)
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize(("loss", "mode"), PAIRS)
 def test_value_and_gradient(loss: Any, mode: Any, mask: str) -> None:
     chosen, without = MASKS[mask]
     options: Any = {"loss": loss, "mode": mode, "z_loss": 0.1, "bias": BIAS, "chunk_size": 2}
@@ -122,8 +122,7 @@ def test_the_label_of_a_row_that_does_not_count_may_be_none(mode: Any) -> None:
             linear_softmax_loss(WEIGHT, INPUTS, labels, sample_weight=jnp.ones(6))
 
 
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize(("loss", "mode"), PAIRS)
 def test_a_weight_of_zero_has_the_rows_loss_as_its_derivative(loss: Any, mode: Any) -> None:
     rows = linear_softmax_loss(WEIGHT, INPUTS, LABELS, loss=loss, reduction="none")
     _, (by_counts,) = linear_softmax_loss_and_grad(
