@@ -100,7 +100,8 @@ def linear_softmax_loss(
              accumulate_dtype: float32 or float64, of the losses and of every sum, if weight and inputs are not wider.
     Returns: a scalar, or [...] with reduction "none", in `accumulate_dtype`; with aux the pair of it and a dict of
              arrays [...]. The gradient has the arguments' dtypes, and what nobody asks for is not computed.
-             It may be taken by weight, inputs, bias, sample_weight and class_weight, under jit, vmap and checkpoint,
+             It may be taken by weight, inputs, bias, sample_weight and class_weight, and by label_smoothing, softcap,
+             z_loss and temperature where these are arrays (one more pass for each); under jit, vmap and checkpoint,
              and twice. A traced label outside 0..K-1 makes the loss and what depends on it NaN.
              A row that counts nothing is not read: what it holds reaches nothing, not even NaN. (One with a weight of 0
              is read where it can be computed with: its loss is the derivative by that weight.)
@@ -109,8 +110,8 @@ def linear_softmax_loss(
              on its part of each chunk. Spread the rows (inputs and labels) for in_forward, and for recompute the rows
              or the classes (weight and bias); D is best left whole. Within `jax.shard_map` it is the loss of what a
              device holds.
-    Raises:  TypeError for a dtype that can't be meant, for forward mode, and for a derivative by targets or by one of
-             the four numbers; ValueError for shapes that don't go together, both named, for a choice that does not
+    Raises:  TypeError for a dtype that can't be meant, for forward mode, and for a derivative by targets; ValueError
+             for shapes that don't go together, both named, for a choice that does not
              exist, and for a label outside 0..K-1 that counts, outside jit.
     Example:
         >>> import jax.numpy as jnp

@@ -1,7 +1,7 @@
 """The loss as one program: which rows count, and the two rules for its gradient."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -27,7 +27,8 @@ from manual_vs_auto.fused.targets import Targets, has_weights, targets_of, unrea
 Aux = dict[str, jax.Array]
 Numbers = Mapping[str, jax.Array]
 _CONSTANT = (
-    "linear_softmax_loss has no derivative by {}: pass it through jax.lax.stop_gradient, or use the unfused loss"
+    "linear_softmax_loss has no derivative by targets and label_probabilities: pass them through "
+    "jax.lax.stop_gradient, or use the unfused loss"
 )
 
 
@@ -88,17 +89,22 @@ def _total(
 def _total_fwd(
     operands: Any, targets: Any, shares: Any, numbers: Any, options: Options, planned: Plan
 ) -> tuple[tuple[jax.Array, Aux], Any]:
-    asked = _asked(operands, targets, numbers)
+    asked, asked_numbers = _asked(operands, targets), _asked_numbers(numbers)
     operands, targets, shares, numbers = _values((operands, targets, shares, numbers))
     losses, aux, grads = grads_by_rows(operands, targets, shares, options.with_numbers(numbers), planned, asked)
     counted = _counted(shares, losses)
+
+    def again(numbers: Numbers) -> jax.Array:
+        return losses_by_rows(operands, targets, options.with_numbers(numbers), planned)[0]
+
+    by_numbers = _by_numbers(again, numbers, asked_numbers, shares)
     # An array holds the dtype that each gradient must have in the end.
     empty = jax.tree.map(lambda leaf: jnp.zeros((0,), leaf.dtype), operands)
-    return (jnp.sum(shares * counted), aux), (grads, counted, empty)
+    return (jnp.sum(shares * counted), aux), (grads, counted, empty, by_numbers)
 
 
 def _total_bwd(_options: Options, _planned: Plan, residuals: Any, cotangents: Any) -> Any:
-    (grads, losses, like), cotangent = residuals, cotangents[0]
+    (grads, losses, like, by_numbers), cotangent = residuals, cotangents[0]
     if isinstance(cotangent, SymbolicZero):
         return None, None, None, None
 
@@ -106,7 +112,8 @@ def _total_bwd(_options: Options, _planned: Plan, residuals: Any, cotangents: An
         # In the cotangent's dtype: rounded to bfloat16 it would be another one, and every number off by as much.
         return None if gradient is None else (gradient.astype(cotangent.dtype) * cotangent).astype(as_.dtype)
 
-    return Operands(*map(scaled, grads, like)), None, cotangent * losses, None
+    by_numbers = jax.tree.map(lambda slope: cotangent * slope, by_numbers)
+    return Operands(*map(scaled, grads, like)), None, cotangent * losses, by_numbers
 
 
 _total.defvjp(_total_fwd, _total_bwd, symbolic_zeros=True)
@@ -123,20 +130,26 @@ def _losses(
 def _losses_fwd(
     operands: Any, targets: Any, numbers: Any, options: Options, planned: Plan
 ) -> tuple[tuple[jax.Array, Aux], Any]:
-    asked = _asked(operands, targets, numbers)
+    asked = _asked(operands, targets), _asked_numbers(numbers)
     operands, targets, numbers = _values((operands, targets, numbers))
     out, row = _losses_and_row(operands, targets, options.with_numbers(numbers), planned)
     # What is asked for is known when tracing: a tree without arrays.
-    return out, (operands, targets, numbers, row, tuple(() if one else None for one in asked))
+    return out, (operands, targets, numbers, row, jax.tree.map(lambda one: () if one else None, asked))
 
 
 def _losses_bwd(options: Options, planned: Plan, residuals: Any, cotangents: Any) -> Any:
     operands, targets, numbers, row, asked = residuals
     if isinstance(cotangents[0], SymbolicZero):
         return None, None, None
-    wanted = Operands(*(one is not None for one in asked))
-    options = options.with_numbers(numbers)
-    return grads_by_classes(operands, targets, row, cotangents[0], options, planned, wanted), None, None
+    wanted = Operands(*(one is not None for one in asked[0]))
+    chosen = options.with_numbers(numbers)
+
+    def again(numbers: Numbers) -> jax.Array:
+        return _losses_and_row(operands, targets, options.with_numbers(numbers), planned)[0][0]
+
+    by_operands = grads_by_classes(operands, targets, row, cotangents[0], chosen, planned, wanted)
+    asked_numbers = {name: one is not None for name, one in asked[1].items()}
+    return by_operands, None, _by_numbers(again, numbers, asked_numbers, cotangents[0])
 
 
 _losses.defvjp(_losses_fwd, _losses_bwd, symbolic_zeros=True)
@@ -154,12 +167,33 @@ def _values(tree: Any) -> Any:
     return jax.tree.map(lambda leaf: leaf.value, tree, is_leaf=_is_handed)
 
 
-def _asked(operands: Any, targets: Any, numbers: Any) -> Operands:
-    """By which operands a gradient is asked for. TypeError where it is asked for by what has none."""
-    for name, one in [("targets and label_probabilities", targets), *numbers.items()]:
-        if any(leaf.perturbed for leaf in jax.tree.leaves(one, is_leaf=_is_handed)):
-            raise TypeError(_CONSTANT.format(name))
+def _asked(operands: Any, targets: Any) -> Operands:
+    """By which operands a gradient is asked for. TypeError where it is asked for by targets, which have none."""
+    if any(leaf.perturbed for leaf in jax.tree.leaves(targets, is_leaf=_is_handed)):
+        raise TypeError(_CONSTANT)
     return Operands(*(one is not None and one.perturbed for one in operands))
+
+
+def _asked_numbers(numbers: Any) -> dict[str, bool]:
+    return {name: number.perturbed for name, number in numbers.items()}
+
+
+def _by_numbers(
+    losses: Callable[[Numbers], jax.Array], numbers: Numbers, asked: Mapping[str, bool], shares: jax.Array
+) -> dict[str, jax.Array | None]:
+    """The derivative of the sum of the rows' losses, each times its share [N], by each number that is asked for.
+
+    Forward, so that nothing is kept: a number is one direction, and one more pass over the logits.
+    """
+
+    def by(name: str) -> jax.Array:
+        def along(number: jax.Array) -> jax.Array:
+            return losses({**numbers, name: number})
+
+        slopes = jax.jvp(along, (numbers[name],), (jnp.ones_like(numbers[name]),))[1]
+        return jnp.sum(shares * _counted(shares, slopes))
+
+    return {name: by(name) if asked[name] else None for name in numbers}
 
 
 def _is_handed(leaf: Any) -> bool:

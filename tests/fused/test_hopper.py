@@ -59,7 +59,7 @@ def test_no_kernel_without_a_hopper() -> None:
 @pytest.mark.skipif(jax.__version_info__ < (0, 11), reason="Pallas interprets wgmma from jax 0.11 on")
 @pytest.mark.parametrize("options", OPTIONS, ids=lambda options: f"{options.loss} {options.softcap}")
 def test_the_kernels_interpreted(options: Options) -> None:
-    interpret = importlib.import_module("jax._src.pallas.mosaic_gpu.interpret.params").InterpretGPUParams()
+    interpret = importlib.import_module("jax.experimental.pallas.mosaic_gpu").InterpretGPUParams()
     tiling = hopper.Tiling(rows=64, classes=64, stages=2)
     generator = np.random.default_rng(1)
     rows, classes, start, size = 40, 104, 24, 72  # of which no tile is full
