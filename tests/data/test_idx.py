@@ -165,3 +165,9 @@ def test_as_much_as_deflate_can_hold(tmp_path: Path) -> None:
         open_idx(path)
     path.write_bytes(idx_header(8, 2, 1) + bytes(2))
     assert open_idx(path).shape == (2, 1)
+
+
+def test_how_much_of_a_short_file_there_is(tmp_path: Path) -> None:
+    short = gzip.compress(idx(GOOD["x_train"])[:-2])  # of the 72 pixels
+    with pytest.raises(DataError, match="found 70 bytes of data; expected the 72 that the header declares"):
+        load(write_idx(tmp_path, {f"{TRAIN_IMAGES}.gz": short}))
