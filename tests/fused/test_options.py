@@ -9,6 +9,7 @@ import pytest
 
 from manual_vs_auto import fused, manual
 from manual_vs_auto.fused import linear_softmax_loss, linear_softmax_loss_and_grad
+from manual_vs_auto.fused.chunks import Cut
 from manual_vs_auto.model import Batch, Params
 from tests.fused.reference import quick
 
@@ -140,3 +141,21 @@ def test_the_plan_says_what_happens() -> None:
     assert fused.plan(8192, 2304, 256000).chunk_size == 2304  # as many logits as the weight has numbers
     assert fused.plan(13, 5, 17, chunk_size=4) == fused.Plan("in_forward", 4, 4, False, 4 * (4 * 17 + 17 * 5))
     assert fused.plan(0, 5, 17).chunk_size == 1
+
+
+@pytest.mark.parametrize("groups", [1, 2, 3])
+def test_a_chunk_has_its_share_of_every_block(groups: int) -> None:
+    cut, at, block = Cut(12, groups, 3), jnp.int32(1), 12 // groups
+    right = np.array([start + 1 + i for start in range(0, 12, block) for i in range(3)])
+    np.testing.assert_array_equal(cut.indices(at), right)
+    array = np.arange(1, 25).reshape(12, 2)
+    held = np.zeros_like(array)
+    held[right] = array[right]
+    for axis, given, kept in ((0, array, held), (1, array.T, held.T)):
+        chunk = cut.take(jnp.asarray(given), at, axis)
+        np.testing.assert_array_equal(chunk, np.take(given, right, axis))
+        np.testing.assert_array_equal(cut.put(jnp.zeros_like(given), chunk, at, axis), kept)
+    place = np.asarray(cut.place(jnp.arange(12, dtype=jnp.int32), at))
+    np.testing.assert_array_equal(place[right], np.arange(len(right)))
+    others = np.delete(place, right)
+    assert np.all((others < 0) | (others >= len(right)))
