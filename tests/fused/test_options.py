@@ -137,6 +137,9 @@ def test_the_plan_says_what_happens() -> None:
     assert fused.plan(4096, 256, 32768).mode == "in_forward"
     assert fused.plan(4096, 256, 32768, reduction="none").mode == "recompute"
     assert fused.plan(4096, 64, 262144).mode == "recompute"  # 256 rows of logits are 256 MiB, the weight 64
+    assert fused.plan(4096, 64, 65536).mode == "in_forward"  # 256 rows of logits are just 64 MiB
+    assert fused.plan(4096, 64, 65537).mode == "recompute"
+    assert fused.plan(255, 64, 65537).mode == "in_forward"  # fewer rows than that, and they fit
     assert fused.plan(60000, 784, 10).chunks == 1
     assert fused.plan(8192, 2304, 256000).chunk_size == 2304  # as many logits as the weight has numbers
     assert fused.plan(13, 5, 17, chunk_size=4) == fused.Plan("in_forward", 4, 4, False, 4 * (4 * 17 + 17 * 5))
@@ -159,3 +162,20 @@ def test_a_chunk_has_its_share_of_every_block(groups: int) -> None:
     np.testing.assert_array_equal(place[right], np.arange(len(right)))
     others = np.delete(place, right)
     assert np.all((others < 0) | (others >= len(right)))
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        ("label_smoothing", (0.0, 1.0), (-1e-9, 1 + 1e-9)),
+        ("softcap", (1e-9, 3.4e38), (0.0, 3.5e38)),
+        ("z_loss", (0.0, 3.4e38), (-1e-9, 3.5e38)),
+        ("temperature", (1e-9, 3.4e38), (0.0, 3.5e38)),
+    ],
+)
+def test_a_number_may_be_at_the_edge_of_what_it_may_be(name: str, good: Any, bad: Any) -> None:
+    for value in good:
+        fused.plan(4, 3, 5, **{name: value})
+    for value in bad:
+        with pytest.raises(ValueError, match=f"{name} must be"):
+            fused.plan(4, 3, 5, **{name: value})
