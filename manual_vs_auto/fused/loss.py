@@ -96,7 +96,8 @@ def linear_softmax_loss(
              mode: "in_forward" computes the gradient with the loss, chunks of rows at a time: three matrix products.
              "recompute" computes the logits twice, chunks of classes at a time: four, and the least memory, for any
              cotangent. "auto": `fused.plan` has its rule, and what each costs in bytes.
-             chunk_size: rows at a time in the first, classes in the second; what does not divide is no matter.
+             chunk_size: rows at a time in the first, classes in the second; what does not divide is no matter. With
+             several devices it is raised to a multiple of the blocks that `fused.plan` tells.
              accumulate_dtype: float32 or float64, of the losses and of every sum, if weight and inputs are not wider.
     Returns: a scalar, or [...] with reduction "none", in `accumulate_dtype`; with aux the pair of it and a dict of
              arrays [...]. The gradient has the arguments' dtypes, and what nobody asks for is not computed.

@@ -59,7 +59,7 @@ def fused_loss(arguments: Arguments, numbers: Numbers, options: Options) -> tupl
     planned = plan_of(len(counts), features, classes, narrow_dtype(weight.dtype, operands.inputs.dtype), options, plain)
     operands, targets, counts, numbers = together(operands, targets, counts, numbers)
     if len(counts) == 0:
-        losses, aux = counts, dict.fromkeys(options.aux, counts)
+        losses, aux = counts, {name: counts.astype(jnp.int32 if name == "argmax" else wide) for name in options.aux}
     elif planned.mode == "in_forward":
         loss, aux = _total(operands, targets, counts, numbers, options, planned)
         return loss, _shaped(aux, unread, rows)

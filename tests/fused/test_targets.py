@@ -209,6 +209,7 @@ def test_beside_the_loss_ties_and_rows_that_are_not_read() -> None:
         assert aux["entropy"][2, 0] == 0
         _, empty = linear_softmax_loss(weight, inputs[:0], labels[:0], **options)
         assert empty["entropy"].shape == (0, 1)
+        assert (aux["argmax"].dtype, empty["argmax"].dtype) == (jnp.int32, jnp.int32)
 
 
 @pytest.mark.parametrize("factor", [1 / 3, 1 / 7, 3.0])
