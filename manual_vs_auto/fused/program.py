@@ -59,7 +59,7 @@ def fused_loss(arguments: Arguments, numbers: Numbers, options: Options) -> tupl
     planned = plan_of(len(counts), features, classes, narrow_dtype(weight.dtype, operands.inputs.dtype), options, plain)
     operands, targets, counts, numbers = together(operands, targets, counts, numbers)
     if len(counts) == 0:
-        losses, aux = counts, {name: counts.astype(jnp.int32 if name == "argmax" else wide) for name in options.aux}
+        losses, aux = counts, _no_aux(counts, options)
     elif planned.mode == "in_forward":
         loss, aux = _total(operands, targets, counts, numbers, options, planned)
         return loss, _shaped(aux, unread, rows)
@@ -67,6 +67,11 @@ def fused_loss(arguments: Arguments, numbers: Numbers, options: Options) -> tupl
         losses, aux = _losses(operands, targets, numbers, options, planned)
         losses = counts * _counted(counts, losses)
     return losses.reshape(rows) if options.reduction == "none" else jnp.sum(losses), _shaped(aux, unread, rows)
+
+
+def _no_aux(empty: jax.Array, options: Options) -> Aux:
+    """What is asked for beside the losses of no row: empty is [0]."""
+    return {name: empty.astype(jnp.int32) if name == "argmax" else empty for name in options.aux}
 
 
 def _shaped(aux: Aux, unread: jax.Array | None, rows: tuple[int, ...]) -> Aux:
