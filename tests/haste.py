@@ -4,7 +4,7 @@ from typing import Any
 
 import jax
 
-from manual_vs_auto.gradcheck.running.jax_engine import hasty
+from manual_vs_auto.gradcheck.engines.jax.engine import hasty
 
 HASTY = hasty()
 

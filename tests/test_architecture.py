@@ -17,12 +17,13 @@ MAY_IMPORT = {
     "rules": set(),
     "data": set(),
     "gradcheck": set(),
-    "gradcheck/__main__": {"command", "rules", "fused"},
+    "gradcheck/__main__": {"command", "prove"},
     "model": {"rules"},
     "manual": {"model", "rules"},
     "auto": {"model"},
     "fused": {"rules", "model"},
     "train": {"command", "rules", "data", "model", "manual", "auto", "fused"},
+    "prove": {"gradcheck", "rules", "fused"},
     "notes": {"command", "rules", "data", "gradcheck", "model", "manual", "auto", "fused", "train"},
     "__init__": {"rules", "data", "gradcheck", "model", "manual", "auto", "fused", "train"},
     "__main__": {"__version__", "command", "train"},
@@ -79,6 +80,31 @@ def test_imports_point_one_way(path: Path) -> None:
     assert _arrows(path.read_text()) <= MAY_IMPORT[part] | {part.split("/")[0]}
 
 
+# The checker's own floors, the lowest first: what is on one imports from it and from below.
+FLOORS = [
+    {"numerics"}, {"claims"}, {"engines"}, {"witnesses"}, {"search"}, {"explain"}, {"report"}, {"options"}, {"session"},
+    {"api"}, {"pairs"}, {"__init__", "__main__"},
+]  # fmt: skip
+
+
+def _floor(module: str) -> int:
+    """The floor of a module or a file of the checker, named below the checker."""
+    return next(at for at, rooms in enumerate(FLOORS) if (module.split(".")[0] or "__init__") in rooms)
+
+
+def _upward(source: str, own: int) -> set[str]:
+    """What a file of the checker imports from a floor above its own."""
+    inner = {n.removeprefix(f"{PACKAGE}.gradcheck.") for n in _imports(ast.parse(source)) if ".gradcheck." in n}
+    known = {name for rooms in FLOORS for name in rooms}
+    return {name for name in inner if name.split(".")[0] in known and _floor(name) > own}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "gradcheck").rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))
+def test_the_checker_imports_downwards(path: Path) -> None:
+    own = ".".join(path.relative_to(ROOT / "gradcheck").with_suffix("").parts)
+    assert _upward(path.read_text(), _floor(own)) == set()
+
+
 @pytest.mark.parametrize("path", BY_HAND, ids=lambda p: str(p.relative_to(ROOT)))
 def test_nothing_by_hand_names_what_differentiates(path: Path) -> None:
     assert _differentiating(path.read_text()) == set()
@@ -89,6 +115,8 @@ def test_the_checks_see_what_they_are_for() -> None:
     assert "model" in _arrows(source + "\nfrom manual_vs_auto import model\n")
     assert "model" in _arrows(source + "\nimport manual_vs_auto.model\n")
     assert "model" in _arrows(source + "\ndef late():\n    from manual_vs_auto.model import Params\n")
+    assert _upward(f"from {PACKAGE}.gradcheck.session import Session", _floor("witnesses.vote")) != set()
+    assert _upward(f"import {PACKAGE}.gradcheck.claims.claim", _floor("witnesses.vote")) == set()
     for line in ("import jax", "from jax import grad", "from jax import numpy", "import jax.numpy as jnp",
                  "x = api.vjp", "g = xp.grad(f)", "f = custom_vjp(f)", "y = thing.linearize(f)"):  # fmt: skip
         assert _differentiating(f"{source}\n{line}\n"), line

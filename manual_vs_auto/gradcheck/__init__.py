@@ -5,16 +5,16 @@
 command prints. `assert_gradients` is for tests. Functions are JAX's, or NumPy's alone.
 """
 
-from manual_vs_auto.gradcheck.check import (
+from manual_vs_auto.gradcheck.api import (
     assert_gradients,
     check_custom_rule,
     check_gradient,
     check_jvp,
     check_vjp,
 )
-from manual_vs_auto.gradcheck.inputs import UsageError
-from manual_vs_auto.gradcheck.report import Report
-from manual_vs_auto.gradcheck.verdict import Verdict
+from manual_vs_auto.gradcheck.claims.arguments import UsageError
+from manual_vs_auto.gradcheck.claims.verdict import Verdict
+from manual_vs_auto.gradcheck.report.report import Report
 
 __all__ = [
     "Report",

@@ -1,7 +1,6 @@
 """`python -m manual_vs_auto.gradcheck`: see `--help`."""
 
 import argparse
-import itertools
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from manual_vs_auto import command
 
 if TYPE_CHECKING:
-    from manual_vs_auto.gradcheck.report import Report
+    from manual_vs_auto.gradcheck.report.report import Report
 
 _STATUS = {"AGREE": 0, "DISAGREE": 1, "INCONCLUSIVE": 2}
 _USAGE = 3
@@ -29,7 +28,7 @@ _EPILOG = "exit status: 0 all agree, 1 one disagrees, 2 one could not be decided
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command, and return its exit status."""
     options = _parse(arguments)
-    from manual_vs_auto.gradcheck.inputs import UsageError
+    from manual_vs_auto.gradcheck.claims.arguments import UsageError
 
     try:
         reports = _prove(options) if options.target is None else _judge(options)
@@ -116,15 +115,13 @@ def _refuse(message: str) -> int:
 
 def _prove(options: argparse.Namespace) -> "list[Report]":
     """Every rule of the notes, in each of its forms, and the fused loss, in each of its modes."""
-    from manual_vs_auto.fused import MODES
-    from manual_vs_auto.gradcheck.proof import prove, prove_custom, row, title
-    from manual_vs_auto.rules import RULES
+    from manual_vs_auto.prove import every_form, row, title
 
     reports = []
     if not options.json:
         print(title())
     asked = {"seed": options.seed, "budget_s": options.budget}
-    for line, report in itertools.chain(prove(RULES, **asked), prove_custom(MODES, **asked)):
+    for line, report in every_form(**asked):
         reports.append(report)
         if not options.json:
             print(row(line, report), flush=True)
@@ -137,7 +134,7 @@ def _prove(options: argparse.Namespace) -> "list[Report]":
 
 
 def _judge(options: argparse.Namespace) -> "list[Report]":
-    from manual_vs_auto.gradcheck.inputs import UsageError
+    from manual_vs_auto.gradcheck.claims.arguments import UsageError
     from manual_vs_auto.gradcheck.pairs import Pair, form_of, inputs_for, load, named, pairs_in
 
     given: Callable[..., Any] | None = named(options.inputs) if options.inputs else None

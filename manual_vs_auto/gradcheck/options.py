@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from manual_vs_auto.gradcheck.inputs import UsageError
-from manual_vs_auto.gradcheck.panel.kinks import Convention
+from manual_vs_auto.gradcheck.claims.arguments import UsageError
+from manual_vs_auto.gradcheck.witnesses.kinks import Convention
 
 
 @dataclass(frozen=True)

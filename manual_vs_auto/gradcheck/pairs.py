@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from manual_vs_auto.gradcheck.check import check_custom_rule, check_gradient, check_jvp, check_vjp
-from manual_vs_auto.gradcheck.inputs import UsageError
-from manual_vs_auto.gradcheck.report import Report
-from manual_vs_auto.gradcheck.trees import flatten, import_jax
+from manual_vs_auto.gradcheck.api import check_custom_rule, check_gradient, check_jvp, check_vjp
+from manual_vs_auto.gradcheck.claims.arguments import UsageError
+from manual_vs_auto.gradcheck.claims.trees import flatten, import_jax
+from manual_vs_auto.gradcheck.report.report import Report
 
 _SHAPES = ((4,), (3, 4), (), (4, 3))
 _MOST_GUESSES = 3000
@@ -32,7 +32,7 @@ class Pair(NamedTuple):
     rule: Callable[..., Any] | None
 
     def check(self, args: tuple[Any, ...], **options: Any) -> Report:
-        """Judge it on these arguments."""
+        """Witness it on these arguments."""
         if self.rule is None:
             return check_custom_rule(self.f, *args, **options)
         if self.form == "gradient":

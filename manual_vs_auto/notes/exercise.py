@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _judged(exercise: Exercise, number: int, file: str) -> int:
-    """Judge the answer in the file, print the report and a hint."""
+    """Witness the answer in the file, print the report and a hint."""
     from manual_vs_auto.gradcheck import UsageError, check_vjp
     from manual_vs_auto.gradcheck.pairs import load
 

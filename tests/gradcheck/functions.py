@@ -52,21 +52,21 @@ def with_jvp(f: Rule, rule: Rule) -> Any:
     return g
 
 
-def edited(rule: Rule, edit: Callable[[Any], Any], leaf: int | None = None) -> Rule:
-    """Return the rule with an edit to one of the gradients that it returns, or to all of them."""
+def edited(rule: Rule, hypothesis: Callable[[Any], Any], leaf: int | None = None) -> Rule:
+    """Return the rule with an hypothesis to one of the gradients that it returns, or to all of them."""
 
     def manual(*args: Any) -> Any:
         out = rule(*args)
         if leaf is None:
-            return jax.tree.map(edit, out)
-        return tuple(edit(g) if i == leaf else g for i, g in enumerate(out))
+            return jax.tree.map(hypothesis, out)
+        return tuple(hypothesis(g) if i == leaf else g for i, g in enumerate(out))
 
     return manual
 
 
-def with_ct(rule: Rule, edit: Callable[[Any], Any]) -> Rule:
+def with_ct(rule: Rule, hypothesis: Callable[[Any], Any]) -> Rule:
     """Return a vjp rule that sees an edited cotangent."""
-    return lambda ct, *args: rule(jax.tree.map(edit, ct), *args)
+    return lambda ct, *args: rule(jax.tree.map(hypothesis, ct), *args)
 
 
 def computed_in(dtype: Any, rule: Rule) -> Rule:

@@ -77,8 +77,8 @@ def test_json_holds_the_whole_report(command: Command) -> None:
     assert leaf["manual"] == pytest.approx(1.5 * leaf["reference"])
     assert leaf["ulp"] > leaf["bound"] > 0
     assert isinstance(leaf["index"], list)
-    assert {"finite differences", "complex step"} <= {judge["name"] for judge in wrong["judges"]}
-    assert {judge["says"] for judge in wrong["judges"]} <= {"AGREE", "DISAGREE", "ABSTAINS"}
+    assert {"finite differences", "complex step"} <= {witness["name"] for witness in wrong["witnesses"]}
+    assert {witness["says"] for witness in wrong["witnesses"]} <= {"AGREE", "DISAGREE", "ABSTAINS"}
     assert "print(f_grad(x))" in wrong["minimal"]["code"]
     assert "cost" in wrong
     assert (right["verdict"], right["diagnosis"], right["minimal"]) == ("AGREE", None, None)
@@ -221,7 +221,7 @@ def test_the_rules_of_the_notes(command: Command, monkeypatch: pytest.MonkeyPatc
     done = command()
     assert (done.status, done.err) == (0, "")
     head, *rows, last = done.out.splitlines()
-    assert head.split() == ["rule", "equation", "form", "verdict", "judges", "worst,", "ulp", "bound", "seconds"]
+    assert head.split() == ["rule", "equation", "form", "verdict", "witnesses", "worst,", "ulp", "bound", "seconds"]
     assert last == f"{len(rows)} of {len(rows)} agree"
     assert all(LINEAR.name in row and LINEAR.equation in row for row in rows[:3])
     for form in ("vjp", "jvp", "jacobian"):

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from manual_vs_auto.gradcheck.panel.differences import STEPS, Sweep, central, kinked, one_sided
-from manual_vs_auto.gradcheck.panel.taylor import remainder
+from manual_vs_auto.gradcheck.numerics.differences import STEPS, Sweep, central, kinked, one_sided
+from manual_vs_auto.gradcheck.numerics.taylor import remainder
 
 Function = Callable[[np.ndarray], np.ndarray]
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from manual_vs_auto.gradcheck.running import jaxpr as inside
+from manual_vs_auto.gradcheck.engines.jax import jaxpr as inside
 
 pytestmark = pytest.mark.newest
 X = np.array([[0.3, -0.7], [1.1, 0.2], [0.5, 0.4]])

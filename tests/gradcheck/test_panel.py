@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from manual_vs_auto.gradcheck import Report, Verdict, check_gradient, check_vjp
-from manual_vs_auto.gradcheck.panel import judges as panel
-from manual_vs_auto.gradcheck.panel.differences import Slope
-from manual_vs_auto.gradcheck.running.jax_engine import JaxEngine
+from manual_vs_auto.gradcheck.engines.jax.engine import JaxEngine
+from manual_vs_auto.gradcheck.numerics.differences import Slope
+from manual_vs_auto.gradcheck.witnesses import panel as panel
 
 X = np.array([0.4, -1.3, 0.9])
 
@@ -29,7 +29,7 @@ def wrong_grad(x: Any) -> Any:
 
 
 def _says(report: Report) -> dict[str, str]:
-    return {judge.name: judge.says for judge in report.judges}
+    return {witness.name: witness.says for witness in report.witnesses}
 
 
 def test_all_five_judges_agree_on_a_right_gradient() -> None:
@@ -42,10 +42,10 @@ def test_all_five_judges_refuse_a_wrong_one() -> None:
     assert set(_says(report).values()) == {"DISAGREE"}
 
 
-@pytest.mark.parametrize("only", panel.JUDGES)
+@pytest.mark.parametrize("only", panel.WITNESSES)
 @pytest.mark.parametrize("right", [True, False])
 def test_each_judge_alone_tells_right_from_wrong(only: str, right: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(panel, "JUDGES", {only: panel.JUDGES[only]})
+    monkeypatch.setattr(panel, "WITNESSES", {only: panel.WITNESSES[only]})
     if only == "complex step":
         # Alone it is never believed: the next test.
         monkeypatch.setattr(panel, "_admit", lambda *_: None)
@@ -56,7 +56,7 @@ def test_each_judge_alone_tells_right_from_wrong(only: str, right: bool, monkeyp
 def test_a_complex_step_that_nobody_seconds_is_not_admitted() -> None:
     report = check_gradient(lambda x: jnp.sum(jnp.abs(x)), jnp.sign, X)
     assert report.verdict is Verdict.AGREE
-    notes = {judge.name: judge.note for judge in report.judges}
+    notes = {witness.name: witness.note for witness in report.witnesses}
     assert _says(report)["complex step"] == "ABSTAINS"
     assert "no other judge" in notes["complex step"]
 
@@ -71,16 +71,16 @@ def _lie(judge: Any) -> Any:
 
 @pytest.mark.parametrize("liar", ["autodiff", "finite differences", "NumPy float64"])
 def test_a_judge_that_lies_is_outvoted_and_reported(liar: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(panel.JUDGES, liar, _lie(panel.JUDGES[liar]))
+    monkeypatch.setitem(panel.WITNESSES, liar, _lie(panel.WITNESSES[liar]))
     right = check_gradient(energy, energy_grad, X)
     assert right.verdict is Verdict.AGREE
     assert _says(right)[liar] == "DISAGREE"
-    assert any("judges disagree" in note and f"{liar} is outvoted" in note for note in right.notes)
+    assert any("witnesses disagree" in note and f"{liar} is outvoted" in note for note in right.notes)
     assert check_gradient(energy, wrong_grad, X).verdict is Verdict.DISAGREE
 
 
 def test_a_complex_step_that_lies_has_no_second_and_so_no_vote(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(panel.JUDGES, "complex step", _lie(panel.complex_step))
+    monkeypatch.setitem(panel.WITNESSES, "complex step", _lie(panel.complex_step))
     report = check_gradient(energy, energy_grad, X)
     assert report.verdict is Verdict.AGREE
     assert _says(report)["complex step"] == "ABSTAINS"
@@ -114,6 +114,6 @@ def test_a_stop_gradient_in_the_function_is_no_verdict() -> None:
 
 def test_the_bound_is_part_of_the_answer() -> None:
     report = check_vjp(lambda x: jnp.exp(x), lambda ct, x: (-ct * jnp.exp(x),), X)
-    differences = next(judge for judge in report.judges if judge.name == "finite differences")
+    differences = next(witness for witness in report.witnesses if witness.name == "finite differences")
     value, bound = differences.note.split(" +- ")
     assert float(bound) < 1e-9 * abs(float(value))

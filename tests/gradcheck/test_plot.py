@@ -14,7 +14,7 @@ import pytest
 from matplotlib.image import imread
 
 from manual_vs_auto.gradcheck import Report, check_gradient, check_jvp, check_vjp
-from manual_vs_auto.gradcheck.plot import _as_image as as_image
+from manual_vs_auto.gradcheck.report.plot import _as_image as as_image
 from tests.gradcheck.functions import normal
 
 ONCE = {"probes": False}

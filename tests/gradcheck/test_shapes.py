@@ -2,7 +2,7 @@
 
 import pytest
 
-from manual_vs_auto.gradcheck.probing.shapes import Accepts, Shapes, other_ranks, other_shapes
+from manual_vs_auto.gradcheck.search.shapes import Accepts, Shapes, other_ranks, other_shapes
 
 
 def matvec(shapes: Shapes) -> bool:

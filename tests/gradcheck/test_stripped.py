@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from manual_vs_auto.gradcheck import UsageError, check_custom_rule
-from manual_vs_auto.gradcheck.running.stripped import detaches, program, rules_in, stripped
+from manual_vs_auto.gradcheck.engines.jax.stripped import detaches, program, rules_in, stripped
 
 pytestmark = pytest.mark.newest
 Function = Callable[..., Any]

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from manual_vs_auto.gradcheck.running.together import Together, beside
+from manual_vs_auto.gradcheck.engines.jax.together import Together, beside
 
 
 class Counted:

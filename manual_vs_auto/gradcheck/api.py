@@ -1,0 +1,159 @@
+"""The four questions, and how each is answered: the sample thoroughly, then the probes, then what is wrong."""
+
+import contextlib
+import random
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from manual_vs_auto.gradcheck.claims.arguments import Inputs, UsageError, inputs_of
+from manual_vs_auto.gradcheck.claims.claim import (
+    Claim,
+    gradient_claim,
+    jvp_claim,
+    outputs,
+    scalar,
+    vjp_claim,
+)
+from manual_vs_auto.gradcheck.claims.domain import domain_of
+from manual_vs_auto.gradcheck.claims.trees import import_jax
+from manual_vs_auto.gradcheck.claims.verdict import Verdict
+from manual_vs_auto.gradcheck.engines.choose import engine_for
+from manual_vs_auto.gradcheck.engines.engine import widen
+from manual_vs_auto.gradcheck.options import Options
+from manual_vs_auto.gradcheck.report.report import Report
+from manual_vs_auto.gradcheck.session import Session
+
+
+def check_gradient(
+    f: Callable[..., Any], grad_fn: Callable[..., Any], *args: Any, argnums: int | Sequence[int] = 0, **options: Any
+) -> Report:
+    """Witness a hand-written gradient of a scalar function.
+
+    Source:  notes (0). grad_fn(*args) should be the gradient of f by the arguments `argnums`.
+    Args:    f: (*args) -> one floating number. grad_fn: (*args) -> the gradient, like the argument if argnums is an
+             int, a tuple of such if it is a sequence. args: the sample: pytrees of arrays and numbers.
+             options: see Options.
+    Returns: a Report.
+    Raises:  UsageError (a ValueError) if f is not scalar, nothing is differentiable, or an option has no meaning.
+    Example:
+        >>> check_gradient(lambda x: np.sum(np.sin(np.asarray(x))), np.cos, np.array([0.1, 2.0])).verdict
+        <Verdict.AGREE: 'AGREE'>
+    """
+
+    def build(inputs: Inputs) -> Claim:
+        return gradient_claim(f, grad_fn, inputs, not isinstance(argnums, tuple | list))
+
+    return _judged(f, build, args, argnums, options)
+
+
+def check_vjp(f: Callable[..., Any], vjp_fn: Callable[..., Any], *args: Any, **options: Any) -> Report:
+    """Witness a hand-written pullback: the cotangents of the arguments, J^T ct.
+
+    Source:  notes (3). vjp_fn(cotangent, *args) -> one cotangent a differentiable argument, in a tuple.
+    Args:    f: (*args) -> a pytree of arrays. vjp_fn: its cotangent has f's structure; None (or float0) in what it
+             returns is zero. args: the sample. options: see Options; argnums names the differentiable arguments.
+    Returns: a Report.
+    Raises:  UsageError if nothing is differentiable, or an option has no meaning.
+    Example:
+        >>> W, x = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([1.0, -1.0])
+        >>> print(check_vjp(np.dot, lambda ct, W, x: (np.outer(ct, x), W @ ct), W, x).diagnosis.kind)
+        untransposed
+    """
+    argnums = options.pop("argnums", None)
+    return _judged(f, lambda inputs: vjp_claim(f, vjp_fn, inputs), args, argnums, options)
+
+
+def check_jvp(f: Callable[..., Any], jvp_fn: Callable[..., Any], *args: Any, **options: Any) -> Report:
+    """Witness a hand-written pushforward: the tangent of the output, J t.
+
+    Source:  notes (1). jvp_fn(primals, tangents) -> the tangent of the output, or the pair (output, tangent).
+    Args:    f: (*args) -> a pytree of arrays. jvp_fn: both tuples have one entry an argument; the tangent of what is
+             not differentiable is None. args: the sample. options: see Options.
+    Returns: a Report.
+    Raises:  UsageError if nothing is differentiable, or an option has no meaning.
+    Example:
+        >>> check_jvp(np.exp, lambda primals, tangents: np.exp(primals[0]) * tangents[0], np.array([0.5])).verdict
+        <Verdict.AGREE: 'AGREE'>
+    """
+    argnums = options.pop("argnums", None)
+    return _judged(f, lambda inputs: jvp_claim(f, jvp_fn, inputs), args, argnums, options)
+
+
+def check_custom_rule(f: Callable[..., Any], *args: Any, **options: Any) -> Report:
+    """Witness the derivative rules that a function carries: jax.custom_vjp or jax.custom_jvp, on it or inside it.
+
+    Args:    f: (*args) -> a pytree of arrays; the rule may sit inside jit, scan or another function.
+             args: the sample. options: see Options.
+    Returns: a Report. The rule's own output is compared with f's, too.
+    Raises:  UsageError if there is no custom rule in f.
+    Example:
+        >>> import jax
+        >>> square = jax.custom_jvp(lambda x: x * x)
+        >>> _ = square.defjvp(lambda primals, tangents: (primals[0] ** 2, 2 * primals[0] * tangents[0]))
+        >>> check_custom_rule(jax.jit(square), 3.0).verdict
+        <Verdict.AGREE: 'AGREE'>
+    """
+    from manual_vs_auto.gradcheck.engines.jax.custom import custom_claim
+
+    argnums = options.pop("argnums", None)
+    return _judged(f, lambda inputs: custom_claim(f, inputs), args, argnums, options)
+
+
+def assert_gradients(f: Callable[..., Any], grad_fn: Callable[..., Any], *args: Any, **options: Any) -> None:
+    """check_gradient for a test.
+
+    Raises:  AssertionError with the report as its text, unless the verdict is AGREE.
+    Example:
+        >>> assert_gradients(lambda x: np.sum(np.sin(np.asarray(x))), np.cos, np.array([0.1, 2.0]))
+    """
+    report = check_gradient(f, grad_fn, *args, **options)
+    if report.verdict is not Verdict.AGREE:
+        raise AssertionError(str(report))
+
+
+def _judged(
+    f: Callable[..., Any], build: Callable[[Inputs], Claim], args: tuple[Any, ...], argnums: Any,
+    options: Mapping[str, Any],
+) -> Report:  # fmt: skip
+    chosen = Options.of(options)
+    with _nothing_changed():
+        inputs = inputs_of(f, args, argnums)
+        claim = build(inputs)
+        if chosen.surrogate is not None:
+            claim = claim.of(outputs(chosen.surrogate, inputs))
+        domain = domain_of(inputs, chosen.domain, chosen.structure)
+        claim = domain.constrain(claim)
+        engine = engine_for(claim)
+        made = [shape for shape, _ in engine.outputs_like(widen(inputs.sample))]
+        if not made:
+            raise UsageError("f returns no floating numbers: there is nothing to differentiate")
+        if claim.kind == "gradient":
+            scalar(made)
+        return Session(claim, domain, chosen, engine).report()
+
+
+@contextlib.contextmanager
+def _nothing_changed() -> Iterator[None]:
+    """Random states and floating point settings are put back, whatever f or the rule does to them."""
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
+    try:
+        with np.errstate(all="ignore"), warnings.catch_warnings(), _lenient_jax():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)  # noqa: NPY002
+
+
+@contextlib.contextmanager
+def _lenient_jax() -> Iterator[None]:
+    """What is not finite is looked for on purpose, and arrays come from the host."""
+    jax = import_jax()
+    if jax is None:
+        yield
+        return
+    with jax.debug_nans(False), jax.debug_infs(False), jax.transfer_guard("allow"):
+        yield

@@ -1,1 +1,0 @@
-"""What is wrong with a derivative: edits of the right one that explain all of its residual."""

@@ -1,0 +1,132 @@
+"""The arguments of a function as a flat list of arrays: which of them move, which stay, and what they are called."""
+
+import inspect
+import operator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from manual_vs_auto.gradcheck.claims.trees import flatten
+from manual_vs_auto.gradcheck.numerics.precision import is_float
+
+Found = list[np.ndarray]
+
+
+class UsageError(ValueError):
+    """The checker was asked something that has no answer: the message says what to give instead."""
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """An array among the arguments.
+
+    name:   as in "W" or "params['bias']". argument: the position of the argument that it is in.
+    moves:  whether the derivative by it is judged. plain: whether it was a Python number.
+    """
+
+    name: str
+    argument: int
+    dtype: str
+    moves: bool
+    plain: bool = False
+
+    @property
+    def floating(self) -> bool:
+        """Whether it can be perturbed at all."""
+        return is_float(self.dtype)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The array leaves of a function's arguments; everything else in them stays as it is.
+
+    sample: the author's own values, one array a leaf. unpack(arrays) -> the arguments with these arrays in them.
+    arguments: those that are differentiated, in the order of argnums. names: of every argument.
+    """
+
+    leaves: tuple[Leaf, ...]
+    sample: tuple[np.ndarray, ...]
+    unpack: Callable[[Sequence[Any]], tuple[Any, ...]]
+    arguments: tuple[int, ...]
+    names: tuple[str, ...]
+
+    @property
+    def moving(self) -> tuple[int, ...]:
+        """The positions of the leaves that are differentiated."""
+        return tuple(at for at, leaf in enumerate(self.leaves) if leaf.moves)
+
+
+def inputs_of(f: Callable[..., Any], args: tuple[Any, ...], argnums: Any) -> Inputs:
+    """Take the arguments apart.
+
+    Args:    argnums: the arguments to differentiate; None for all that hold floating numbers.
+    Raises:  UsageError where argnums names no argument, or where nothing is left to differentiate.
+    """
+    chosen = _chosen(argnums, len(args))
+    tree = flatten(args)
+    names = _names(f, len(args))
+    static = set(getattr(f, "nondiff_argnums", ()))
+    leaves, sample, places = [], [], []
+    for place, (value, path) in enumerate(zip(tree.leaves, tree.paths, strict=True)):
+        head, rest = path[1:].split("]", 1)
+        at = int(head)
+        # A whole number in the arguments is a choice (an axis, a count), not a quantity.
+        if at in static or isinstance(value, int | str | bytes) or not _is_array(value):
+            continue
+        if str(getattr(value, "dtype", "")).startswith("key<"):
+            continue
+        array = np.array(value)
+        if array.dtype.kind == "c":
+            raise UsageError(f"{names[at]}{rest} is complex: only real functions are judged; split it in two")
+        if array.dtype.kind in "OSU":
+            continue
+        moves = is_float(array.dtype) and (chosen is None or at in chosen)
+        leaves.append(Leaf(names[at] + rest, at, str(array.dtype), moves, isinstance(value, float)))
+        sample.append(array)
+        places.append(place)
+    if not any(leaf.moves for leaf in leaves):
+        where = "argnums" if chosen is not None else "the arguments"
+        raise UsageError(f"nothing to differentiate: {where} hold no floating numbers (integers are skipped)")
+    if argnums is None:
+        chosen = tuple(sorted({leaf.argument for leaf in leaves if leaf.moves}))
+
+    def unpack(arrays: Sequence[Any]) -> tuple[Any, ...]:
+        filled = list(tree.leaves)
+        for place, leaf, array in zip(places, leaves, arrays, strict=True):
+            # float("nan") aside, a Python number comes back as a NumPy scalar, which is one.
+            filled[place] = array[()] if leaf.plain and isinstance(array, np.ndarray) else array
+        return tuple(tree.rebuild(filled))
+
+    return Inputs(tuple(leaves), tuple(sample), unpack, chosen or (), tuple(names))
+
+
+def _chosen(argnums: int | Sequence[int] | None, count: int) -> tuple[int, ...] | None:
+    if argnums is None:
+        return None
+    try:
+        asked = [operator.index(at) for at in (argnums if isinstance(argnums, tuple | list) else (argnums,))]
+    except TypeError:
+        raise UsageError(f"argnums={argnums!r}: a whole number, or a tuple of them") from None
+    if not asked or any(not -count <= at < count for at in asked):
+        raise UsageError(f"argnums={argnums} with {count} arguments")
+    return tuple(at % count for at in asked)
+
+
+def _names(f: Callable[..., Any], count: int) -> list[str]:
+    try:
+        named = [
+            p.name
+            for p in inspect.signature(f).parameters.values()
+            if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+        ]
+    except (TypeError, ValueError):
+        named = []
+    return [named[at] if at < len(named) else f"argument {at}" for at in range(count)]
+
+
+def _is_array(value: Any) -> bool:
+    return isinstance(value, float | complex | np.generic | np.ndarray) or (
+        hasattr(value, "__array__") and hasattr(value, "dtype") and hasattr(value, "shape")
+    )

@@ -1,0 +1,1 @@
+"""What runs a claim: NumPy, JAX or PyTorch behind one protocol."""

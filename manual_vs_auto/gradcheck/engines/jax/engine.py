@@ -1,0 +1,243 @@
+"""Runs a claim with JAX: traced once a shape, compiled, in the author's precision and in float64."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache, cached_property, partial
+from typing import Any
+
+import jax
+import numpy as np
+
+from manual_vs_auto.gradcheck.claims.claim import Claim, WrongShapeError
+from manual_vs_auto.gradcheck.engines.engine import (
+    TINY_STEP,
+    Arrays,
+    Found,
+    moved,
+    runs_in_numpy,
+    sweep_by_calls,
+    widen,
+)
+from manual_vs_auto.gradcheck.engines.jax.stripped import detaches, program, stripped, uses
+from manual_vs_auto.gradcheck.engines.jax.together import Together, beside, shapes_of
+from manual_vs_auto.gradcheck.numerics.differences import STEPS, Sweep
+from manual_vs_auto.gradcheck.numerics.precision import is_float
+
+# What runs a few times on a few numbers is compiled in a hurry, in a third of the time: compiling is most of a check.
+_SMALL = 1 << 14
+_HASTY: dict[str, str | bool] = {
+    "xla_backend_optimization_level": "0",
+    "xla_cpu_use_fusion_emitters": False,
+    "xla_cpu_parallel_codegen_split_count": "1",
+}
+# Above this many numbers a sweep is kept in pieces: one call a step.
+_AT_ONCE = 1 << 20
+
+
+def traces(claim: Claim) -> Exception | None:
+    """None if JAX can trace the function, otherwise what it raises."""
+    with precision(np.float64):
+        try:
+            jax.eval_shape(claim.judged, _shapes(widen(claim.inputs.sample)))
+        except Exception as refusal:
+            return refusal
+    return None
+
+
+@contextlib.contextmanager
+def precision(*dtypes: Any) -> Iterator[None]:
+    """Float64 where one of the dtypes is that; otherwise as the author has set JAX."""
+    with jax.enable_x64(True) if any(str(np.dtype(d)) == "float64" for d in dtypes) else contextlib.nullcontext():
+        yield
+
+
+@cache
+def hasty() -> dict[str, str | bool] | None:
+    """Compiler's options for programs that are small and run a few times: those that this compiler knows."""
+    known = {}
+    for name, value in _HASTY.items():
+        with contextlib.suppress(Exception):
+            jax.jit(lambda x: x + 1).lower(1.0).compile(compiler_options={name: value})
+            known[name] = value
+    return known if known and jax.default_backend() == "cpu" else None
+
+
+class JaxEngine:
+    """See Engine.
+
+    What is asked of the same numbers one after the other is one program where it is small: manual and autodiff, the
+    sweep and the complex step.
+    """
+
+    dtype: str
+    manual_dtype: str
+    longest_sum: int
+    detaches: bool
+    scatters: bool
+
+    def __init__(self, claim: Claim, like: "JaxEngine | None" = None) -> None:
+        """like: an engine whose precision and sums this one's programs share, so that they need not be looked at."""
+        self._claim = claim
+        self.notes: list[str] = []
+        self.plain = stripped(lambda arrays: claim.judged(arrays))
+        self._own = None if claim.surrogate is None else stripped(lambda arrays: claim.f(arrays))
+        self.has_autodiff = self.rule_traces = True
+        small = sum(a.size for a in claim.inputs.sample) <= _SMALL
+        compiled = partial(jax.jit, compiler_options=hasty() if small else None)
+        self._value = compiled(self.plain)
+        wide = _shapes(widen(claim.inputs.sample))
+        with precision(np.float64):
+            made = jax.eval_shape(claim.judged, wide)
+            self._at_once = 2 * len(STEPS) * sum(a.size for a in made) <= _AT_ONCE
+            cotangents = [wide[at] for at in claim.inputs.moving] if claim.forward else made
+            if like is None:
+                self._look(wide, cotangents)
+            else:
+                for name in ("dtype", "manual_dtype", "longest_sum", "detaches", "scatters"):
+                    setattr(self, name, getattr(like, name))
+        first: Callable[..., Any] = claim.paired or self._alone
+        second: Callable[..., Any] = self._value_and_derivative
+        both = compiled(beside(first, second)) if small and self.has_autodiff and self.rule_traces else None
+        first = compiled(first) if self.rule_traces else self._outside_jit
+        self._derivatives = Together(first, compiled(second), both)
+        first, second = self._every_step, self._complex_step
+        both = compiled(beside(first, second)) if self.dtype == "float64" else None
+        self._steps = Together(compiled(first), compiled(second), both)
+        self._made: dict[Any, list[tuple[tuple[int, ...], Any]]] = {}
+
+    def _look(self, wide: Sequence[Any], cotangents: Sequence[Any]) -> None:
+        """What the programs of this claim are made of."""
+        claim = self._claim
+        self.detaches, self.scatters = detaches(claim.judged, wide), uses(claim.judged, "scatter", wide)
+        try:
+            self.dtype, self.longest_sum = program(self.differentiate, wide, cotangents)
+        except Exception as refusal:
+            self.has_autodiff = False
+            self.notes.append(f"no autodiff: {str(refusal).splitlines()[0][:100]}")
+            self.dtype, self.longest_sum = program(stripped(claim.judged), wide)
+        self.manual_dtype = self._look_at_manual(wide, cotangents)
+
+    @cached_property
+    def in_numpy(self) -> bool:
+        """See Engine."""
+        return runs_in_numpy(self._claim)
+
+    def differentiate(self, arrays: Sequence[Any], cotangents: Sequence[Any]) -> list[Any]:
+        """Autodiff of the stripped function: traceable."""
+        return self._value_and_derivative(arrays, cotangents)[1]
+
+    def _value_and_derivative(self, arrays: Sequence[Any], cotangents: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+        at = self._claim.inputs.moving
+
+        def of(chosen: Sequence[Any]) -> list[Any]:
+            filled = dict(zip(at, chosen, strict=True))
+            return list(self.plain([filled.get(place, array) for place, array in enumerate(arrays)]))
+
+        primals = [arrays[place] for place in at]
+        if self._claim.forward:
+            out, found = jax.jvp(of, (primals,), (list(cotangents),))
+        else:
+            out, pull = jax.vjp(of, primals)
+            found = pull(list(cotangents))[0]
+        # A surrogate lends its derivative alone; the values are the function's own.
+        return list(out if self._own is None else self._own(arrays)), list(found)
+
+    def outputs_like(self, arrays: Arrays) -> list[tuple[tuple[int, ...], Any]]:
+        key = shapes_of(arrays)
+        if key not in self._made:
+            with _dtype_of(arrays):
+                made = jax.eval_shape(self._claim.judged, _shapes(arrays))
+            self._made[key] = [(a.shape, a.dtype) for a in made]
+        return list(self._made[key])
+
+    def value(self, arrays: Arrays) -> Found:
+        with _dtype_of(arrays):
+            return widen(self._value([np.array(a) for a in arrays]))
+
+    def manual(self, arrays: Arrays, cotangents: Arrays) -> Found:
+        return self.value_and_manual(arrays, cotangents)[1]
+
+    def value_and_manual(self, arrays: Arrays, cotangents: Arrays) -> tuple[Found, Found]:
+        with _dtype_of(arrays):
+            value, derivative = self._derivatives.first(arrays, cotangents)
+            return widen(value), widen(derivative)
+
+    def _alone(self, arrays: Sequence[Any], cotangents: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+        return [], self._claim.manual(arrays, cotangents)
+
+    def _outside_jit(self, arrays: Sequence[Any], cotangents: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+        try:
+            return self._alone(_as_jax(arrays), _as_jax(cotangents))
+        except TypeError:  # it writes into them, or into what it makes of them: NumPy's may
+            return self._alone(*([np.array(a) for a in given] for given in (arrays, cotangents)))
+
+    def traced_anew(self, arrays: Arrays, cotangents: Arrays) -> bool:
+        """Whether the rule, traced once more, is the same program with the same numbers in it; True if it can't be."""
+        if not self.rule_traces:
+            return True
+        with precision(np.float64):
+            # New functions each time: JAX remembers what it traced.
+            one, two = (jax.make_jaxpr(lambda a, s: self._claim.manual(a, s))(arrays, cotangents) for _ in range(2))
+        return str(one) == str(two) and all(map(_same_bytes, one.consts, two.consts))
+
+    def autodiff(self, arrays: Arrays, cotangents: Arrays) -> Found:
+        return self.value_and_autodiff(arrays, cotangents)[1]
+
+    def value_and_autodiff(self, arrays: Arrays, cotangents: Arrays) -> tuple[Found, Found]:
+        with _dtype_of(arrays):
+            value, derivative = self._derivatives.second(arrays, cotangents)
+            return widen(value), widen(derivative)
+
+    def sweep(self, arrays: Arrays, direction: Arrays) -> list[Sweep]:
+        wide, tangent = widen(arrays), widen(direction)
+        if not self._at_once:
+            return sweep_by_calls(self._claim, self.value, wide, tangent)
+        with precision(np.float64):
+            found = [np.asarray(a) for a in self._steps.first(wide, tangent)]
+        count = len(STEPS)
+        return [Sweep(a[:count], a[count:-1], a[-1]) for a in found]
+
+    def complex_step(self, arrays: Arrays, direction: Arrays) -> Found:
+        with precision(np.float64):
+            return widen(self._steps.second(widen(arrays), widen(direction)))
+
+    def _every_step(self, arrays: Sequence[Any], direction: Sequence[Any]) -> Any:
+        steps = jax.numpy.concatenate([STEPS, -STEPS, np.zeros(1)])
+        return jax.lax.map(lambda step: self.plain(moved(self._claim, arrays, direction, step)), steps)
+
+    def _complex_step(self, arrays: Sequence[Any], direction: Sequence[Any]) -> list[Any]:
+        found = self._claim.judged(moved(self._claim, arrays, direction, TINY_STEP * 1j))
+        return [jax.numpy.imag(a) / TINY_STEP for a in found]
+
+    def _look_at_manual(self, wide: Sequence[Any], cotangents: Sequence[Any]) -> str:
+        """The lowest precision in the manual rule; if it can't be traced it is called as it is."""
+        claim = self._claim
+        try:
+            made = program(stripped(claim.manual), wide, cotangents)
+        except WrongShapeError:
+            return "float64"
+        except Exception as refusal:
+            self.rule_traces = False
+            self.notes.append(f"the rule runs outside jit only: {type(refusal).__name__}")
+            return "float64"
+        self.longest_sum = max(self.longest_sum, made.longest_sum)
+        return made.dtype
+
+
+def _same_bytes(one: Any, two: Any) -> bool:
+    """Whether two constants are the same, keys and NaN included."""
+    if jax.numpy.issubdtype(getattr(one, "dtype", np.float64), jax.dtypes.prng_key):
+        one, two = jax.random.key_data(one), jax.random.key_data(two)
+    return np.asarray(one).tobytes() == np.asarray(two).tobytes()
+
+
+def _as_jax(arrays: Sequence[Any]) -> list[Any]:
+    return [jax.numpy.asarray(a) for a in arrays]
+
+
+def _dtype_of(arrays: Arrays) -> contextlib.AbstractContextManager[None]:
+    return precision(*(a.dtype for a in arrays if is_float(a.dtype)))
+
+
+def _shapes(arrays: Sequence[np.ndarray]) -> list[Any]:
+    return [jax.ShapeDtypeStruct(a.shape, a.dtype) for a in arrays]

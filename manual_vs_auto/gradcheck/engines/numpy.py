@@ -1,0 +1,50 @@
+"""Runs a claim with NumPy alone: no autodiff, float64 and the author's precision."""
+
+from typing import Any
+
+import numpy as np
+
+from manual_vs_auto.gradcheck.claims.claim import Claim
+from manual_vs_auto.gradcheck.engines.engine import TINY_STEP, Arrays, Found, moved, sweep_by_calls, widen
+from manual_vs_auto.gradcheck.numerics.differences import Sweep
+
+
+class NumpyEngine:
+    """Runs functions that take nothing but NumPy arrays: no autodiff, float64 and the author's precision."""
+
+    dtype = "float64"
+    manual_dtype = "float64"
+    has_autodiff = False
+    detaches = False
+    scatters = False
+
+    def __init__(self, claim: Claim) -> None:
+        self._claim = claim
+        self.in_numpy = True
+        self.notes = ["a function of NumPy alone: no autodiff"]
+        self.longest_sum = max(a.size for a in claim.inputs.sample)
+
+    def outputs_like(self, arrays: Arrays) -> list[tuple[tuple[int, ...], Any]]:
+        return [(np.shape(a), np.asarray(a).dtype) for a in self._claim.judged([np.array(a) for a in arrays])]
+
+    def value(self, arrays: Arrays) -> Found:
+        return widen(self._claim.judged([a.copy() for a in arrays]))
+
+    def manual(self, arrays: Arrays, cotangents: Arrays) -> Found:
+        return widen(self._claim.manual([a.copy() for a in arrays], [s.copy() for s in cotangents]))
+
+    def value_and_manual(self, arrays: Arrays, cotangents: Arrays) -> tuple[Found, Found]:
+        return [], self.manual(arrays, cotangents)
+
+    def autodiff(self, arrays: Arrays, cotangents: Arrays) -> Found:  # noqa: ARG002
+        raise TypeError("a function of NumPy alone has no autodiff")
+
+    def value_and_autodiff(self, arrays: Arrays, cotangents: Arrays) -> tuple[Found, Found]:
+        return self.value(arrays), self.autodiff(arrays, cotangents)
+
+    def sweep(self, arrays: Arrays, direction: Arrays) -> list[Sweep]:
+        return sweep_by_calls(self._claim, self.value, arrays, direction)
+
+    def complex_step(self, arrays: Arrays, direction: Arrays) -> Found:
+        found = self._claim.judged(moved(self._claim, arrays, direction, TINY_STEP * 1j))
+        return [np.imag(value) / TINY_STEP for value in found]

@@ -1,0 +1,83 @@
+"""A function with its derivative bent at one place of its program, and its values as they are."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+
+from manual_vs_auto.gradcheck.engines.jax import jaxpr as inside
+from manual_vs_auto.gradcheck.engines.jax.stripped import describe, run, stripped
+from manual_vs_auto.gradcheck.numerics.precision import is_float
+
+
+class Edge(NamedTuple):
+    """Where a floating value enters an operation of the program's top level.
+
+    source: one number a value. unary: it goes through alone and keeps its shape. square: it could be transposed;
+    partner: in a matrix product, where the other operand's derivative is formed with it.
+    """
+
+    number: int
+    operand: int
+    source: int
+    unary: bool
+    square: bool
+    partner: bool
+    text: str
+
+
+def edges(f: Callable[..., Any], *args: Any) -> list[Edge]:
+    """Every edge of the stripped program."""
+    jaxpr = inside.traced(stripped(f, unroll=True), *args)[0].jaxpr
+    found, sources = [], dict[Any, int]()
+    for number, equation in enumerate(jaxpr.eqns):
+        for operand, variable in enumerate(equation.invars):
+            if inside.is_variable(variable) and is_float(inside.dtype_of(variable)):
+                same = len(equation.invars) == 1 and str(equation.outvars[0].aval) == str(variable.aval)
+                source = sources.setdefault(variable, len(sources))
+                shape = inside.shape_of(variable)
+                square = len(shape) == 2 and shape[0] == shape[1] > 1
+                partner = square and equation.primitive.name == "dot_general"
+                found.append(Edge(number, operand, source, same, square, partner, describe(equation, operand)))
+    return found
+
+
+def bent(f: Callable[..., Any], order: Sequence[Edge]) -> Callable[..., Any]:
+    """g(bends, *args): f with its derivative bent at the edges, bends [4, edges] being
+
+    the scale of what flows through each; and, each 0 or 1, whether the operation's own derivative is left out, whether
+    what flows through is transposed, and whether the other operand's derivative is formed with the transpose of this.
+    """
+
+    def changed(bends: Any, *args: Any) -> Any:
+        scales, skips, turns, partners = bends
+        program, tree = inside.traced(stripped(f, unroll=True), *args)
+        places = {(edge.number, edge.operand): at for at, edge in enumerate(order)}
+
+        def bend(number: int, operand: int, value: Any) -> Any:
+            if (number, operand) not in places:
+                return value
+            at = places[number, operand]
+            flow = value - jax.lax.stop_gradient(value)
+            bent_flow = scales[at].astype(value.dtype) * flow
+            if order[at].square:
+                bent_flow = bent_flow + turns[at].astype(value.dtype) * (flow.T - flow)
+            return jax.lax.stop_gradient(value) + bent_flow
+
+        def skip(number: int, given: Sequence[Any], made: Any, apply: Callable[[Sequence[Any]], Any]) -> Any:
+            at = places.get((number, 0))
+            if at is not None and order[at].unary:
+                passed = given[0] - jax.lax.stop_gradient(given[0])
+                return made + skips[at].astype(made.dtype) * (passed - made + jax.lax.stop_gradient(made))
+            for operand in range(len(given)):
+                at = places.get((number, operand))
+                if at is not None and order[at].partner:
+                    still = [jax.lax.stop_gradient(g) if i == operand else g for i, g in enumerate(given)]
+                    turned = [g.T if i == operand else g for i, g in enumerate(still)]
+                    apart = apply(turned) - apply(still)
+                    made = made + partners[at].astype(made.dtype) * (apart - jax.lax.stop_gradient(apart))
+            return made
+
+        return jax.tree.unflatten(tree, run(program, jax.tree.leaves(args), True, bend, skip))
+
+    return changed

@@ -1,0 +1,62 @@
+"""The cause: the one hypothesis that explains the whole residual on every fresh input; or unknown."""
+
+from collections.abc import Callable, Iterable
+from functools import partial
+
+import numpy as np
+
+from manual_vs_auto.gradcheck.claims.claim import Claim
+from manual_vs_auto.gradcheck.claims.verdict import Verdict
+from manual_vs_auto.gradcheck.engines.engine import Engine
+from manual_vs_auto.gradcheck.explain.diagnosis import UNKNOWN, Diagnosis
+from manual_vs_auto.gradcheck.explain.explanation import OBSERVATIONS, Explanation, observation
+from manual_vs_auto.gradcheck.numerics.precision import eps, is_float
+from manual_vs_auto.gradcheck.witnesses.outcome import Case, Outcome
+
+# Above this many numbers a quarter of the observations will do: each holds more elements than all of a small one.
+_LARGE = 1 << 16
+_SIMPLE = {
+    "shape": "what is returned has not the structure and shapes of a derivative",
+    "nondeterministic": "two calls with the same arguments return different numbers",
+    "jit": "the rule returns other numbers under jit than outside it",
+    "vmap": "the rule returns other numbers under vmap than one by one",
+    "primal": "the rule's forward does not return what the function returns",
+    "kink": "at the kink it lies outside the one-sided slopes, or is not the one that is declared",
+}
+
+
+def diagnose(
+    claim: Claim, engine: Engine, outcome: Outcome, draw: Callable[[int], Case], variants: Callable[[], Iterable[Case]]
+) -> Diagnosis:
+    """Find the cause. draw(n): the n-th fresh case like the one that failed; variants(): cases of other shapes."""
+    wrong = [mark for mark in outcome.marks if mark.verdict is Verdict.DISAGREE]
+    why = wrong[0].why
+    if why in _SIMPLE:
+        said = f": {outcome.notes[-1]}" if why == "shape" and outcome.notes else ""
+        return Diagnosis(why, _SIMPLE[why] + said)
+    if why == "cast":
+        return Diagnosis("cast", f"the formula is right, but it is computed in {engine.manual_dtype}")
+    if why == "digits" and eps(engine.dtype, engine.manual_dtype) > eps("float64"):
+        return UNKNOWN
+    if why == "digits":
+        return Diagnosis("digits", "the formula is right, but it loses more than half of its digits to rounding")
+    if why == "second_order":
+        return _second_order(outcome)
+    count = OBSERVATIONS if sum(a.size for a in outcome.case.arrays) <= _LARGE else OBSERVATIONS // 4
+    # An overflow is judged by inputs of ordinary size, which are every other one.
+    numbers = range(0, 2 * count, 2) if why == "overflow" else range(count)
+    own = eps(*(a.dtype for a in outcome.case.arrays if is_float(a.dtype)))
+    explanation = Explanation(
+        claim, engine, [e for n in numbers if (e := observation(claim, engine, partial(draw, n))) is not None], own
+    )
+    return explanation.overflow(outcome) if why == "overflow" else explanation.cause(variants)
+
+
+def _second_order(outcome: Outcome) -> Diagnosis:
+    """Whether the derivative of the manual derivative is nothing at all, or something else."""
+    flat = np.concatenate([m.ravel() for m in outcome.manual])
+    if not np.any(flat):
+        return Diagnosis(
+            "second_order", "the rule is right, but its own derivative is zero: its residuals are detached"
+        )
+    return Diagnosis("second_order", "the rule is right, but its own derivative is not that of the derivative")

@@ -1,0 +1,1 @@
+"""Numbers alone: precision, tolerances, differences, Taylor's remainder. Imports nothing of the checker."""

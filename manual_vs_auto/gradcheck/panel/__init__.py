@@ -1,1 +1,0 @@
-"""The judges, how each reads a slope, and who is believed."""

@@ -1,0 +1,1 @@
+"""The answer: its words, its picture, what the rule costs."""

@@ -1,0 +1,1 @@
+"""Where a fault may hide beyond the sample: points, cotangents, shapes, properties."""

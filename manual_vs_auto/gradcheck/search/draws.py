@@ -1,0 +1,120 @@
+"""Fresh cases: of the sample's shapes, of others that the function accepts, and like one that failed."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from manual_vs_auto.gradcheck.claims.arguments import UsageError
+from manual_vs_auto.gradcheck.claims.claim import Claim
+from manual_vs_auto.gradcheck.claims.domain import Domain
+from manual_vs_auto.gradcheck.engines.engine import Engine, Found, plainly, widen
+from manual_vs_auto.gradcheck.search import shapes
+from manual_vs_auto.gradcheck.search.cotangents import Cotangents
+from manual_vs_auto.gradcheck.search.points import CHANGES, all_held, fresh, in_dtypes, resized
+from manual_vs_auto.gradcheck.witnesses.outcome import Case
+
+_AROUND: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "second order": np.copy,
+    "second order, x 30": lambda a: 30 * a,
+    "second order, x 1e-3": lambda a: 1e-3 * a,
+    "second order, all positive": np.abs,
+    "second order, all negative": lambda a: -np.abs(a),
+}
+
+
+class Draws:
+    """Draws inside the domain, in the sample's dtypes, each with a random seed."""
+
+    def __init__(
+        self, claim: Claim, engine: Engine, domain: Domain, cotangents: Cotangents, generator: np.random.Generator
+    ) -> None:
+        self._claim, self._engine, self._domain = claim, engine, domain
+        self._cotangents, self._generator = cotangents, generator
+        self._sample = [np.array(a) for a in claim.inputs.sample]
+        self._in_numpy = engine.in_numpy
+
+    def case(self, label: str, arrays: Found) -> Case:
+        """These arrays with a random seed."""
+        return Case(label, arrays, self._cotangents.random(arrays))
+
+    def fresh(self) -> Case:
+        """New numbers in the sample's shapes."""
+        return self.case("fresh numbers", self._fresh(self._sample))
+
+    def around(self, point: Case) -> Iterator[tuple[str, Found]]:
+        """The point itself, and further out in every direction, as far as the domain goes."""
+        for label, change in _AROUND.items():
+            moving = self._claim.inputs.moving
+            changed = [change(a) if at in moving else a for at, a in enumerate(point.arrays)]
+            arrays = in_dtypes(self._domain, self._domain.shaped(changed))
+            if self._domain.holds(arrays):
+                yield label, arrays
+
+    def like(self, case: Case) -> Callable[[int], Case]:
+        """The n-th fresh case of the shapes of one that failed; every other one is changed as that was."""
+        change = CHANGES.get(case.label, CHANGES["fresh numbers"])
+        moving = self._claim.inputs.moving
+        # Of the sample's size where the shapes allow, not of the size that made it fail.
+        like = [
+            own if at in moving and own.shape == a.shape else a
+            for at, (own, a) in enumerate(zip(self._sample, case.arrays, strict=True))
+        ]
+        scale = 1e3 if case.label.endswith("tangent x 1e3") else 1.0
+
+        def draw(n: int) -> Case:
+            held = all_held(self._domain, like, self._generator, not self._engine.scatters) if n % 3 == 2 else like
+            arrays = self._fresh(held)
+            if n % 2:
+                changed = [change(a, self._generator) if at in moving else a for at, a in enumerate(arrays)]
+                changed = in_dtypes(self._domain, self._domain.shaped(changed))
+                arrays = changed if self._domain.holds(changed) else arrays
+            cotangents = self._cotangents.random(arrays)
+            return Case("a fresh input", arrays, [np.asarray(s * (scale if n % 2 else 1), s.dtype) for s in cotangents])
+
+        return draw
+
+    def variants(self) -> Iterator[Case]:
+        """Cases of other shapes, of the same ranks."""
+        for label, arrays in self.other_shapes():
+            yield self.case(label, arrays)
+
+    def other_shapes(self) -> Iterator[tuple[str, Found]]:
+        """Arrays of other shapes that the function accepts; none where a structure ties the axes."""
+        if not self._domain.structured:
+            integers = [not leaf.floating for leaf in self._claim.inputs.leaves]
+            for label, new in shapes.other_shapes(self._shapes(), integers, self._accepts):
+                yield label, self.arrays_of(new)
+
+    def other_ranks(self) -> Iterator[tuple[str, Found]]:
+        """Arrays of one rank more or less that the function accepts."""
+        if not self._domain.structured:
+            for label, new in shapes.other_ranks(self._shapes(), self._claim.inputs.moving, self._accepts):
+                yield label, self.arrays_of(new)
+
+    def arrays_of(self, wanted: Sequence[tuple[int, ...]]) -> Found:
+        """New numbers of these shapes; integers are drawn from the sample's own.
+
+        Raises: UsageError unless there is one shape an array.
+        """
+        if len(wanted) != len(self._sample):
+            raise UsageError(f"shapes: {len(wanted)} given, there are {len(self._sample)} arrays")
+        pairs = zip(self._sample, wanted, self._claim.inputs.leaves, strict=True)
+        return self._fresh([resized(a, tuple(shape), leaf.moves, self._generator) for a, shape, leaf in pairs])
+
+    def _fresh(self, like: Found) -> Found:
+        return in_dtypes(self._domain, fresh(self._domain, like, self._generator))
+
+    def _shapes(self) -> shapes.Shapes:
+        return tuple(a.shape for a in self._sample)
+
+    def _accepts(self, wanted: shapes.Shapes) -> bool:
+        try:
+            arrays = self.arrays_of(wanted)
+            found = self._engine.outputs_like(arrays)
+            if self._in_numpy:
+                # Where JAX clamps an index that is out of range, NumPy refuses.
+                plainly(self._claim, widen(arrays))
+        except Exception:
+            return False
+        one = self._claim.kind != "gradient" or sum(int(np.prod(shape)) for shape, _ in found) == 1
+        return bool(found) and one

@@ -1,0 +1,214 @@
+"""Points beyond the author's sample: the values that hide faults in it are changed one way at a time."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from manual_vs_auto.gradcheck.claims.arguments import Leaf
+from manual_vs_auto.gradcheck.claims.domain import Domain
+from manual_vs_auto.gradcheck.engines.engine import Found
+
+_Change = Callable[[np.ndarray, np.random.Generator], np.ndarray]
+
+
+def _some_zeros(a: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    kept = generator.random(a.shape) > 0.35
+    if a.size:
+        kept.flat[generator.integers(a.size)] = False
+    return a * kept
+
+
+def _saturated(a: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """One element of every row far above the others."""
+    if a.ndim == 0 or a.size == 0:
+        return a + 50
+    raised = np.zeros(a.shape)
+    np.put_along_axis(raised, generator.integers(0, a.shape[-1], (*a.shape[:-1], 1)), 50.0, -1)
+    return a + raised
+
+
+def _symmetric(a: np.ndarray, _: np.random.Generator) -> np.ndarray:
+    return a + np.swapaxes(a, -1, -2) if is_square(a) else a
+
+
+CHANGES: dict[str, _Change] = {
+    "fresh numbers": lambda a, _: a,
+    "all positive": lambda a, _: np.abs(a),
+    "all negative": lambda a, _: -np.abs(a),
+    "large, x 30": lambda a, _: 30 * a,
+    "large, x 1000": lambda a, _: 1000 * a,
+    "huge, x 1e5": lambda a, _: 1e5 * a,
+    "near zero, x 1e-3": lambda a, _: 1e-3 * a,
+    "tiny, x 1e-6": lambda a, _: 1e-6 * a,
+    "some zeros": _some_zeros,
+    "zeros": lambda a, _: 0 * a,
+    "saturated": _saturated,
+    "symmetric": _symmetric,
+}
+
+
+def held_changed(leaf: Leaf, a: np.ndarray, generator: np.random.Generator, indexed: int, repeat: bool) -> np.ndarray:
+    """What is not differentiated, rearranged so that it stays what it was: distinct, sorted, one-hot, a mask.
+
+    Numbers that are all alike are made different. indexed: the shortest axis that integers may point into. repeat:
+    whether distinct integers that are no permutation may repeat.
+    """
+    if leaf.moves or a.size == 0 or (leaf.floating and not np.all(np.isfinite(a.astype(np.float64)))):
+        return a
+    alike = bool(np.all(a == a.flat[0]))
+    ordered = a.ndim == 1 and bool(np.all(a[1:] >= a[:-1])) and not alike
+    if leaf.floating:
+        if alike:
+            return np.asarray((a.astype(np.float64) + (a == 0)) * generator.uniform(0.5, 1.5, a.shape))
+        if ordered:
+            gaps = np.diff(a.astype(np.float64)) * generator.uniform(0.5, 1.5, a.size - 1)
+            return np.concatenate([a[:1], a[0] + np.cumsum(gaps)])
+        if _orthonormal(a):
+            return np.asarray(a[:, generator.permutation(a.shape[1])])
+        return generator.permuted(a, axis=-1)
+    if a.dtype.kind == "b":
+        return generator.random(a.shape) > 0.5 if alike else generator.permuted(a, axis=-1)
+    if a.min() < 0 or a.ndim == 0 or (ordered and a[0] == 0 and int(a[-1]) + 1 > np.unique(a).size):
+        return a
+    distinct = np.unique(a).size == a.size > 1 and not (repeat and int(a.max()) + 1 > a.size)
+    last = int(a.max()) + 1 if not alike else max(int(a.max()) + 1, indexed)
+    drawn = generator.choice(last, a.shape, replace=not distinct).astype(a.dtype)
+    if 0 not in drawn:
+        drawn.flat[0] = 0  # the first index is the one that is forgotten
+    return np.sort(drawn) if ordered else drawn
+
+
+def resized(a: np.ndarray, shape: tuple[int, ...], moves: bool, generator: np.random.Generator) -> np.ndarray:
+    """Numbers like these in another shape. What is sorted stays sorted, and distinct integers stay distinct.
+
+    Raises: ValueError where there are not enough distinct ones.
+    """
+    flat = a.ravel() if a.size else np.zeros(1, a.dtype)
+    count = int(np.prod(shape))
+    if not moves and a.dtype.kind == "f" and a.ndim and shape:
+        if _orthonormal(a):
+            raise ValueError("an orthonormal matrix of another shape is another function")
+        return _rows_like(a, shape, generator)
+    if not moves and a.ndim == 1 and a.dtype.kind in "iu" and a.size > 1 and a[0] == 0 and a[-1] > a.size:
+        raise ValueError("pointers into something of another size")
+    ordered = not moves and a.ndim == 1 and a.size > 1 and bool(np.all(a[1:] > a[:-1]))
+    if ordered and a.dtype.kind not in "iub":
+        between = np.interp(np.linspace(0, 1, count), np.linspace(0, 1, a.size), a)
+        return np.asarray(between.reshape(shape).astype(a.dtype))
+    distinct = a.dtype.kind in "iu" and np.unique(a).size == a.size > 1
+    if distinct and count > a.size:
+        flat = np.arange(int(a.min()), int(a.max()) + 1).astype(a.dtype)
+    drawn = generator.choice(flat, shape, replace=not distinct).astype(a.dtype)
+    return np.sort(drawn, axis=None).reshape(shape) if ordered else drawn
+
+
+def _rows_like(a: np.ndarray, shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray:
+    """Rows of these where they fit; otherwise new ones, one-hot, of sum 1 or of length 1 if those are."""
+    rows = a.reshape(-1, a.shape[-1]).astype(np.float64)
+    count = int(np.prod(shape[:-1]))
+    if shape[-1] == a.shape[-1]:
+        return rows[generator.integers(0, len(rows), count)].reshape(shape).astype(a.dtype)
+    if a.ndim == 1 and a.size > 1 and np.all(a[1:] > a[:-1]):
+        return np.asarray(np.interp(np.linspace(0, 1, shape[-1]), np.linspace(0, 1, a.size), a).astype(a.dtype))
+    drawn = generator.choice(rows.ravel(), (count, shape[-1]))
+    sums, lengths = rows.sum(-1), np.sqrt((rows**2).sum(-1))
+    if np.all(np.count_nonzero(rows, axis=-1) == 1):
+        drawn = np.eye(shape[-1])[generator.integers(0, shape[-1], count)] * rows.max()
+    elif np.allclose(sums, 1) and np.all(rows >= 0):
+        drawn = (drawn + 1e-3) / (drawn + 1e-3).sum(-1, keepdims=True)
+    elif np.allclose(lengths, 1):
+        drawn = drawn / np.sqrt((drawn**2).sum(-1, keepdims=True))
+    return drawn.reshape(shape).astype(a.dtype)
+
+
+def _orthonormal(a: np.ndarray) -> bool:
+    wide = a.astype(np.float64)
+    return a.ndim == 2 and a.size > 1 and bool(np.allclose(wide.T @ wide, np.eye(a.shape[1]), atol=1e-5))
+
+
+def typical(a: np.ndarray) -> float:
+    """The root mean square of an array; 1 where that is nothing."""
+    size = float(np.sqrt(np.mean(np.square(a, dtype=np.float64)))) if a.size else 0.0
+    return size if np.isfinite(size) and size > 0 else 1.0
+
+
+def is_square(a: np.ndarray) -> bool:
+    """Whether the last two axes are equal."""
+    return a.ndim >= 2 and a.shape[-1] == a.shape[-2]
+
+
+def fresh(domain: Domain, like: Found, generator: np.random.Generator) -> Found:
+    """New numbers of the sample's size, inside the domain, in float64; what does not move stays."""
+    found = []
+    for leaf, ends, a in zip(domain.inputs.leaves, domain.ends, like, strict=True):
+        if not leaf.moves:
+            found.append(a)
+            continue
+        drawn = typical(a) * generator.normal(size=a.shape)
+        low, high = ends if ends is not None else (-np.inf, np.inf)
+        if np.isfinite(low) and np.isfinite(high):
+            drawn = low + (high - low) * generator.uniform(0.02, 0.98, a.shape)
+        elif np.isfinite(low):
+            drawn = low + np.abs(drawn) + 1e-3 * typical(a)
+        elif np.isfinite(high):
+            drawn = high - np.abs(drawn) - 1e-3 * typical(a)
+        found.append(drawn)
+    return domain.shaped(found)
+
+
+def points(
+    domain: Domain, sample: Found, generator: np.random.Generator, repeat: bool
+) -> Iterator[tuple[str, Found | None]]:
+    """Every probe by name with its arrays in the sample's dtypes; None where it would leave the domain.
+
+    repeat: whether distinct integers may be tried repeated.
+    """
+    for name, change in CHANGES.items():
+        if name == "symmetric" and not any(map(is_square, sample)):
+            continue
+        drawn = fresh(domain, sample, generator)
+        moving = domain.inputs.moving
+        # The structure is restored after the change: what was made symmetric can be all positive too.
+        changed = domain.shaped([change(a, generator) if at in moving else a for at, a in enumerate(drawn)])
+        cast = in_dtypes(domain, changed)
+        inside = domain.holds(cast) and all(np.all(np.isfinite(cast[at])) for at in moving)
+        yield name, cast if inside else None
+    # The same number in every argument: ties within one, and between two.
+    level = np.round(typical(sample[domain.inputs.moving[0]]), 2) or 1.0
+    tied = [np.full(a.shape, level) if at in domain.inputs.moving else a for at, a in enumerate(sample)]
+    tied = in_dtypes(domain, domain.shaped(tied))
+    yield "ties", tied if domain.holds(tied) else None
+    near = _near_the_edge(domain, sample, generator)
+    if near is not None:
+        yield "near the edge of the domain", near
+    held = all_held(domain, sample, generator, repeat)
+    if any(new is not old for new, old in zip(held, sample, strict=True)) and not domain.structured:
+        yield "what is held changed", in_dtypes(domain, fresh(domain, held, generator))
+
+
+def all_held(domain: Domain, sample: Found, generator: np.random.Generator, repeat: bool) -> Found:
+    """The arrays with what is held changed, where it can be."""
+    indexed = min((n for at in domain.inputs.moving for n in sample[at].shape), default=1)
+    pairs = zip(domain.inputs.leaves, sample, strict=True)
+    return [held_changed(leaf, a, generator, indexed, repeat) for leaf, a in pairs]
+
+
+def in_dtypes(domain: Domain, arrays: Found) -> Found:
+    """The arrays in the dtypes of the author's sample."""
+    with np.errstate(all="ignore"):
+        return [np.asarray(a).astype(s.dtype) for a, s in zip(arrays, domain.inputs.sample, strict=True)]
+
+
+def _near_the_edge(domain: Domain, sample: Found, generator: np.random.Generator) -> Found | None:
+    """Numbers a thousandth of the typical size inside a finite end of the domain."""
+    if not any(end is not None and np.any(np.isfinite(end)) for end in domain.ends) or domain.structured:
+        return None
+    drawn = fresh(domain, sample, generator)
+    for at, end in enumerate(domain.ends):
+        if end is None or not np.any(np.isfinite(end)):
+            continue
+        inward, edge = (1, end[0]) if np.isfinite(end[0]) else (-1, end[1])
+        width = min(typical(sample[at]), end[1] - end[0])
+        drawn[at] = edge + inward * width * 1e-3 * generator.uniform(0.5, 1.0, drawn[at].shape)
+    cast = in_dtypes(domain, drawn)
+    return cast if domain.holds(cast) else None

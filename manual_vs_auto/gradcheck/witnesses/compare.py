@@ -1,0 +1,172 @@
+"""One point, one cotangent: every element of the manual derivative against the reference, and who is believed.
+
+The formula is compared in float64, at the author's inputs made in his precision and then widened; the rounding is
+compared in his own. An element is wrong when it is further from the reference than rounding explains, and the panel,
+asked along that very element, says so.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from manual_vs_auto.gradcheck.claims.claim import Claim, WrongShapeError
+from manual_vs_auto.gradcheck.claims.verdict import Verdict
+from manual_vs_auto.gradcheck.engines.engine import Engine, Found, widen
+from manual_vs_auto.gradcheck.numerics.precision import allowed, eps, is_float, units
+from manual_vs_auto.gradcheck.witnesses.kinks import Convention
+from manual_vs_auto.gradcheck.witnesses.outcome import Case, Mark, Outcome
+from manual_vs_auto.gradcheck.witnesses.reference import ONE_BY_ONE, Reference, reference, spread
+from manual_vs_auto.gradcheck.witnesses.rounding import gap, judge_rounding
+from manual_vs_auto.gradcheck.witnesses.vote import Poll
+
+# What rounding makes of the largest number in a derivative is hidden from every judge in its smallest.
+_FLOOR = 8
+
+
+def try_case(
+    claim: Claim, engine: Engine, case: Case, convention: Convention = None, thorough: bool = False, seed: int = 0,
+    deadline: float = math.inf, rounding: bool = True, scale: Sequence[float] = (),
+) -> Outcome:  # fmt: skip
+    """Witness one case.
+
+    thorough: ask the panel although nothing differs. deadline: ask it no more after that time. rounding: judge the
+    author's own precision, too. scale: how large each leaf's derivative is elsewhere, per unit of the cotangent:
+    what is below rounding there can be seen by nobody.
+    """
+    outcome = Outcome(case)
+    wide, cotangents = widen(case.arrays), widen(case.cotangents)
+    try:
+        outputs, outcome.manual = engine.value_and_manual(wide, cotangents)
+    except WrongShapeError as fault:
+        name = str(fault).split(":")[0]
+        names = {leaf.name for leaf in claim.inputs.leaves}
+        outcome.marks = [Mark(name if name in names else "result", Verdict.DISAGREE, why="shape")]
+        outcome.notes.append(str(fault))
+        return outcome
+    truth = reference(claim, engine, wide, cotangents, ONE_BY_ONE if thorough else ONE_BY_ONE // 8)
+    if not truth.defined:
+        outcome.skipped = "the function is not finite there"
+        return outcome
+    generator = np.random.default_rng(seed)
+    own = eps(*(a.dtype for a in case.arrays if is_float(a.dtype)))
+    # A rule may compute below float64 where its author's inputs are below; not where they are float64.
+    inside = eps(engine.dtype, *([engine.manual_dtype] if eps(engine.manual_dtype) <= own else []))
+    moves = spread(engine, wide, cotangents, _nudges(claim, case, inside), generator, truth, outcome.manual)
+    other = _other_output(outputs, truth.outputs, max(1e-9, 256 * inside))
+    if other is not None:
+        outcome.marks = [other]
+        return outcome
+    limit = allowed(engine.longest_sum)
+    usual = scale or [0.0] * len(truth.values)
+    floors = [_FLOOR * max(big * size(cotangents), _largest(v)) for big, v in zip(usual, truth.values, strict=True)]
+    slack = [
+        _slack(value, move, shaky, bound, limit, inside) + floor * inside
+        for value, move, shaky, bound, floor in zip(truth.values, *moves, truth.bounds, floors, strict=True)
+    ]
+    suspects = _suspects(outcome.manual, truth, slack)
+    if any(map(np.any, suspects)):
+        slack = _with_lost_digits(engine, outcome, truth, slack, limit, inside)
+        suspects = _suspects(outcome.manual, truth, slack)
+    outcome.reference, outcome.compared = truth.values, sum(int(np.sum(k)) for k in truth.known)
+    outcome.marks = [
+        _mark(name, manual, value, allowance, limit)
+        for name, manual, value, allowance in zip(
+            _names(claim, len(slack)), outcome.manual, truth.values, slack, strict=True
+        )
+    ]
+    poll = Poll(
+        claim, engine, wide, cotangents, outcome, slack, convention, deadline, [floor / _FLOOR for floor in floors]
+    )
+    if claim.forward:
+        poll.forward(suspects, thorough)
+    else:
+        poll.reverse(suspects, thorough, generator)
+    if rounding and outcome.verdict is Verdict.AGREE and own > eps("float64"):
+        # Where the panel held with the rule against the reference, the rule's float64 is the measure.
+        held = [np.where(s, m, v) for s, m, v in zip(suspects, outcome.manual, truth.values, strict=True)]
+        # f itself may compute in less than its inputs have.
+        lower = max(own, eps(engine.dtype))
+        nudges = _nudges(claim, case, lower)
+        judge_rounding(engine, outcome, lower, nudges, floors, generator, replace(truth, values=held), thorough)
+    return outcome
+
+
+def _nudges(claim: Claim, case: Case, ulp: float) -> list[float]:
+    """An ulp of every array and cotangent. What is held is known to no more digits than its author gave it."""
+    pairs = zip(claim.inputs.leaves, case.arrays, strict=True)
+    return [max(ulp, eps(a.dtype) if leaf.floating and not leaf.moves else 0.0) for leaf, a in pairs] + [
+        ulp for _ in case.cotangents
+    ]
+
+
+def _slack(
+    value: np.ndarray, move: np.ndarray, shaky: np.ndarray, bound: np.ndarray, limit: float, inside: float
+) -> np.ndarray:
+    """What rounding may make of each element, or how far off the reference itself may be."""
+    rounding = limit * np.maximum(units(value, move, inside, 2.0**-1022), shaky)
+    return np.asarray(np.maximum(rounding, np.where(np.isfinite(bound), bound, 0.0)))
+
+
+def _other_output(own: Found, plain: Found, tolerance: float) -> Mark | None:
+    """A mark where the rule's forward returns something else than the function without its rule."""
+    for at, (a, b) in enumerate(zip(own, plain, strict=False)):
+        apart = gap(a, b)
+        if a.size and np.max(apart) > tolerance * max(_largest(b), 2.0**-1000):
+            place = tuple(int(i) for i in np.unravel_index(int(np.argmax(apart)), apart.shape))
+            values = float(a[place]), float(b[place])
+            return Mark(f"output[{at}]", Verdict.DISAGREE, math.inf, 0.0, place, *values, "primal")
+    return None
+
+
+def size(arrays: Found) -> float:
+    """The largest root mean square among arrays."""
+    return max((float(np.sqrt(np.mean(np.square(a)))) for a in arrays if a.size), default=0.0)
+
+
+def _largest(array: np.ndarray) -> float:
+    return float(np.max(np.abs(array), initial=0.0, where=np.isfinite(array)))
+
+
+def _suspects(manual: Found, truth: Reference, slack: Found) -> Found:
+    return [
+        known & ((gap(m, v) > s) | ~np.isfinite(v))
+        for m, v, s, known in zip(manual, truth.values, slack, truth.known, strict=True)
+    ]
+
+
+def _with_lost_digits(
+    engine: Engine, outcome: Outcome, truth: Reference, slack: Found, limit: float, inside: float
+) -> Found:
+    """The slack, and what both lose to rounding in a lower precision, scaled: errors go with the machine epsilon."""
+    case = outcome.case
+    low = [a.astype(np.float32) if a.dtype == np.float64 else a for a in case.arrays]
+    cotangents = [s.astype(np.float32) if s.dtype == np.float64 else s for s in case.cotangents]
+    rate = inside / eps(*(a.dtype for a in low if is_float(a.dtype)))
+    found = list(slack)
+    for compute, right in ((engine.manual, outcome.manual), (engine.autodiff, truth.values)):
+        if compute == engine.autodiff and not engine.has_autodiff:
+            continue
+        try:
+            lost = [gap(a, b) for a, b in zip(compute(low, cotangents), right, strict=True)]
+        except Exception:
+            continue
+        found = [np.maximum(s, limit * rate * _largest(a)) for s, a in zip(found, lost, strict=True)]
+    return found
+
+
+def _names(claim: Claim, count: int) -> list[str]:
+    if not claim.forward:
+        return claim.result_names
+    return ["output"] if count == 1 else [f"output[{at}]" for at in range(count)]
+
+
+def _mark(name: str, manual: np.ndarray, truth: np.ndarray, slack: np.ndarray, limit: float) -> Mark:
+    """The element that is furthest from the reference, in units of which `limit` are allowed."""
+    if manual.size == 0:
+        return Mark(name, bound=limit)
+    errors = np.where(np.isfinite(truth), limit * (gap(manual, truth) / slack), 0.0)
+    place = np.unravel_index(int(np.argmax(errors)), errors.shape)
+    index = tuple(int(i) for i in place)
+    return Mark(name, Verdict.AGREE, float(errors[place]), limit, index, float(manual[place]), float(truth[place]))

@@ -1,0 +1,54 @@
+"""What comes of one case: a mark a leaf, and what the panel said of it."""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from manual_vs_auto.gradcheck.claims.verdict import Verdict, worst
+from manual_vs_auto.gradcheck.engines.engine import Found
+from manual_vs_auto.gradcheck.witnesses.panel import Answer
+
+
+class Case(NamedTuple):
+    """A point and a cotangent (a tangent, forward), in the author's precision. label: what it probes."""
+
+    label: str
+    arrays: Found
+    cotangents: Found
+
+
+@dataclass
+class Mark:
+    """How one leaf came out.
+
+    ulp, bound: the worst error and what is allowed, in units in the last place (of the element, or of what one ulp of
+    input makes of it). index, manual, reference: that element. why: what kind of fault, if it is one: "formula",
+    "overflow", "cast", "digits", "kink", "shape".
+    """
+
+    name: str
+    verdict: Verdict = Verdict.AGREE
+    ulp: float = 0.0
+    bound: float = 0.0
+    index: tuple[int, ...] = ()
+    manual: float = 0.0
+    reference: float = 0.0
+    why: str = ""
+
+
+@dataclass
+class Outcome:
+    """A case after it was judged. skipped: why it could not be, or None. answers: what the panel said."""
+
+    case: Case
+    marks: list[Mark] = field(default_factory=list)
+    skipped: str | None = None
+    answers: list[Answer] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    manual: Found = field(default_factory=list)
+    reference: Found = field(default_factory=list)
+    compared: int = 0
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst of its leaves'."""
+        return worst(mark.verdict for mark in self.marks)

@@ -1,0 +1,221 @@
+"""The panel: every judge reads the same slope in its own way, says how far it may be off, and votes on the manual one.
+
+A slope is <gradient, direction> in reverse, and J t, one number an output, in forward. Below, [M] is either.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from manual_vs_auto.gradcheck.claims.claim import Claim
+from manual_vs_auto.gradcheck.engines.engine import Engine, Found
+from manual_vs_auto.gradcheck.engines.numpy import NumpyEngine
+from manual_vs_auto.gradcheck.numerics.differences import Slope, Sweep, central, kinked, one_sided
+from manual_vs_auto.gradcheck.numerics.precision import eps
+from manual_vs_auto.gradcheck.numerics.taylor import Remainder, remainder
+
+YES, ABSTAINS, NO = 1, 0, -1
+# A judge that can't tell the slope to four digits has no say, unless what is disputed is coarser still.
+_DIGITS = 1e-4
+_FLOOR = 16
+_HIDDEN = 2.0**-34
+
+
+@dataclass
+class Question:
+    """Is this the slope? Everything in float64.
+
+    arrays, cotangents: the point and the cotangents (in forward the tangents, which are the direction too).
+    manual, autodiff: the slopes that they claim, [M]; autodiff is NaN where it has none.
+    tolerance: what rounding may make of them, [M]. scale: how large slopes like these are elsewhere.
+    """
+
+    claim: Claim
+    engine: Engine
+    arrays: Found
+    cotangents: Found
+    direction: Found
+    manual: np.ndarray
+    autodiff: np.ndarray
+    tolerance: np.ndarray
+    label: str = ""
+    scale: float = 0.0
+    _sweep: Sweep | None = field(default=None, repr=False)
+
+    @property
+    def sweep(self) -> Sweep:
+        """The function along the direction, as a sweep of [M]."""
+        if self._sweep is None:
+            self._sweep = self.read(self.engine.sweep(self.arrays, self.direction))
+        return self._sweep
+
+    def read(self, sweeps: Sequence[Sweep]) -> Sweep:
+        """One sweep of [M] out of one an output: contracted with the cotangents, or side by side."""
+        if not self.claim.forward:
+            parts = [[self._contracted(a, s, a is sweep.here) for a in sweep[:3]] for sweep, s in self._pairs(sweeps)]
+            ahead, behind, here = (np.sum([part[at] for part in parts], axis=0) for at in range(3))
+        else:
+            flat = [[a.reshape(*a.shape[: a.ndim - sweep.here.ndim], -1) for a in sweep[:3]] for sweep in sweeps]
+            ahead, behind, here = (np.concatenate([part[at] for part in flat], axis=-1) for at in range(3))
+        return Sweep(ahead, behind, here, eps(self.engine.dtype))
+
+    def slope(self, outputs: Found) -> np.ndarray:
+        """[M] out of one tangent an output."""
+        if self.claim.forward:
+            return np.concatenate([a.ravel() for a in outputs])
+        return np.array([sum(float(np.sum(a * s)) for a, s in zip(outputs, self.cotangents, strict=True))])
+
+    def _pairs(self, sweeps: Sequence[Sweep]) -> list[tuple[Sweep, np.ndarray]]:
+        return list(zip(sweeps, self.cotangents, strict=True))
+
+    def _contracted(self, values: np.ndarray, cotangent: np.ndarray, here: bool) -> np.ndarray:
+        axes = tuple(range(values.ndim))[0 if here else 1 :]
+        return np.asarray(np.sum(values * cotangent, axis=axes))[..., None]
+
+
+def autodiff(question: Question) -> Slope:
+    """Automatic differentiation of the function without its custom rules; bound: rounding."""
+    bound = np.where(np.isfinite(question.autodiff), question.tolerance, np.inf)
+    return Slope(question.autodiff, bound)
+
+
+def finite_differences(question: Question) -> Slope:
+    """Central differences in float64, steps swept, extrapolated. At a kink they have no say."""
+    kink = kinked(*one_sided(question.sweep))
+    found = central(question.sweep)
+    return Slope(found.value, np.where(kink, np.inf, found.bound))
+
+
+def complex_step(question: Question) -> Slope:
+    """Im f(x + iht) / h: no subtraction, no truncation; but silently wrong for abs, norms and ties."""
+    if eps(question.engine.dtype) > eps("float64"):
+        raise TypeError("the function rounds inside")
+    value = question.slope(question.engine.complex_step(question.arrays, question.direction))
+    return Slope(value, np.where(np.isfinite(value), question.tolerance, np.inf))
+
+
+def numpy_run(question: Question) -> Slope:
+    """Central differences of the same lines run by NumPy in float64, without JAX or XLA."""
+    if isinstance(question.engine, NumpyEngine):
+        raise TypeError("the finite differences are NumPy's already")
+    from manual_vs_auto.gradcheck.engines.jax.engine import precision
+
+    with precision(np.float64):
+        if not question.engine.in_numpy:
+            raise TypeError("the function calls JAX itself")
+        sweep = question.read(NumpyEngine(question.claim).sweep(question.arrays, question.direction))
+    found = central(sweep)
+    return Slope(found.value, np.where(kinked(*one_sided(sweep)), np.inf, found.bound))
+
+
+WITNESSES: dict[str, Callable[[Question], Slope]] = {
+    "autodiff": autodiff,
+    "finite differences": finite_differences,
+    "complex step": complex_step,
+    "NumPy float64": numpy_run,
+}
+TAYLOR = "Taylor remainder"
+
+
+@dataclass
+class Answer:
+    """What each judge read and how it voted on each of [M], and what became of the manual slope there.
+
+    right: YES, NO or ABSTAINS: the majority's. kink: where the one-sided slopes differ, and within [low, high] what
+    may be chosen there.
+    """
+
+    question: Question
+    readings: dict[str, Slope]
+    votes: dict[str, np.ndarray]
+    taylor: Remainder | None
+    kink: np.ndarray
+    ahead: np.ndarray
+    behind: np.ndarray
+    absent: dict[str, str]
+
+    @property
+    def right(self) -> np.ndarray:
+        """The majority, [M]."""
+        return np.sign(sum(self.votes.values(), np.zeros(self.question.manual.shape)))
+
+    @property
+    def split(self) -> bool:
+        """Whether witnesses contradict each other about the manual slope."""
+        return any(bool(np.any((a == YES) & (b == NO))) for a in self.votes.values() for b in self.votes.values())
+
+
+def ask(question: Question) -> Answer:
+    """Let every judge read and vote."""
+    readings, absent = {}, {}
+    for name, judge in WITNESSES.items():
+        if name == "autodiff" and not question.engine.has_autodiff:
+            absent[name] = "the function is NumPy's"
+            continue
+        try:
+            readings[name] = judge(question)
+        except Exception as refusal:
+            absent[name] = _reason(refusal)
+    _admit(readings, absent, question)
+    gaps = {name: np.abs(r.value - question.manual) for name, r in readings.items()}
+    said = {name: np.isfinite(r.bound) for name, r in readings.items()}
+    # Where the manual slope is not a number at all, whoever has one says no.
+    broken = ~np.isfinite(question.manual)
+    # What rounding in f itself makes of a slope, over a step as long as the input is large, is nobody's fault.
+    slack = question.tolerance + _FLOOR * question.sweep.noise() + _unseen(question, readings)
+    against = {n: said[n] & (broken | (gaps[n] > r.bound + slack)) for n, r in readings.items()}
+    disputed = np.max([np.where(against[n] & ~broken, gaps[n], 0.0) for n in readings], axis=0, initial=0.0)
+    size = np.max([np.where(said[n], np.abs(r.value), 0.0) for n, r in readings.items()], axis=0, initial=0.0)
+    coarse = np.where(disputed > 0, disputed / 4, np.maximum(_DIGITS * size, question.tolerance))
+    votes = {
+        name: np.where(against[name], NO, np.where(said[name] & (r.bound <= coarse), YES, ABSTAINS))
+        for name, r in readings.items()
+    }
+    ahead, behind = one_sided(question.sweep)
+    kink = kinked(ahead, behind)
+    taylor = remainder(question.sweep, question.manual) if not np.any(broken | kink) else None
+    if taylor is not None and taylor.right is not None:
+        finest = float(np.max(disputed)) if np.any(disputed) else np.inf
+        if taylor.resolution <= finest / 4:
+            sides = np.where(disputed > 0, NO, YES) if not taylor.right else np.full(kink.shape, YES)
+            votes[TAYLOR] = sides if taylor.right or np.any(disputed) else np.full(kink.shape, NO)
+    return Answer(question, readings, votes, taylor, kink, ahead.value, behind.value, absent)
+
+
+def _unseen(question: Question, readings: dict[str, Slope]) -> np.ndarray:
+    """What autodiff and the complex step alone can't decide, [M], where differences are too coarse to say.
+
+    Twice what these two lie apart, for then both round more than was thought; and ten digits below the slopes that the
+    function has elsewhere.
+    """
+    coarse = readings.get("finite differences")
+    exact = [readings[name] for name in ("autodiff", "complex step") if name in readings]
+    if coarse is None or not exact:
+        return np.zeros(question.manual.shape)
+    apart = np.abs(exact[0].value - exact[-1].value)
+    near = np.abs(coarse.value - question.manual) <= coarse.bound
+    unseen = np.maximum(
+        np.where(np.isfinite(apart) & (apart <= coarse.bound), 2 * apart, 0.0), _HIDDEN * question.scale
+    )
+    return np.where(near, np.minimum(unseen, coarse.bound), 0.0)
+
+
+def _admit(readings: dict[str, Slope], absent: dict[str, str], question: Question) -> None:
+    """The complex step counts only where another judge reads the same."""
+    step = readings.get("complex step")
+    if step is None:
+        return
+    seconded = np.zeros(question.manual.shape, bool)
+    for name, other in readings.items():
+        if name != "complex step":
+            seconded |= np.abs(step.value - other.value) <= other.bound + step.bound + question.tolerance
+    seconded &= np.any([np.isfinite(r.bound) for n, r in readings.items() if n != "complex step"], axis=0)
+    readings["complex step"] = Slope(step.value, np.where(seconded, step.bound, np.inf))
+    if not np.any(seconded):
+        absent["complex step"] = "not admitted: no other judge reads the same"
+
+
+def _reason(refusal: Exception) -> str:
+    lines = str(refusal).strip().splitlines()
+    return lines[0][:100] if lines else type(refusal).__name__
