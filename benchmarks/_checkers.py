@@ -1,4 +1,4 @@
-"""Gradient checkers, each asked about a pair of `benchmarks._gradients` at its sample.
+"""Gradient checkers, each asked about a pair of `tests.corpus.portable` at its sample.
 
 True where one accepts the gradient, False where it refuses, None where it can't be asked.
 """
@@ -16,8 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import test_util
 
-from benchmarks._gradients import Pair
 from manual_vs_auto.gradcheck import Verdict, check_vjp
+from tests.corpus.portable import Pair
 
 Checker = Callable[[Pair], bool | None]
 

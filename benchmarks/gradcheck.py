@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks._checkers import CHECKERS, available
-from benchmarks._gradients import ITEMS, Pair
 from benchmarks._measure import RESULTS, keep, machine, quartiles, table
+from tests.corpus.portable import ITEMS, Pair
 
 THREADS = 2
 SMOKE = ("matvec", "softmax")

@@ -133,9 +133,9 @@ def test_the_comparison_of_checkers_is_the_benchmark_s_own() -> None:
     measured = json.loads((ROOT / "benchmarks" / "results" / "gradcheck.json").read_text())
     assert markdown(measured["rows"]) in README
     assert measured["machine"]["date"] in README
-    from tests.gradcheck.correct import CORRECT
-    from tests.gradcheck.faults import FAULTS
-    from tests.gradcheck.unknown import UNKNOWN
+    from tests.corpus.correct import CORRECT
+    from tests.corpus.faults import FAULTS
+    from tests.corpus.unknown import UNKNOWN
 
     assert f"{len(FAULTS)} wrong gradients" in README
     assert f"all refused, {len(FAULTS) - len(UNKNOWN)} with their cause\nand {len(UNKNOWN)} with none" in README

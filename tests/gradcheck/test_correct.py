@@ -3,9 +3,9 @@
 import pytest
 
 from manual_vs_auto.gradcheck import Verdict
-from tests.gradcheck.correct import CORRECT
-from tests.gradcheck.item import Item, as_parameters
-from tests.gradcheck.judging import judge
+from tests.corpus.correct import CORRECT
+from tests.corpus.item import Item, as_parameters
+from tests.corpus.judging import judge
 
 # What the checker leaves open, with the reason.
 OPEN: dict[str, str] = {}

@@ -3,10 +3,10 @@
 import pytest
 
 from manual_vs_auto.gradcheck import Verdict
-from tests.gradcheck.faults import FAULTS
-from tests.gradcheck.item import Item, as_parameters
-from tests.gradcheck.judging import judge
-from tests.gradcheck.unknown import UNKNOWN
+from tests.corpus.faults import FAULTS
+from tests.corpus.item import Item, as_parameters
+from tests.corpus.judging import judge
+from tests.corpus.unknown import UNKNOWN
 
 
 @pytest.mark.parametrize("item", as_parameters(FAULTS))

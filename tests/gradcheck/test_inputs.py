@@ -17,7 +17,7 @@ from manual_vs_auto.gradcheck import (
     check_jvp,
     check_vjp,
 )
-from tests.gradcheck.functions import integers, normal
+from tests.corpus.functions import integers, normal
 
 FLOAT0 = jax.dtypes.float0
 ONCE = {"probes": False}

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from manual_vs_auto.gradcheck import check_custom_rule, check_gradient, check_jvp, check_vjp
-from tests.gradcheck.functions import normal
+from tests.corpus.functions import normal
 from tests.gradcheck.pasted import pasted, wrong
 
 ONCE = {"probes": False}

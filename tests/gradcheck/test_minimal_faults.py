@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from manual_vs_auto.gradcheck import check_gradient
-from tests.gradcheck.functions import normal
+from tests.corpus.functions import normal
 from tests.gradcheck.pasted import pasted, wrong
 
 ONCE = {"probes": False}

@@ -15,7 +15,7 @@ from matplotlib.image import imread
 
 from manual_vs_auto.gradcheck import Report, check_gradient, check_jvp, check_vjp
 from manual_vs_auto.gradcheck.report.plot import _as_image as as_image
-from tests.gradcheck.functions import normal
+from tests.corpus.functions import normal
 
 ONCE = {"probes": False}
 _TEXT = "{http://www.w3.org/2000/svg}text"

@@ -19,7 +19,7 @@ from manual_vs_auto.gradcheck import (
     check_jvp,
     check_vjp,
 )
-from tests.gradcheck.functions import normal
+from tests.corpus.functions import normal
 
 X = normal(0, 3)
 MATRIX = normal(0, 3, 3)

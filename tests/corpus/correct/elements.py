@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
 
-from tests.gradcheck import functions as fn
-from tests.gradcheck.functions import POSITIVE, Rule, normal, positive, slope_jvp, slope_vjp
-from tests.gradcheck.item import Item
+from tests.corpus import functions as fn
+from tests.corpus.functions import POSITIVE, Rule, normal, positive, slope_jvp, slope_vjp
+from tests.corpus.item import Item
 
 SMOOTH: dict[str, tuple[Rule, Rule]] = {
     "sigmoid": (fn.sigmoid, fn.d_sigmoid),

@@ -3,13 +3,13 @@
 import jax.numpy as jnp
 import numpy as np
 
-from tests.gradcheck import functions as fn
-from tests.gradcheck import functions_algebra as la
-from tests.gradcheck import functions_layers as nn
-from tests.gradcheck import functions_losses as loss
-from tests.gradcheck import functions_numpy as npf
-from tests.gradcheck.functions import normal, positive, slope_jvp, slope_vjp
-from tests.gradcheck.item import Item
+from tests.corpus import functions as fn
+from tests.corpus import functions_algebra as la
+from tests.corpus import functions_layers as nn
+from tests.corpus import functions_losses as loss
+from tests.corpus import functions_numpy as npf
+from tests.corpus.functions import normal, positive, slope_jvp, slope_vjp
+from tests.corpus.item import Item
 
 DIAGONAL = ("diagonal",)
 MATRIX = normal(0, 4, 4)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from manual_vs_auto.gradcheck import Report, check_custom_rule, check_gradient, check_jvp, check_vjp
-from tests.gradcheck.item import Item
+from tests.corpus.item import Item
 
 
 def judge(item: Item, **options: Any) -> Report:

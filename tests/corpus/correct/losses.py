@@ -4,10 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tests.gradcheck import functions as fn
-from tests.gradcheck import functions_losses as loss
-from tests.gradcheck.functions import POSITIVE, integers, normal, positive
-from tests.gradcheck.item import Item
+from tests.corpus import functions as fn
+from tests.corpus import functions_losses as loss
+from tests.corpus.functions import POSITIVE, integers, normal, positive
+from tests.corpus.item import Item
 
 BOTH = {"argnums": (0, 1)}
 SIGNS = np.array([1, -1, 1, 1, -1, -1], np.float32)

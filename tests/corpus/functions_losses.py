@@ -5,8 +5,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from tests.gradcheck.functions import huber, softplus
-from tests.gradcheck.functions_layers import log_softmax, softmax
+from tests.corpus.functions import huber, softplus
+from tests.corpus.functions_layers import log_softmax, softmax
 
 
 def cross_entropy(logits: Any, labels: Any) -> Any:

@@ -1,7 +1,7 @@
 """Derivatives made wrong on purpose, by what was done to them. Each is a right rule but for one edit."""
 
-from tests.gradcheck.faults import axes, cotangents, factors, others, paths, points, regions, rounding, signs, terms
-from tests.gradcheck.item import Item
+from tests.corpus.faults import axes, cotangents, factors, others, paths, points, regions, rounding, signs, terms
+from tests.corpus.item import Item
 
 FAULTS: list[Item] = [
     *axes.ITEMS,

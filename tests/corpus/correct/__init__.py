@@ -1,7 +1,7 @@
 """Derivatives that are right, those among them that checkers are known to refuse."""
 
-from tests.gradcheck.correct import algebra, elements, layers, losses, numerical, sizes, structures
-from tests.gradcheck.item import Item
+from tests.corpus.correct import algebra, elements, layers, losses, numerical, sizes, structures
+from tests.corpus.item import Item
 
 CORRECT: list[Item] = [
     *algebra.ITEMS,

@@ -3,9 +3,9 @@
 import jax.numpy as jnp
 import numpy as np
 
-from tests.gradcheck import functions as fn
-from tests.gradcheck.functions import normal, slope_vjp
-from tests.gradcheck.item import Item
+from tests.corpus import functions as fn
+from tests.corpus.functions import normal, slope_vjp
+from tests.corpus.item import Item
 
 ITEMS: list[Item] = [
     Item("sum of squares: 1,000 elements", "gradient", fn.sum_of_squares, fn.d_sum_of_squares, (normal(1, 1000),)),

@@ -3,13 +3,13 @@
 import jax.numpy as jnp
 import numpy as np
 
-from tests.gradcheck import functions as fn
-from tests.gradcheck import functions_algebra as la
-from tests.gradcheck import functions_layers as nn
-from tests.gradcheck import functions_losses as loss
-from tests.gradcheck import functions_numpy as npf
-from tests.gradcheck.functions import edited, normal, positive
-from tests.gradcheck.item import Item
+from tests.corpus import functions as fn
+from tests.corpus import functions_algebra as la
+from tests.corpus import functions_layers as nn
+from tests.corpus import functions_losses as loss
+from tests.corpus import functions_numpy as npf
+from tests.corpus.functions import edited, normal, positive
+from tests.corpus.item import Item
 
 MASK = ("mask", "entry", "one_side")
 SIDE = ("one_side", "mask", "term")

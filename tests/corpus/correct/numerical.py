@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from tests.gradcheck import functions_numpy as npf
-from tests.gradcheck.functions import definite, normal, positive, regular
-from tests.gradcheck.item import Item
+from tests.corpus import functions_numpy as npf
+from tests.corpus.functions import definite, normal, positive, regular
+from tests.corpus.item import Item
 
 F64 = np.float64
 

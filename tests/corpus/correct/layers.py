@@ -6,10 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tests.gradcheck import functions as fn
-from tests.gradcheck import functions_layers as nn
-from tests.gradcheck.functions import Rule, integers, normal
-from tests.gradcheck.item import Item
+from tests.corpus import functions as fn
+from tests.corpus import functions_layers as nn
+from tests.corpus.functions import Rule, integers, normal
+from tests.corpus.item import Item
 
 PARAMS = {"in": (normal(1, 3, 4), normal(2, 4)), "out": (normal(3, 4, 2), normal(4, 2))}
 

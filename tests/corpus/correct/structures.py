@@ -8,10 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tests.gradcheck import functions as fn
-from tests.gradcheck import functions_layers as nn
-from tests.gradcheck.functions import normal, positive, slope_vjp
-from tests.gradcheck.item import Item
+from tests.corpus import functions as fn
+from tests.corpus import functions_layers as nn
+from tests.corpus.functions import normal, positive, slope_vjp
+from tests.corpus.item import Item
 
 ADD = fn.with_vjp(lambda h, x: h + x**2, lambda ct, h, x: (ct, 2.0 * ct * x))
 

@@ -4,10 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tests.gradcheck import functions as fn
-from tests.gradcheck import functions_algebra as la
-from tests.gradcheck.functions import POSITIVE, definite, integers, normal, positive, regular, symmetric
-from tests.gradcheck.item import Item
+from tests.corpus import functions as fn
+from tests.corpus import functions_algebra as la
+from tests.corpus.functions import POSITIVE, definite, integers, normal, positive, regular, symmetric
+from tests.corpus.item import Item
 
 ITEMS: list[Item] = [
     Item("outer: vjp", "vjp", la.outer, la.outer_vjp, (normal(1, 3), normal(2, 4))),

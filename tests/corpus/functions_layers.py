@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from tests.gradcheck.functions import d_tanh
+from tests.corpus.functions import d_tanh
 
 
 def linear(x: Any, w: Any, b: Any) -> Any:

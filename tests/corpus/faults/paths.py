@@ -4,12 +4,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tests.gradcheck import functions as fn
-from tests.gradcheck import functions_algebra as la
-from tests.gradcheck import functions_layers as nn
-from tests.gradcheck import functions_losses as loss
-from tests.gradcheck.functions import detached, edited, normal, positive, regular
-from tests.gradcheck.item import Item
+from tests.corpus import functions as fn
+from tests.corpus import functions_algebra as la
+from tests.corpus import functions_layers as nn
+from tests.corpus import functions_losses as loss
+from tests.corpus.functions import detached, edited, normal, positive, regular
+from tests.corpus.item import Item
 
 DETACHED = ("detached", "term")
 SECOND = ("second_order", "detached")
