@@ -167,6 +167,12 @@ def gru_vjp(ct: Any, h: Any, z: Any, n: Any, new: Any = jnp.tanh, swap: float = 
     return ct * gate, swap * ct * (h - new(n)) * gate * (1.0 - gate), ct * (1.0 - gate) * fn.d_tanh(n)
 
 
+def biased(rule: Any) -> Any:
+    """The mean of x + b, where the sum has a rule of its own: every row's cotangent is the same."""
+    add = fn.with_vjp(lambda x, b: x + b, rule)
+    return lambda x, b: jnp.mean(add(x, b))
+
+
 def _first_row(ct: Any) -> Any:
     return jnp.broadcast_to(ct[:1], ct.shape)
 
@@ -236,7 +242,9 @@ ITEMS: list[Item] = [
           Wrong("the new state before its tanh, small sample", partial(gru_vjp, new=lambda n: n), ("term",),
                 (X, normal(8, 6), 1e-3 * normal(9, 6)))),
     *pair("linear layer", "vjp", nn.linear, nn.linear_vjp, (ROWS, normal(10, 3, 2), normal(11, 2)),
-          Wrong("first row's cotangent for all", lambda ct, *a: nn.linear_vjp(_first_row(ct), *a), FIRST),
-          Wrong("first row's cotangent for all, batch of one", lambda ct, *a: nn.linear_vjp(_first_row(ct), *a), FIRST,
-                (ROWS[:1], normal(10, 3, 2), normal(11, 2)))),
+          Wrong("first row's cotangent for all", lambda ct, *a: nn.linear_vjp(_first_row(ct), *a), FIRST)),
+    Item("mean of rows with a bias", "custom", biased(lambda ct, x, b: (ct, ct.sum(0))), None, (ROWS, normal(12, 3))),
+    Item("mean of rows with a bias: the first row's cotangent times their number", "custom",
+         biased(lambda ct, x, b: (ct, ct[0] * x.shape[0])), None, (ROWS, normal(12, 3)),
+         fault="the first row's cotangent for all, and all are the same", causes=FIRST),
 ]  # fmt: skip

@@ -100,6 +100,20 @@ def nuclear_grad(a: Any) -> Any:
     return u @ v
 
 
+def rotation(a: Any) -> Any:
+    """The orthogonal factor of the polar decomposition."""
+    u, _, v = jnp.linalg.svd(a)
+    return u @ v
+
+
+def rotation_vjp(ct: Any, a: Any, equal: float = 1.0) -> Vjp:
+    """equal: what stands for the share of two equal singular values, times its right value."""
+    u, s, v = jnp.linalg.svd(a)
+    m = u.T @ ct @ v.T
+    share = jnp.where(s[:, None] == s[None, :], equal, 1.0) / (s[:, None] + s[None, :])
+    return (u @ ((m - m.T) * share) @ v,)
+
+
 def fitted(a: Any, b: Any) -> Any:
     return jnp.linalg.pinv(a) @ b
 
@@ -179,6 +193,9 @@ ITEMS: list[Item] = [
           (np.outer([1, 2, 0], [1, -1, 3]).astype(np.float32),)),
     *pair("nuclear norm, singular values equal", "gradient", lambda a: jnp.sum(singular_values(a)), nuclear_grad,
           (EYE,)),
+    *pair("orthogonal factor, singular values equal", "vjp", rotation, rotation_vjp, (2.0 * EYE,),
+          Wrong("0 between equal singular values", lambda ct, a: rotation_vjp(ct, a, 0.0), (), (regular(15, 3),),
+                True)),
     *pair("least squares", "vjp", fitted, fitted_vjp, (normal(8, 5, 3), normal(9, 5)),
           Wrong("residual's term forgotten, nothing left in the sample", lambda ct, a, b: fitted_vjp(ct, a, b, False),
                 ("term",), (regular(8, 3), normal(9, 3)))),

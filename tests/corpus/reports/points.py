@@ -61,6 +61,12 @@ def _hypot_vjp(ct: Any, x: Any, y: Any) -> Any:
     return ct * (x / h), ct * (y / h)
 
 
+def _hypot_by_ratio(ct: Any, x: Any, y: Any) -> Any:
+    ratio = y / x
+    h = jnp.hypot(1.0, ratio)
+    return ct * jnp.sign(x) / h, ct * jnp.sign(x) * (ratio / h)
+
+
 def _clipped(x: Any) -> Any:
     """By the root of the mean square, at 1."""
     return x / jnp.maximum(1.0, jnp.sqrt(jnp.mean(x * x)))
@@ -156,7 +162,8 @@ ITEMS: list[Item] = [
         Wrong("second gradient's sign", lambda ct, y, x: _angle_vjp(ct, y, x, 1.0), ("sign",),
               (normal(1, 3), normal(2, 3))),
     ),
-    *pair("hypot at (0, 0)", "vjp", jnp.hypot, _hypot_vjp, (ZEROS, ZEROS)),
+    *pair("hypot at (0, 0)", "vjp", jnp.hypot, _hypot_vjp, (ZEROS, ZEROS),
+          Wrong("by the ratio y / x", _hypot_by_ratio, (), (normal(16, 5), normal(17, 5)), True)),
     *pair("norm of order 1.5 at 0", "gradient", _norm, _norm_grad, (ZEROS,)),
     *pair("norm of order 1.5 with a zero", "gradient", _norm, _norm_grad, (np.array([0, 1, -2, 0.5], np.float32),)),
     *pair(

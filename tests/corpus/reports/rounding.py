@@ -107,6 +107,14 @@ def _rounded(x: Any) -> Any:
     return jnp.sin(jax.lax.reduce_precision(x, 5, 10))
 
 
+def _inside(x: Any) -> Any:
+    return jnp.sin(x.astype(jnp.bfloat16).astype(x.dtype))
+
+
+def _inside_slope(x: Any) -> Any:
+    return jnp.cos(x.astype(jnp.bfloat16).astype(x.dtype))
+
+
 def _mean_square(x: Any) -> Any:
     return jnp.mean(x * x, 0)
 
@@ -182,4 +190,6 @@ ITEMS: list[Item] = [
     *pair("sine of what float16 keeps", "vjp", _rounded,
           slope_vjp(lambda x: jnp.cos(jax.lax.reduce_precision(x, 5, 10))),
           (normal(14, 5, dtype=np.float16),)),
+    *pair("sine of what bfloat16 keeps", "vjp", _inside, slope_vjp(_inside_slope), (normal(15, 5),),
+          Wrong("first entry 5% more", slope_vjp(lambda x: _inside_slope(x).at[0].multiply(1.05)), ("entry", "mask"))),
 ]  # fmt: skip
