@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.cache is not None:
         # On some processors XLA says of every program that it reads that it was compiled for another one.
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    from manual_vs_auto.gradcheck.claims.arguments import UsageError
+    from manual_vs_auto.gradcheck.claims.errors import UsageError
 
     try:
         cases = _prove(options) if options.target is None else _judge(options)
@@ -174,7 +174,7 @@ def _prove(options: argparse.Namespace) -> "list[tuple[str, Report]]":
 
 
 def _judge(options: argparse.Namespace) -> "list[tuple[str, Report]]":
-    from manual_vs_auto.gradcheck.claims.arguments import UsageError
+    from manual_vs_auto.gradcheck.claims.errors import UsageError
     from manual_vs_auto.gradcheck.pairs import Pair, form_of, inputs_for, load, named, pairs_in
 
     given: Callable[..., Any] | None = named(options.inputs) if options.inputs else None

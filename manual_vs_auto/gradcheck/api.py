@@ -10,7 +10,7 @@ from typing import Any, Unpack
 
 import numpy as np
 
-from manual_vs_auto.gradcheck.claims.arguments import Inputs, UsageError, cast_to, inputs_of
+from manual_vs_auto.gradcheck.claims.arguments import Inputs, cast_to, inputs_of
 from manual_vs_auto.gradcheck.claims.claim import (
     Claim,
     gradient_claim,
@@ -20,6 +20,7 @@ from manual_vs_auto.gradcheck.claims.claim import (
     vjp_claim,
 )
 from manual_vs_auto.gradcheck.claims.domain import domain_of
+from manual_vs_auto.gradcheck.claims.errors import Refused, UsageError
 from manual_vs_auto.gradcheck.claims.trees import import_jax
 from manual_vs_auto.gradcheck.engines.choose import engine_for
 from manual_vs_auto.gradcheck.engines.engine import widen
@@ -166,18 +167,28 @@ def _judged(
     f: Function, build: Callable[[Inputs], Claim], args: tuple[Any, ...], argnums: Any, options: Settings
 ) -> Report:
     chosen = Options.of(options)
-    with _nothing_changed(), _programs_kept(chosen):
-        inputs = inputs_of(f, args, argnums)
-        if not chosen.dtypes:
-            return _in_one_precision(build, inputs, chosen)
-        until, reports = time.perf_counter() + chosen.budget_s, {}
-        for left, dtype in zip(range(len(chosen.dtypes), 0, -1), chosen.dtypes, strict=True):
-            share = replace(chosen, budget_s=(until - time.perf_counter()) / left)
-            reports[dtype] = _in_one_precision(build, cast_to(inputs, dtype), share)
-        return worst_of(reports)
+    try:
+        with _nothing_changed(), _programs_kept(chosen):
+            inputs = inputs_of(f, args, argnums)
+            return _in_each_precision(build, inputs, chosen) if chosen.dtypes else _report(build, inputs, chosen)
+    except Refused as refused:
+        # Nothing could be asked at all: the author sees his own error.
+        raise refused.error from None
 
 
-def _in_one_precision(build: Callable[[Inputs], Claim], inputs: Inputs, chosen: Options) -> Report:
+def _in_each_precision(build: Callable[[Inputs], Claim], inputs: Inputs, chosen: Options) -> Report:
+    until, reports = time.perf_counter() + chosen.budget_s, {}
+    for left, dtype in zip(range(len(chosen.dtypes), 0, -1), chosen.dtypes, strict=True):
+        share = replace(chosen, budget_s=(until - time.perf_counter()) / left)
+        try:
+            reports[dtype] = _report(build, cast_to(inputs, dtype), share)
+        except Refused as refused:
+            refused.error.add_note(f"with the sample in {dtype}, as dtypes= asks for")
+            raise
+    return worst_of(reports)
+
+
+def _report(build: Callable[[Inputs], Claim], inputs: Inputs, chosen: Options) -> Report:
     claim = build(inputs)
     if chosen.surrogate is not None:
         claim = claim.of(outputs(chosen.surrogate, inputs))
@@ -220,5 +231,11 @@ def _lenient_jax() -> Iterator[None]:
     if jax is None:
         yield
         return
-    with jax.debug_nans(False), jax.debug_infs(False), jax.transfer_guard("allow"):
-        yield
+    # What is cut out of a traceback says whose error it is.
+    filtering = jax.config.jax_traceback_filtering
+    jax.config.update("jax_traceback_filtering", "off")
+    try:
+        with jax.debug_nans(False), jax.debug_infs(False), jax.transfer_guard("allow"):
+            yield
+    finally:
+        jax.config.update("jax_traceback_filtering", filtering)

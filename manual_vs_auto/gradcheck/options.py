@@ -8,7 +8,7 @@ from typing import Any, TypeAlias, TypedDict
 
 import numpy as np
 
-from manual_vs_auto.gradcheck.claims.arguments import UsageError
+from manual_vs_auto.gradcheck.claims.errors import UsageError
 from manual_vs_auto.gradcheck.witnesses.kinks import Convention
 from manual_vs_auto.gradcheck.witnesses.limit import Limit
 

@@ -6,9 +6,9 @@ from functools import partial
 
 import numpy as np
 
-from manual_vs_auto.gradcheck.claims.arguments import UsageError
 from manual_vs_auto.gradcheck.claims.claim import Claim
 from manual_vs_auto.gradcheck.claims.domain import Domain
+from manual_vs_auto.gradcheck.claims.errors import Refused, UsageError, WrongShapeError
 from manual_vs_auto.gradcheck.claims.verdict import Verdict
 from manual_vs_auto.gradcheck.engines.engine import Engine, Found, widen
 from manual_vs_auto.gradcheck.explain.diagnose import diagnose
@@ -126,8 +126,8 @@ class Session:
             return
         try:
             outcome = judge()
-        except Exception as refusal:
-            self._probes.append(Probe(label, None, f"refused: {_first_line(refusal)}"))
+        except (Refused, WrongShapeError) as refusal:
+            self._probes.append(Probe(label, None, f"refused: {refusal}"))
             return
         verdict = outcome.verdict
         if outcome.skipped or verdict is Verdict.INCONCLUSIVE:
@@ -146,8 +146,8 @@ class Session:
         claim, seeded = properties.derivative_of(self._claim, self._engine, point, self._generator)
         try:
             engine = JaxEngine(claim, self._engine if isinstance(self._engine, JaxEngine) else None)
-        except Exception as refusal:
-            self._probes.append(Probe("second order", None, f"refused: {_first_line(refusal)}"))
+        except Refused as refusal:
+            self._probes.append(Probe("second order", None, f"refused: {refusal}"))
             return
         scale: list[float] = []
         others = [self._draws.fresh() for _ in range(_MORE)] if self._options.order == 2 else []
@@ -244,7 +244,3 @@ class Session:
             for mark in decisive.marks:
                 mark.why = "nondeterministic" if mark.verdict is Verdict.DISAGREE else mark.why
         return decisive
-
-
-def _first_line(refusal: Exception) -> str:
-    return (str(refusal).strip().splitlines() or [type(refusal).__name__])[0][:80]

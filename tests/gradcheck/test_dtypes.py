@@ -82,3 +82,16 @@ def test_numpy_alone() -> None:
 def test_what_the_precision_can_not_hold() -> None:
     with pytest.raises(UsageError, match="the sample of x is not finite in float16"):
         check_gradient(lambda x: jnp.sum(x**2), lambda x: 2 * x, 1e6 * X, dtypes=["float32", "float16"], probes=False)
+
+
+def test_what_a_function_refuses_of_a_precision_is_its_own_error() -> None:
+    """It says in which."""
+
+    def f(x: Any) -> Any:
+        if x.dtype == jnp.bfloat16:
+            raise TypeError("no bfloat16 here")
+        return jnp.sum(x**2)
+
+    with pytest.raises(TypeError, match="no bfloat16 here") as error:
+        check_gradient(f, lambda x: f(x) * 0 + 2 * x, X, dtypes=["float32", "bfloat16"], probes=False)
+    assert error.value.__notes__ == ["with the sample in bfloat16, as dtypes= asks for"]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from manual_vs_auto.gradcheck.claims.claim import Claim
+from manual_vs_auto.gradcheck.claims.errors import Refused, WrongShapeError, refusing
 from manual_vs_auto.gradcheck.engines.engine import Engine
 from manual_vs_auto.gradcheck.witnesses.outcome import Case, Outcome
 
@@ -44,8 +45,9 @@ def cost_of(claim: Claim, engine: Engine, sample: Outcome) -> Cost | None:
     if auto is None or sample.skipped:
         return None
     try:
-        return _measured(claim, auto, sample.case)
-    except Exception:
+        with refusing():
+            return _measured(claim, auto, sample.case)
+    except (Refused, WrongShapeError):
         return None
 
 
