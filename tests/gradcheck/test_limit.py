@@ -1,5 +1,6 @@
 """rtol and atol: an upper limit beside the derived bound, at the sample, which the report shows."""
 
+import json
 from typing import Any
 
 import jax.numpy as jnp
@@ -53,9 +54,9 @@ def test_a_limit_is_held_beside_the_bound(name: str) -> None:
 
 
 def test_the_limit_is_shown() -> None:
-    assert "\n  limit    rtol 0.001, atol 0, at the sample\n" in str(
-        check_gradient(smooth, jnp.cos, ILL, rtol=1e-3, probes=False)
-    )
+    report = check_gradient(smooth, jnp.cos, ILL, rtol=1e-3, probes=False)
+    assert "\n  limit    rtol 0.001, atol 0, at the sample\n" in str(report)
+    assert json.loads(report.to_json())["limit"] == {"rtol": 1e-3, "atol": 0.0}
     assert "\n  limit    rtol 0, atol 1e-06, at the sample\n" in str(
         check_gradient(smooth, jnp.cos, ILL, atol=1e-6, probes=False)
     )

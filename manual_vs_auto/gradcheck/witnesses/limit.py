@@ -1,6 +1,6 @@
 """The author's own limit: what rounding explains may still be further off than he can use."""
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,7 +11,8 @@ from manual_vs_auto.gradcheck.witnesses.outcome import Outcome
 from manual_vs_auto.gradcheck.witnesses.rounding import gap
 
 
-class Limit(NamedTuple):
+@dataclass(frozen=True)
+class Limit:
     """An element may be off by atol + rtol |reference|, and by no more than the derived bound either."""
 
     rtol: float
