@@ -112,12 +112,13 @@ class Options:
             raise UsageError(f"shapes={shapes!r}: a list, with one tuple of sizes an array argument in each entry")
         if options.effort not in EFFORTS:
             raise UsageError(f"effort={options.effort!r}: {' or '.join(map(repr, EFFORTS))}")
-        for name, limit in (("rtol", options.rtol), ("atol", options.atol)):
-            if limit is not None and not (_is_number(limit) and 0 <= limit < math.inf):
-                raise UsageError(f"{name}={limit!r}: a number, 0 or more")
-        if options.cache is not None and not isinstance(options.cache, str | PathLike):
+        cache: Any = options.cache
+        if cache is not None and not (isinstance(cache, str | PathLike) and str(cache)):
             raise UsageError(f"cache={options.cache!r}: the path of a folder")
-        return replace(options, convention=_convention(options.convention), dtypes=_dtypes(options.dtypes))
+        return replace(
+            options, convention=_convention(options.convention), dtypes=_dtypes(options.dtypes),
+            rtol=_limit("rtol", options.rtol), atol=_limit("atol", options.atol),
+        )  # fmt: skip
 
 
 def _is_shapes(entry: Any) -> bool:
@@ -127,8 +128,12 @@ def _is_shapes(entry: Any) -> bool:
     )
 
 
-def _is_number(given: Any) -> bool:
-    return isinstance(given, int | float | np.number) and not isinstance(given, bool)
+def _limit(name: str, given: Any) -> float | None:
+    """Raises: UsageError unless it is one number, NumPy's or JAX's included."""
+    array = np.asarray(0.0 if given is None else given)
+    if array.ndim or array.dtype.kind not in "iuf" or not 0 <= array < math.inf:
+        raise UsageError(f"{name}={given!r}: a number, 0 or more")
+    return None if given is None else float(array)
 
 
 def _dtypes(given: Any) -> tuple[str, ...]:
@@ -136,11 +141,19 @@ def _dtypes(given: Any) -> tuple[str, ...]:
     if given is None or given == ():
         return ()
     listed = given if isinstance(given, tuple | list) else (given,)
-    names = tuple(dict.fromkeys(getattr(d, "__name__", None) or str(d) for d in listed))
+    names = tuple(dict.fromkeys(map(_name_of, listed)))
     unknown = [name for name in names if name not in DTYPES]
     if unknown or not names:
         raise UsageError(f"dtypes={given!r}: {', '.join(DTYPES)}, or a list of them")
     return names
+
+
+def _name_of(dtype: Any) -> str:
+    """NumPy's name of it; what NumPy does not know as it stands there, as bfloat16 where there is no JAX."""
+    try:
+        return str(dtype) if dtype is None else np.dtype(dtype).name
+    except (TypeError, ValueError):
+        return str(dtype)
 
 
 def _convention(given: Any) -> Convention:

@@ -26,6 +26,7 @@ def test_the_functions_are_given_each_precision() -> None:
     scale = np.array(2.0)
     report = check_gradient(total, grad, X, scale, dtypes=["float32", jnp.bfloat16, np.float16], effort="quick")
     assert report.verdict is Verdict.AGREE, report
+    assert report.dtype == "float32, bfloat16, float16"
     # The formula is compared in float64, each cast to its own precision first.
     assert {("float32",) * 2, ("bfloat16",) * 2, ("float16",) * 2} <= seen <= {
         (name, name) for name in ("float64", "float32", "bfloat16", "float16")
@@ -77,6 +78,12 @@ def test_numpy_alone() -> None:
         probes=False,
     )
     assert report.verdict is Verdict.AGREE, report
+
+
+@pytest.mark.parametrize("dtype", ["float32", np.float32, jnp.float32, np.dtype("float32"), "f4", ["float32", "f4"]])
+def test_a_precision_by_any_name(dtype: Any) -> None:
+    report = check_gradient(lambda x: np.sum(x**2), lambda x: 2 * x, X, dtypes=dtype, probes=False)
+    assert report.dtype == "float32"
 
 
 def test_what_the_precision_can_not_hold() -> None:

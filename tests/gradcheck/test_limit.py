@@ -62,6 +62,12 @@ def test_the_limit_is_shown() -> None:
     )
 
 
+@pytest.mark.parametrize("rtol", [1, np.float32(0.25), jnp.float32(0.25), np.array(0.25)])
+def test_a_limit_is_any_number(rtol: Any) -> None:
+    report = check_gradient(smooth, jnp.cos, ILL, rtol=rtol, probes=False)
+    assert f"rtol {float(rtol):g}, " in str(report)
+
+
 def test_a_loose_limit_allows_nothing() -> None:
     """What is beyond the derived bound is wrong by as little as it likes."""
     report = check_gradient(smooth, lambda x: 1.0001 * jnp.cos(x), ILL, rtol=0.5, atol=10.0, probes=False)

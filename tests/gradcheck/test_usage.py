@@ -56,7 +56,11 @@ OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "no precision": ({"dtypes": []}, "dtypes=\\[\\]"),
     "a precision by number": ({"dtypes": 32}, "dtypes=32"),
     "a cache that is no path": ({"cache": 3}, "cache=3: the path of a folder"),
-    "a cache below a file": ({"cache": Path(__file__) / "below"}, "cache='.*below': Not a directory"),
+    "a cache in no place": ({"cache": ""}, "cache='': the path of a folder"),
+    "a cache below a file": (
+        {"cache": Path(__file__) / "below"},
+        "cache='.*below': no folder that can be written: Not a dir",
+    ),
     "an empty domain": ({"domain": (1.0, 1.0)}, "domain=.*expected"),
     "a domain upside down": ({"domain": (1.0, 0.0)}, "domain"),
     "one end": ({"domain": 3.0}, "domain"),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from manual_vs_auto.gradcheck.claims.verdict import SEVERITY
+from manual_vs_auto.gradcheck.claims.verdict import SEVERITY, Verdict
 from manual_vs_auto.gradcheck.report.report import LEFT_OUT, Probe, Report, describe
 
 
@@ -12,7 +12,7 @@ def worst_of(reports: Mapping[str, Report]) -> Report:
     dtype, worst = max(reports.items(), key=lambda item: (SEVERITY.index(item[1].verdict), _share(item[1])))
     return replace(
         worst,
-        dtype=dtype,
+        dtype=", ".join(reports) if worst.verdict is Verdict.AGREE else dtype,
         hidden=None if worst.hidden is None else f"{worst.hidden}, in {dtype}",
         coverage=[f"in {name}: {line}" for name, report in reports.items() for line in report.coverage],
         probes=[*_judged(reports), *(probe for probe in worst.probes if probe.note == LEFT_OUT)],

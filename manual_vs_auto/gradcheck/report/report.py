@@ -51,7 +51,8 @@ class Report:
     cost:      time, residual and temporary bytes of the manual rule beside autodiff; None without JAX. It is measured
                when it is first asked for, and printed from then on.
     coverage:  what was compared, and what might have escaped. probes: beyond the sample. seed: repeats it all.
-    dtype:     in which of the precisions that `dtypes` named it came out so. limit: the upper limit that was given.
+    dtype:     in which of the precisions that `dtypes` named it came out so, all of them if they agree; else None.
+    limit:     the upper limit that was given, or None.
     """
 
     name: str

@@ -26,7 +26,7 @@ def programs_kept(folder: str | PathLike[str]) -> Iterator[None]:
         (path / ".writable").touch()
         (path / ".writable").unlink()
     except OSError as error:
-        raise UsageError(f"cache={str(folder)!r}: {error.strerror or error}") from None
+        raise UsageError(f"cache={str(folder)!r}: no folder that can be written: {error.strerror}") from None
     settings = {"jax_enable_compilation_cache": True, "jax_compilation_cache_dir": str(path), **_KEEP}
     before = {name: getattr(jax.config, name) for name in settings}
     try:
