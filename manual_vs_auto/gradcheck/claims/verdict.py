@@ -19,10 +19,9 @@ class Verdict(Enum):
         return self.value
 
 
+SEVERITY = (Verdict.AGREE, Verdict.INCONCLUSIVE, Verdict.DISAGREE)
+
+
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
     """One fault makes the whole wrong; one open question leaves it open."""
-    found = set(verdicts)
-    for verdict in (Verdict.DISAGREE, Verdict.INCONCLUSIVE):
-        if verdict in found:
-            return verdict
-    return Verdict.AGREE
+    return max(verdicts, key=SEVERITY.index, default=Verdict.AGREE)
