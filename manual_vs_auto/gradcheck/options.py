@@ -14,6 +14,7 @@ from manual_vs_auto.gradcheck.witnesses.limit import Limit
 
 DType: TypeAlias = str | type[np.generic] | np.dtype[Any]
 EFFORTS = ("quick", "full")
+SPECIAL_POINTS = ("report", "fail", "ignore")
 DTYPES = ("float64", "float32", "bfloat16", "float16")
 
 
@@ -35,6 +36,8 @@ class Settings(TypedDict, total=False):
     atol: float | None
     dtypes: DType | Sequence[DType] | None
     cache: str | PathLike[str] | None
+    special_points: str
+    f_accuracy: float | None
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,10 @@ class Options:
                 Neither allows anything that the bound does not.
     dtypes:     "float32", or a list: the sample is cast to each and judged; the report is that of the worst. The
                 budget is for all together.
+    special_points: what a rule is that is right everywhere but at single points where f has a derivative: "report"
+                makes it SPECIAL, "fail" DISAGREE, "ignore" AGREE with a note.
+    f_accuracy: how exact f itself is, relative to its largest number: 1e-4 for an iteration that stops there. Its
+                derivative is held to no more. None measures it, by iterating once more.
     cache:      a folder in which JAX keeps compiled programs for the next process (jax_compilation_cache_dir).
     """
 
@@ -81,6 +88,8 @@ class Options:
     atol: float | None = None
     dtypes: Sequence[str] = ()
     cache: str | PathLike[str] | None = None
+    special_points: str = "report"
+    f_accuracy: float | None = None
 
     @property
     def limit(self) -> Limit | None:
@@ -112,6 +121,11 @@ class Options:
             raise UsageError(f"shapes={shapes!r}: a list, with one tuple of sizes an array argument in each entry")
         if options.effort not in EFFORTS:
             raise UsageError(f"effort={options.effort!r}: {' or '.join(map(repr, EFFORTS))}")
+        if options.special_points not in SPECIAL_POINTS:
+            raise UsageError(f"special_points={options.special_points!r}: {', '.join(map(repr, SPECIAL_POINTS))}")
+        accuracy: Any = options.f_accuracy
+        if accuracy is not None and not (isinstance(accuracy, int | float) and 0 <= accuracy < 1):
+            raise UsageError(f"f_accuracy={accuracy!r}: from 0 to 1, relative")
         cache: Any = options.cache
         if cache is not None and not (isinstance(cache, str | PathLike) and str(cache)):
             raise UsageError(f"cache={options.cache!r}: the path of a folder")
