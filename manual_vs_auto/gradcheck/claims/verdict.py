@@ -1,13 +1,17 @@
-"""The three answers there are."""
+"""The answers there are."""
 
 from collections.abc import Iterable
 from enum import Enum
 
 
 class Verdict(Enum):
-    """Whether the hand-written derivative is the function's."""
+    """Whether the hand-written derivative is the function's.
+
+    SPECIAL: everywhere but at single points, where the function has a derivative and the rule another, or none.
+    """
 
     AGREE = "AGREE"
+    SPECIAL = "SPECIAL"
     DISAGREE = "DISAGREE"
     INCONCLUSIVE = "INCONCLUSIVE"
 
