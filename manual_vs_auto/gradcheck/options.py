@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from os import PathLike
-from typing import Any, TypeAlias, TypedDict
+from typing import Any, Literal, TypeAlias, TypedDict, get_args
 
 import numpy as np
 
@@ -13,7 +13,8 @@ from manual_vs_auto.gradcheck.witnesses.kinks import Convention
 from manual_vs_auto.gradcheck.witnesses.limit import Limit
 
 DType: TypeAlias = str | type[np.generic] | np.dtype[Any]
-EFFORTS = ("quick", "full")
+Effort: TypeAlias = Literal["quick", "full"]
+EFFORTS: tuple[str, ...] = get_args(Effort)
 DTYPES = ("float64", "float32", "bfloat16", "float16")
 
 
@@ -30,7 +31,7 @@ class Settings(TypedDict, total=False):
     surrogate: Callable[..., Any] | None
     probes: bool
     budget_s: float
-    effort: str
+    effort: Effort
     rtol: float | None
     atol: float | None
     dtypes: DType | Sequence[DType] | None
@@ -76,10 +77,10 @@ class Options:
     surrogate: Callable[..., Any] | None = None
     probes: bool = True
     budget_s: float = 30.0
-    effort: str = "full"
+    effort: Effort = "full"
     rtol: float | None = None
     atol: float | None = None
-    dtypes: Sequence[str] = ()
+    dtypes: Sequence[str] | None = None
     cache: str | PathLike[str] | None = None
 
     @property
@@ -136,10 +137,10 @@ def _limit(name: str, given: Any) -> float | None:
     return None if given is None else float(array)
 
 
-def _dtypes(given: Any) -> tuple[str, ...]:
+def _dtypes(given: Any) -> tuple[str, ...] | None:
     """Their names, each once. Raises: UsageError for one that is not judged, or none at all."""
-    if given is None or given == ():
-        return ()
+    if given is None:
+        return None
     listed = given if isinstance(given, tuple | list) else (given,)
     names = tuple(dict.fromkeys(map(_name_of, listed)))
     unknown = [name for name in names if name not in DTYPES]
