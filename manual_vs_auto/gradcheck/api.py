@@ -170,15 +170,19 @@ def _judged(
     try:
         with _nothing_changed(), _programs_kept(chosen):
             inputs = inputs_of(f, args, argnums)
-            return _in_each_precision(build, inputs, chosen) if chosen.dtypes else _report(build, inputs, chosen)
+            if chosen.dtypes is None:
+                return _report(build, inputs, chosen)
+            return _in_each_precision(build, inputs, chosen, chosen.dtypes)
     except Refused as refused:
         # Nothing could be asked at all: the author sees his own error.
         raise refused.error from None
 
 
-def _in_each_precision(build: Callable[[Inputs], Claim], inputs: Inputs, chosen: Options) -> Report:
+def _in_each_precision(
+    build: Callable[[Inputs], Claim], inputs: Inputs, chosen: Options, dtypes: Sequence[str]
+) -> Report:
     until, reports = time.perf_counter() + chosen.budget_s, {}
-    for left, dtype in zip(range(len(chosen.dtypes), 0, -1), chosen.dtypes, strict=True):
+    for left, dtype in zip(range(len(dtypes), 0, -1), dtypes, strict=True):
         share = replace(chosen, budget_s=(until - time.perf_counter()) / left)
         try:
             reports[dtype] = _report(build, cast_to(inputs, dtype), share)

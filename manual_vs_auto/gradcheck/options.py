@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from os import PathLike
-from typing import Any, TypeAlias, TypedDict
+from typing import Any, Literal, TypeAlias, TypedDict, get_args
 
 import numpy as np
 
@@ -13,8 +13,10 @@ from manual_vs_auto.gradcheck.witnesses.kinks import Convention
 from manual_vs_auto.gradcheck.witnesses.limit import Limit
 
 DType: TypeAlias = str | type[np.generic] | np.dtype[Any]
-EFFORTS = ("quick", "full")
-SPECIAL_POINTS = ("report", "fail", "ignore")
+Effort: TypeAlias = Literal["quick", "full"]
+SpecialPoints: TypeAlias = Literal["report", "fail", "ignore"]
+EFFORTS: tuple[str, ...] = get_args(Effort)
+SPECIAL_POINTS: tuple[str, ...] = get_args(SpecialPoints)
 DTYPES = ("float64", "float32", "bfloat16", "float16")
 
 
@@ -31,12 +33,12 @@ class Settings(TypedDict, total=False):
     surrogate: Callable[..., Any] | None
     probes: bool
     budget_s: float
-    effort: str
+    effort: Effort
     rtol: float | None
     atol: float | None
     dtypes: DType | Sequence[DType] | None
     cache: str | PathLike[str] | None
-    special_points: str
+    special_points: SpecialPoints
     f_accuracy: float | None
 
 
@@ -83,12 +85,12 @@ class Options:
     surrogate: Callable[..., Any] | None = None
     probes: bool = True
     budget_s: float = 30.0
-    effort: str = "full"
+    effort: Effort = "full"
     rtol: float | None = None
     atol: float | None = None
-    dtypes: Sequence[str] = ()
+    dtypes: Sequence[str] | None = None
     cache: str | PathLike[str] | None = None
-    special_points: str = "report"
+    special_points: SpecialPoints = "report"
     f_accuracy: float | None = None
 
     @property
@@ -150,10 +152,10 @@ def _limit(name: str, given: Any) -> float | None:
     return None if given is None else float(array)
 
 
-def _dtypes(given: Any) -> tuple[str, ...]:
+def _dtypes(given: Any) -> tuple[str, ...] | None:
     """Their names, each once. Raises: UsageError for one that is not judged, or none at all."""
-    if given is None or given == ():
-        return ()
+    if given is None:
+        return None
     listed = given if isinstance(given, tuple | list) else (given,)
     names = tuple(dict.fromkeys(map(_name_of, listed)))
     unknown = [name for name in names if name not in DTYPES]

@@ -61,10 +61,8 @@ class Session:
         case = Case("the sample", self._sample, self._cotangents.random(self._sample))
         exact = accuracy_of(self._engine, self._options.f_accuracy, case)
         # What is far from every limit is no iteration towards one: it is what it is.
-        self._iterates, self._accuracy = (
-            self._engine.iterates and np.isfinite(exact),
-            exact if np.isfinite(exact) else 0.0,
-        )
+        self._iterates = self._engine.iterates and bool(np.isfinite(exact))
+        self._accuracy = exact if np.isfinite(exact) else 0.0
         if self._accuracy > 0:
             self._notes.append(f"f is exact to {self._accuracy:.0e} of its largest number: so is its derivative")
         sample = decisive = self._first = self._try(case, thorough=True)

@@ -42,7 +42,7 @@ class Smoothness:
             found = one_sided(question.elsewhere(question.arrays, both).sweep)
             for own, beside, together in zip(one_sided(question.sweep), slopes, found, strict=True):
                 smooth &= ~_apart(together, own, beside)
-        return smooth
+        return np.asarray(smooth)
 
     def _along_others(self, question: Question) -> list[tuple[Found, tuple[Slope, Slope]]]:
         while len(self._others) < 2:

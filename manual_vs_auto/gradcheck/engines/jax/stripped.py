@@ -59,11 +59,7 @@ def program(f: Callable[..., Any], *args: Any) -> Program:
             continue
         needed |= {variable for variable in equation.invars if inside.is_variable(variable)}
         for inner, times in ((equation, 1), *inside.inside(equation)):
-            dtypes += [
-                dtype
-                for dtype in map(inside.precision_of, inner.outvars, [inner] * len(inner.outvars))
-                if is_float(dtype)
-            ]
+            dtypes += [dtype for made in inner.outvars if is_float(dtype := inside.precision_of(made, inner))]
             longest = max(longest, times * math.prod(max(size, 1) for size in inside.summed_axes(inner)))
     return Program(lowest(dtypes), longest)
 
@@ -96,15 +92,14 @@ def traits(f: Callable[..., Any], *args: Any) -> Traits:
     equations = [equation for equation, _ in inside.every(jaxpr)]
     found = list(compared(jaxpr, {}))
     bounds = sorted({abs(value) for value, *_ in found if isinstance(value, float) and 1e-4 < abs(value) < 1e4})
-    whole = {
-        clamps: sorted({v + at for v, at, c in found if isinstance(v, int) and c == clamps}) for clamps in (False, True)
-    }
+    beyond = [(value + side, clamps) for value, side, clamps in found if isinstance(value, int)]
+    excluded, clamped = (sorted({v for v, clamps in beyond if clamps == asked}) for asked in (False, True))
     return Traits(
         any(e.primitive.name == "stop_gradient" and not _stopped_by_jax(e) for e in equations),
         any(e.primitive.name == "scatter" for e in equations),
         tuple(sign * value for value in bounds[:_BOUNDS] for sign in (1, -1)),
-        tuple(whole[False][:_BOUNDS]),
-        tuple(whole[True][:_BOUNDS]),
+        tuple(excluded[:_BOUNDS]),
+        tuple(clamped[:_BOUNDS]),
         any(inside.iteration_of(e) is not None for e in equations),
     )
 
