@@ -18,6 +18,7 @@ from manual_vs_auto.gradcheck.claims.claim import (
     vjp_claim,
 )
 from manual_vs_auto.gradcheck.claims.domain import domain_of
+from manual_vs_auto.gradcheck.claims.tensors import in_torch
 from manual_vs_auto.gradcheck.claims.trees import import_jax
 from manual_vs_auto.gradcheck.claims.verdict import Verdict
 from manual_vs_auto.gradcheck.engines.choose import engine_for
@@ -42,6 +43,7 @@ def check_gradient(
         >>> check_gradient(lambda x: np.sum(np.sin(np.asarray(x))), np.cos, np.array([0.1, 2.0])).verdict
         <Verdict.AGREE: 'AGREE'>
     """
+    f = _plain(f, args)
 
     def build(inputs: Inputs) -> Claim:
         return gradient_claim(f, grad_fn, inputs, not isinstance(argnums, tuple | list))
@@ -63,6 +65,7 @@ def check_vjp(f: Callable[..., Any], vjp_fn: Callable[..., Any], *args: Any, **o
         untransposed
     """
     argnums = options.pop("argnums", None)
+    f = _plain(f, args)
     return _judged(f, lambda inputs: vjp_claim(f, vjp_fn, inputs), args, argnums, options)
 
 
@@ -79,14 +82,17 @@ def check_jvp(f: Callable[..., Any], jvp_fn: Callable[..., Any], *args: Any, **o
         <Verdict.AGREE: 'AGREE'>
     """
     argnums = options.pop("argnums", None)
+    f = _plain(f, args)
     return _judged(f, lambda inputs: jvp_claim(f, jvp_fn, inputs), args, argnums, options)
 
 
 def check_custom_rule(f: Callable[..., Any], *args: Any, **options: Any) -> Report:
     """Witness the derivative rules that a function carries: jax.custom_vjp or jax.custom_jvp, on it or inside it.
 
-    Args:    f: (*args) -> a pytree of arrays; the rule may sit inside jit, scan or another function.
-             args: the sample. options: see Options.
+    Of tensors: every torch.autograd.Function in f, whose backward must be the derivative of its forward.
+
+    Args:    f: (*args) -> a pytree of arrays; the rule may sit inside jit, scan or another function. A
+             torch.autograd.Function itself will do, and a module. args: the sample. options: see Options.
     Returns: a Report. The rule's own output is compared with f's, too.
     Raises:  UsageError if there is no custom rule in f.
     Example:
@@ -96,9 +102,12 @@ def check_custom_rule(f: Callable[..., Any], *args: Any, **options: Any) -> Repo
         >>> check_custom_rule(jax.jit(square), 3.0).verdict
         <Verdict.AGREE: 'AGREE'>
     """
-    from manual_vs_auto.gradcheck.engines.jax.custom import custom_claim
-
     argnums = options.pop("argnums", None)
+    if in_torch(f, args):
+        from manual_vs_auto.gradcheck.engines.torch.custom import custom_claim
+    else:
+        from manual_vs_auto.gradcheck.engines.jax.custom import custom_claim
+    f = _plain(f, args)
     return _judged(f, lambda inputs: custom_claim(f, inputs), args, argnums, options)
 
 
@@ -114,12 +123,21 @@ def assert_gradients(f: Callable[..., Any], grad_fn: Callable[..., Any], *args: 
         raise AssertionError(str(report))
 
 
+def _plain(f: Callable[..., Any], args: tuple[Any, ...]) -> Callable[..., Any]:
+    """What is called: a torch.autograd.Function is no function of its arguments, nor is a module one without memory."""
+    if not in_torch(f, args):
+        return f
+    from manual_vs_auto.gradcheck.engines.torch.custom import applied
+
+    return applied(f)
+
+
 def _judged(
     f: Callable[..., Any], build: Callable[[Inputs], Claim], args: tuple[Any, ...], argnums: Any,
     options: Mapping[str, Any],
 ) -> Report:  # fmt: skip
     chosen = Options.of(options)
-    with _nothing_changed():
+    with _nothing_changed(in_torch(f, args)):
         inputs = inputs_of(f, args, argnums)
         claim = build(inputs)
         if chosen.surrogate is not None:
@@ -136,16 +154,24 @@ def _judged(
 
 
 @contextlib.contextmanager
-def _nothing_changed() -> Iterator[None]:
+def _nothing_changed(torch: bool) -> Iterator[None]:
     """Random states and floating point settings are put back, whatever f or the rule does to them."""
     python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
     try:
-        with np.errstate(all="ignore"), warnings.catch_warnings(), _lenient_jax():
+        with np.errstate(all="ignore"), warnings.catch_warnings(), _lenient_jax(), _unchanged_torch(torch):
             warnings.simplefilter("ignore")
             yield
     finally:
         random.setstate(python)
         np.random.set_state(numpy)  # noqa: NPY002
+
+
+def _unchanged_torch(used: bool) -> contextlib.AbstractContextManager[None]:
+    if not used:
+        return contextlib.nullcontext()
+    from manual_vs_auto.gradcheck.engines.torch.engine import nothing_changed
+
+    return nothing_changed()
 
 
 @contextlib.contextmanager

@@ -102,8 +102,9 @@ class Session:
                 yield from self._kept("under vmap", mapped)
             if carried or self._options.order == 2:
                 yield from self._second_order()
-            elif traces:
-                self._probes.append(Probe("second order", None, "a rule apart from f: order=2 tries it"))
+            elif traces or self._engine.xp == "torch":
+                apart = "" if self._claim.paired is not None else "a rule apart from f: "
+                self._probes.append(Probe("second order", None, f"{apart}order=2 tries it"))
         yield from self._shapes()
 
     def _on_average(self, inside: float) -> Outcome:
@@ -130,12 +131,10 @@ class Session:
 
     def _second_order(self) -> Iterator[Outcome]:
         """The derivative of the rule at a few points, each along a tangent of its own."""
-        from manual_vs_auto.gradcheck.engines.jax.engine import JaxEngine
-
         point = self._draws.fresh()
         claim, seeded = properties.derivative_of(self._claim, self._engine, point, self._generator)
         try:
-            engine = JaxEngine(claim, self._engine if isinstance(self._engine, JaxEngine) else None)
+            engine = self._engine.of(claim)
         except Exception as refusal:
             self._probes.append(Probe("second order", None, f"refused: {_first_line(refusal)}"))
             return
@@ -179,8 +178,10 @@ class Session:
         for label, arrays in self._draws.other_ranks():
             # A rule that stands apart from f promises nothing about ranks that its author never meant;
             # one that f carries is used wherever f is.
+            # With fewer axes torch spreads an argument, and sums its gradient in silence, whatever was meant.
+            spread = self._engine.xp == "torch" and label == "one rank less"
             for outcome in self._shape(label, arrays, strict=False):
-                if self._claim.paired is not None or outcome.verdict is not Verdict.DISAGREE:
+                if (self._claim.paired is not None and not spread) or outcome.verdict is not Verdict.DISAGREE:
                     yield outcome
                 else:
                     self._notes.append(f"at {label} than the sample's, the rule is no longer f's derivative")
@@ -236,7 +237,7 @@ class Session:
 
     def _cost(self, sample: Outcome) -> Cost | None:
         from_engine = getattr(self._engine, "differentiate", None)
-        if from_engine is None or sample.skipped:
+        if self._engine.xp != "jnp" or from_engine is None or sample.skipped:
             return None
         try:
             return cost_of(self._claim, from_engine, sample.case)

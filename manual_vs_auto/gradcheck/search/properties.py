@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from manual_vs_auto.gradcheck.claims.claim import Claim
+from manual_vs_auto.gradcheck.claims.tensors import cast
 from manual_vs_auto.gradcheck.claims.verdict import Verdict
 from manual_vs_auto.gradcheck.engines.engine import Engine, Found, widen
 from manual_vs_auto.gradcheck.witnesses.outcome import Case, Mark, Outcome
@@ -79,16 +80,14 @@ def derivative_of(
     The cotangents move with the first number of the arguments, as they do where the function is part of another:
     beside the claim stands what they are at any arguments.
     """
-    import jax
-
     at, cotangents = claim.inputs.moving, widen(case.cotangents)
     start = widen([case.arrays[at[0]]])[0].ravel()[:1]
     along = [generator.normal(size=s.shape) for s in cotangents]
 
     def seeded(arrays: Sequence[Any]) -> list[Any]:
-        dtype = arrays[at[0]].dtype
-        moved = (arrays[at[0]].reshape(-1)[:1] - start.astype(dtype)).sum()
-        return [s.astype(dtype) + moved * a.astype(dtype) for s, a in zip(cotangents, along, strict=True)]
+        first = arrays[at[0]]
+        moved = (first.reshape(-1)[:1] - cast(start, first)).sum()
+        return [cast(s, first) + moved * cast(a, first) for s, a in zip(cotangents, along, strict=True)]
 
     def manual(arrays: Sequence[Any], tangents: Sequence[Any]) -> list[Any]:
         def rule(chosen: Sequence[Any]) -> list[Any]:
@@ -96,11 +95,11 @@ def derivative_of(
             every = [filled.get(place, array) for place, array in enumerate(arrays)]
             return claim.manual(every, seeded(every))
 
-        return list(jax.jvp(rule, ([arrays[place] for place in at],), (list(tangents),))[1])
+        return list(engine.pushed(rule, [arrays[place] for place in at], list(tangents)))
 
     def f(arrays: Sequence[Any]) -> list[Any]:
         # A gradient has no cotangent of its own: it is 1 wherever it is taken.
-        still = [s.astype(arrays[at[0]].dtype) for s in cotangents]
+        still = [cast(s, arrays[at[0]]) for s in cotangents]
         return list(engine.differentiate(arrays, still if claim.kind == "gradient" else seeded(arrays)))
 
     return replace(claim, kind="second order", f=f, manual=manual, forward=True, paired=None, surrogate=None), seeded

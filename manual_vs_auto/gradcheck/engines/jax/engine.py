@@ -69,6 +69,7 @@ class JaxEngine:
     sweep and the complex step.
     """
 
+    xp = "jnp"
     dtype: str
     manual_dtype: str
     longest_sum: int
@@ -121,6 +122,16 @@ class JaxEngine:
     def in_numpy(self) -> bool:
         """See Engine."""
         return runs_in_numpy(self._claim)
+
+    def of(self, claim: Claim) -> "JaxEngine":
+        return JaxEngine(claim, self)
+
+    def given(self, arrays: Arrays) -> list[Any]:
+        return _as_jax(arrays)
+
+    @staticmethod
+    def pushed(f: Any, primals: Any, tangents: Any) -> Any:
+        return jax.jvp(f, (primals,), (tangents,))[1]
 
     def differentiate(self, arrays: Sequence[Any], cotangents: Sequence[Any]) -> list[Any]:
         """Autodiff of the stripped function: traceable."""
