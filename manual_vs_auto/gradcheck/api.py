@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from manual_vs_auto.gradcheck.claims.arguments import Inputs, UsageError, inputs_of
+from manual_vs_auto.gradcheck.claims.arguments import Inputs, inputs_of
 from manual_vs_auto.gradcheck.claims.claim import (
     Claim,
     gradient_claim,
@@ -18,6 +18,7 @@ from manual_vs_auto.gradcheck.claims.claim import (
     vjp_claim,
 )
 from manual_vs_auto.gradcheck.claims.domain import domain_of
+from manual_vs_auto.gradcheck.claims.errors import Refused, UsageError
 from manual_vs_auto.gradcheck.claims.tensors import in_torch
 from manual_vs_auto.gradcheck.claims.trees import import_jax
 from manual_vs_auto.gradcheck.claims.verdict import Verdict
@@ -129,7 +130,8 @@ def _plain(f: Callable[..., Any], args: tuple[Any, ...]) -> Callable[..., Any]:
         return f
     from manual_vs_auto.gradcheck.engines.torch.custom import applied
 
-    return applied(f)
+    plain: Callable[..., Any] = applied(f)
+    return plain
 
 
 def _judged(
@@ -137,20 +139,30 @@ def _judged(
     options: Mapping[str, Any],
 ) -> Report:  # fmt: skip
     chosen = Options.of(options)
-    with _nothing_changed(in_torch(f, args)):
-        inputs = inputs_of(f, args, argnums)
-        claim = build(inputs)
-        if chosen.surrogate is not None:
-            claim = claim.of(outputs(chosen.surrogate, inputs))
-        domain = domain_of(inputs, chosen.domain, chosen.structure)
-        claim = domain.constrain(claim)
-        engine = engine_for(claim)
-        made = [shape for shape, _ in engine.outputs_like(widen(inputs.sample))]
-        if not made:
-            raise UsageError("f returns no floating numbers: there is nothing to differentiate")
-        if claim.kind == "gradient":
-            scalar(made)
-        return Session(claim, domain, chosen, engine).report()
+    try:
+        with _nothing_changed(in_torch(f, args)):
+            return _report(f, build, args, argnums, chosen)
+    except Refused as refused:
+        # Nothing could be asked at all: the author sees his own error.
+        raise refused.error from None
+
+
+def _report(
+    f: Callable[..., Any], build: Callable[[Inputs], Claim], args: tuple[Any, ...], argnums: Any, chosen: Options
+) -> Report:
+    inputs = inputs_of(f, args, argnums)
+    claim = build(inputs)
+    if chosen.surrogate is not None:
+        claim = claim.of(outputs(chosen.surrogate, inputs))
+    domain = domain_of(inputs, chosen.domain, chosen.structure)
+    claim = domain.constrain(claim)
+    engine = engine_for(claim)
+    made = [shape for shape, _ in engine.outputs_like(widen(inputs.sample))]
+    if not made:
+        raise UsageError("f returns no floating numbers: there is nothing to differentiate")
+    if claim.kind == "gradient":
+        scalar(made)
+    return Session(claim, domain, chosen, engine).report()
 
 
 @contextlib.contextmanager
@@ -181,5 +193,11 @@ def _lenient_jax() -> Iterator[None]:
     if jax is None:
         yield
         return
-    with jax.debug_nans(False), jax.debug_infs(False), jax.transfer_guard("allow"):
-        yield
+    # What is cut out of a traceback says whose error it is.
+    filtering = jax.config.jax_traceback_filtering
+    jax.config.update("jax_traceback_filtering", "off")
+    try:
+        with jax.debug_nans(False), jax.debug_infs(False), jax.transfer_guard("allow"):
+            yield
+    finally:
+        jax.config.update("jax_traceback_filtering", filtering)

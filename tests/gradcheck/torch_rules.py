@@ -167,6 +167,6 @@ RULES: dict[str, Rule] = {
         (normal(17, 5), normal(18, 5)), "factor",
     ),
     "detached": Rule(
-        torch.mul, lambda s, g: (g * s[1], g * s[0]), _detached, (normal(19, 4), normal(20, 4)), "missing",
+        torch.mul, lambda s, g: (g * s[1], g * s[0]), _detached, (normal(19, 4), normal(20, 4)), "detached",
     ),
 }  # fmt: skip

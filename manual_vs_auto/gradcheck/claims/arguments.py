@@ -8,15 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from manual_vs_auto.gradcheck.claims.errors import UsageError, asked
 from manual_vs_auto.gradcheck.claims.tensors import as_numpy, is_tensor
 from manual_vs_auto.gradcheck.claims.trees import flatten
 from manual_vs_auto.gradcheck.numerics.precision import is_float
 
 Found = list[np.ndarray]
-
-
-class UsageError(ValueError):
-    """The checker was asked something that has no answer: the message says what to give instead."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +104,7 @@ def inputs_of(f: Callable[..., Any], args: tuple[Any, ...], argnums: Any) -> Inp
         for place, leaf, array in zip(places, leaves, arrays, strict=True):
             # float("nan") aside, a Python number comes back as a NumPy scalar, which is one.
             filled[place] = array[()] if leaf.plain and isinstance(array, np.ndarray) else array
-        return tuple(tree.rebuild(filled))
+        return tuple(asked(tree.rebuild, filled))
 
     return Inputs(tuple(leaves), tuple(sample), unpack, chosen or (), tuple(names))
 
@@ -142,7 +139,7 @@ def _numbers(value: Any, name: str) -> np.ndarray:
     try:
         return as_numpy(value)
     except TypeError as refusal:
-        raise UsageError(f"{name}: {refusal}: give a tensor of float64, float32, bfloat16 or float16") from None
+        raise UsageError(f"{name} {refusal}: give a tensor of float64, float32, bfloat16 or float16") from None
 
 
 def _is_array(value: Any) -> bool:

@@ -11,16 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from manual_vs_auto.gradcheck.claims.arguments import Inputs, UsageError
+from manual_vs_auto.gradcheck.claims.arguments import Inputs
+from manual_vs_auto.gradcheck.claims.errors import UsageError, WrongShapeError, asked, refusing
 from manual_vs_auto.gradcheck.claims.tensors import copied, is_tensor, zeros_like
 from manual_vs_auto.gradcheck.claims.trees import flatten, import_jax
 from manual_vs_auto.gradcheck.numerics.precision import is_float
 
 Arrays = Sequence[Any]
-
-
-class WrongShapeError(Exception):
-    """What the hand-written code returned can't be a derivative at all: its structure or its shapes are not."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +94,7 @@ def outputs(f: Callable[..., Any], inputs: Inputs) -> Callable[[Arrays], list[An
     """The floating (for complex steps: complex) outputs of f as a flat list of arrays."""
 
     def flat(arrays: Arrays) -> list[Any]:
-        leaves = flatten(f(*inputs.unpack(arrays))).leaves
+        leaves = flatten(asked(f, *inputs.unpack(arrays))).leaves
         return [leaf for leaf in leaves if floating(leaf) or _is_complex(leaf)]
 
     return flat
@@ -108,7 +105,7 @@ def gradient_claim(f: Callable[..., Any], grad_fn: Callable[..., Any], inputs: I
 
     def manual(arrays: Arrays, _: Arrays) -> list[Any]:
         args = inputs.unpack(arrays)
-        found = grad_fn(*args)
+        found = asked(grad_fn, *args)
         if not single and not isinstance(found, tuple | list):
             raise WrongShapeError(f"returned {_kind(found)}, expected a tuple of {len(inputs.arguments)} gradients")
         parts = (found,) if single else tuple(found)
@@ -124,7 +121,7 @@ def vjp_claim(f: Callable[..., Any], vjp_fn: Callable[..., Any], inputs: Inputs)
         args = inputs.unpack(arrays)
         # f gets arrays of its own: it may write into them.
         own = inputs.unpack([copied(a) for a in arrays])
-        found = vjp_fn(like_output(f, own, cotangents), *args)
+        found = asked(vjp_fn, like_output(f, own, cotangents), *args)
         if not isinstance(found, tuple | list):
             if len(inputs.arguments) != 1:
                 raise WrongShapeError(
@@ -153,8 +150,9 @@ def jvp_claim(f: Callable[..., Any], jvp_fn: Callable[..., Any], inputs: Inputs)
         nothing = None if any(map(is_tensor, tangents)) else np.zeros(())
         filled = inputs.unpack([nothing if t is None else t for t in moved])
         given = tuple(value if at in inputs.arguments else None for at, value in enumerate(filled))
-        expected = flatten(f(*inputs.unpack([copied(a) for a in arrays])))
-        found = jvp_fn(args, given)
+        own = inputs.unpack([copied(a) for a in arrays])
+        expected = flatten(asked(f, *own))
+        found = asked(jvp_fn, args, given)
         if len(flatten(found).leaves) == 2 * len(expected.leaves) and isinstance(found, tuple) and len(found) == 2:
             found = found[1]
         parts = flatten(found).leaves
@@ -172,7 +170,8 @@ def like_output(f: Callable[..., Any], args: tuple[Any, ...], cotangents: Arrays
     """The cotangents in the structure of f's output; integer outputs get float0 zeros, as from JAX, or torch's None."""
     jax = import_jax()
     by_jax = jax is not None and any(isinstance(leaf, jax.Array) for leaf in flatten(args).leaves)
-    tree = flatten(jax.eval_shape(lambda: f(*args)) if jax is not None and by_jax else f(*args))
+    with refusing():
+        tree = flatten(jax.eval_shape(lambda: f(*args)) if jax is not None and by_jax else asked(f, *args))
     rest, filled = list(cotangents), []
     for leaf in tree.leaves:
         no_tangent = np.zeros(np.shape(leaf), [("float0", "V")] if jax is None else jax.dtypes.float0)
@@ -219,7 +218,7 @@ def _countable(value: Any) -> bool:
 
 
 def _same_shape(name: str, found: Any, expected: Any) -> None:
-    if tuple(np.shape(found)) != tuple(np.shape(expected)):
+    if tuple(asked(np.shape, found)) != tuple(np.shape(expected)):
         raise WrongShapeError(f"{name}: shape {tuple(np.shape(found))}, expected {tuple(np.shape(expected))}")
     if is_tensor(expected) and not (is_tensor(found) or isinstance(found, float | int)):
         raise WrongShapeError(f"{name}: {_kind(found)} of {type(found).__module__}, expected a tensor")

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from manual_vs_auto.gradcheck.claims.arguments import Found, Inputs, UsageError
+from manual_vs_auto.gradcheck.claims.arguments import Found, Inputs
 from manual_vs_auto.gradcheck.claims.claim import Claim
+from manual_vs_auto.gradcheck.claims.errors import UsageError
 from manual_vs_auto.gradcheck.claims.tensors import cast
 
 

@@ -14,7 +14,7 @@ from manual_vs_auto.gradcheck.witnesses.reference import reference
 
 def code_of(claim: Claim, engine: Engine, case: Case, formula: bool) -> str:
     """Python that computes the manual derivative there, with the right one in a remark."""
-    xp, output = engine.xp, list[str]()
+    xp, output, pulled = engine.xp, list[str](), None
     args = claim.inputs.unpack(engine.given(case.arrays) if xp == "torch" else case.arrays)
     if claim.kind == "autograd.Function":
         args, output, pulled = _traced(claim, engine, case)

@@ -34,7 +34,8 @@ def under_vmap(claim: Claim, engine: Engine, case: Case, other: Case) -> Outcome
     """Both cases at once under vmap, against one after the other."""
     import jax
 
-    from manual_vs_auto.gradcheck.engines.jax.engine import hasty, precision
+    from manual_vs_auto.gradcheck.engines.jax.engine import precision
+    from manual_vs_auto.gradcheck.engines.jax.together import hasty
 
     outcome = Outcome(case._replace(label="under vmap"))
     cases = [(widen(c.arrays), widen(c.cotangents)) for c in (case, other)]

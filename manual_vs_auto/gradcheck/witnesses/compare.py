@@ -11,7 +11,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from manual_vs_auto.gradcheck.claims.claim import Claim, WrongShapeError
+from manual_vs_auto.gradcheck.claims.claim import Claim
+from manual_vs_auto.gradcheck.claims.errors import Refused, WrongShapeError
 from manual_vs_auto.gradcheck.claims.verdict import Verdict
 from manual_vs_auto.gradcheck.engines.engine import Engine, Found, widen
 from manual_vs_auto.gradcheck.numerics.precision import allowed, eps, is_float, units
@@ -89,7 +90,14 @@ def try_case(
         # f itself may compute in less than its inputs have.
         lower = max(own, eps(engine.dtype))
         nudges = _nudges(claim, case, lower)
-        judge_rounding(engine, outcome, lower, nudges, floors, generator, replace(truth, values=held), thorough)
+        try:
+            judge_rounding(engine, outcome, lower, nudges, floors, generator, replace(truth, values=held), thorough)
+        except Refused as refusal:
+            outcome.notes.append(
+                f"the formula is right in float64; in the author's precision it can't be run: {refusal}"
+            )
+            for mark in outcome.marks:
+                mark.verdict = Verdict.INCONCLUSIVE
     return outcome
 
 
@@ -150,7 +158,7 @@ def _with_lost_digits(
             continue
         try:
             lost = [gap(a, b) for a, b in zip(compute(low, cotangents), right, strict=True)]
-        except Exception:
+        except (Refused, WrongShapeError):
             continue
         found = [np.maximum(s, limit * rate * _largest(a)) for s, a in zip(found, lost, strict=True)]
     return found

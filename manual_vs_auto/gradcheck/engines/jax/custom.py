@@ -6,8 +6,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from manual_vs_auto.gradcheck.claims.arguments import Inputs, UsageError
-from manual_vs_auto.gradcheck.claims.claim import Arrays, Claim, WrongShapeError, outputs
+from manual_vs_auto.gradcheck.claims.arguments import Inputs
+from manual_vs_auto.gradcheck.claims.claim import Arrays, Claim, outputs
+from manual_vs_auto.gradcheck.claims.errors import Refused, UsageError, WrongShapeError, refusing
 from manual_vs_auto.gradcheck.engines.engine import widen
 from manual_vs_auto.gradcheck.engines.jax.engine import precision
 from manual_vs_auto.gradcheck.engines.jax.jaxpr import refuses_the_rule
@@ -20,12 +21,13 @@ def custom_claim(f: Callable[..., Any], inputs: Inputs) -> Claim:
     Raises: UsageError if there is neither.
     """
     flat = outputs(f, inputs)
-    with precision(np.float64):
-        try:
+    try:
+        with precision(np.float64), refusing():
             rules = rules_in(flat, widen(inputs.sample))
-        except Exception as refusal:
-            said = str(refusal).splitlines()[0]
-            raise UsageError(f"there is no custom_vjp and no custom_jvp in what JAX can't trace: {said}") from refusal
+    except Refused as refusal:
+        raise UsageError(
+            f"there is no custom_vjp and no custom_jvp in what JAX can't trace: {refusal}"
+        ) from refusal.error
     if not rules:
         raise UsageError(f"there is no custom_vjp and no custom_jvp in {getattr(f, '__name__', f)}, but JAX's own")
     forward = "vjp" not in rules
@@ -45,7 +47,9 @@ def custom_claim(f: Callable[..., Any], inputs: Inputs) -> Claim:
                 return list(out), list(tangents)
             out, pull = jax.vjp(chosen, primals)
             return list(out), list(pull(list(cotangents))[0])
-        except (TypeError, ValueError) as fault:
+        except Refused:
+            raise
+        except Exception as fault:
             raise _as_wrong_shape(fault) from fault
 
     def manual(arrays: Arrays, cotangents: Arrays) -> list[Any]:
@@ -62,5 +66,5 @@ def custom_claim(f: Callable[..., Any], inputs: Inputs) -> Claim:
 
 
 def _as_wrong_shape(fault: Exception) -> Exception:
-    """JAX itself refuses rules whose results have another structure, shape or dtype; other errors stay."""
-    return WrongShapeError(f"rule: {str(fault).splitlines()[0]}") if refuses_the_rule(fault) else fault
+    """JAX itself refuses rules whose results have another structure, shape or dtype; others the rule raised."""
+    return WrongShapeError(f"rule: {str(fault).splitlines()[0]}") if refuses_the_rule(fault) else Refused(fault)

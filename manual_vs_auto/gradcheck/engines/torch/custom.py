@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from torch.utils._pytree import tree_leaves
 
-from manual_vs_auto.gradcheck.claims.arguments import Inputs, UsageError
-from manual_vs_auto.gradcheck.claims.claim import Claim, WrongShapeError, outputs
+from manual_vs_auto.gradcheck.claims.arguments import Inputs
+from manual_vs_auto.gradcheck.claims.claim import Claim, outputs
+from manual_vs_auto.gradcheck.claims.errors import Refused, UsageError, WrongShapeError
 from manual_vs_auto.gradcheck.claims.tensors import is_tensor
 from manual_vs_auto.gradcheck.engines.engine import widen
 from manual_vs_auto.gradcheck.engines.torch.engine import called, given
@@ -24,19 +25,20 @@ _NO_DERIVATIVE = (
 )
 
 
-def applied(f: Any) -> Callable[..., Any]:
+def applied(f: Any) -> Any:
     """A plain function of the same arguments for a torch.autograd.Function or a module; anything else as it is.
 
     A module's parameters and buffers are given to it anew at every call, in float64 beside arguments in float64: what
     it writes into them is forgotten.
     """
     if isinstance(f, type) and issubclass(f, torch.autograd.Function):
-        named = list(inspect.signature(f.forward).parameters.values())
-        return _named(f.apply, f, f.__name__, named if sets_up(f) else named[1:])
+        rule: Any = f
+        named = list(inspect.signature(rule.forward).parameters.values())
+        return _named(rule.apply, rule, rule.__name__, named if sets_up(rule) else named[1:])
     if isinstance(f, torch.nn.Module):
         named = list(inspect.signature(f.forward).parameters.values())
         return _named(lambda *args: _call_module(f, args), f, type(f).__name__, named)
-    return f  # type: ignore[no-any-return]
+    return f
 
 
 def _named(call: Callable[..., Any], rule: Any, name: str, named: list[inspect.Parameter]) -> Callable[..., Any]:
@@ -63,6 +65,8 @@ def custom_claim(f: Callable[..., Any], inputs: Inputs) -> Claim:
     An output that a Function marks as not differentiable is not judged.
     Raises:  UsageError if there is no Function in f but torch's own, Refused for what f refuses.
     """
+    if not any(leaf.device for leaf in inputs.leaves):
+        raise UsageError("a torch.autograd.Function differentiates tensors: give it tensors")
     every, name = outputs(f, inputs), getattr(f, "__name__", type(f).__name__)
     wide = widen(inputs.sample)
     with stripped() as met:
@@ -78,9 +82,9 @@ def custom_claim(f: Callable[..., Any], inputs: Inputs) -> Claim:
     def paired(arrays: Sequence[Any], cotangents: Sequence[Any]) -> tuple[list[Any], list[Any]]:
         try:
             made, found = pulled(flat, arrays, inputs.moving, cotangents)
-        except (RuntimeError, TypeError) as fault:
-            if any(words in str(fault) for words in _NO_DERIVATIVE):
-                raise WrongShapeError(f"rule: {str(fault).splitlines()[0]}") from fault
+        except Refused as refusal:
+            if any(words in str(refusal.error) for words in _NO_DERIVATIVE):
+                raise WrongShapeError(f"rule: {str(refusal.error).splitlines()[0]}") from refusal.error
             raise
         return made, [torch.zeros_like(arrays[at]) for at in inputs.moving] if found is None else found
 

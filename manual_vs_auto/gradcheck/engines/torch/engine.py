@@ -1,6 +1,6 @@
 """Runs a claim with PyTorch: call by call, in the author's precision and in float64; autograd is a witness.
 
-Every call of the user's code goes through `called`: with gradients on, and with torch's settings
+Every call of a claim's functions goes through `called`: with gradients on, and with torch's settings
 put back.
 """
 
@@ -12,19 +12,19 @@ import numpy as np
 import torch
 
 from manual_vs_auto.gradcheck.claims.arguments import Inputs, Leaf
-from manual_vs_auto.gradcheck.claims.claim import Claim, WrongShapeError
+from manual_vs_auto.gradcheck.claims.claim import Claim
+from manual_vs_auto.gradcheck.claims.errors import Refused, WrongShapeError, refusing
 from manual_vs_auto.gradcheck.claims.tensors import as_numpy
 from manual_vs_auto.gradcheck.engines.engine import (
     TINY_STEP,
     Arrays,
     Found,
-    Refused,
     moved,
     sweep_by_calls,
     widen,
 )
 from manual_vs_auto.gradcheck.engines.torch.operations import Looking, Reading
-from manual_vs_auto.gradcheck.engines.torch.stripped import pulled, pushed, stripped
+from manual_vs_auto.gradcheck.engines.torch.stripped import once_only, pulled, pushed, stripped
 from manual_vs_auto.gradcheck.numerics.differences import Sweep
 from manual_vs_auto.gradcheck.numerics.precision import lowest
 
@@ -43,7 +43,7 @@ class TorchEngine:
         self._claim = claim
         self.notes: list[str] = []
         self._device = next(leaf.device for leaf in claim.inputs.leaves if leaf.device)
-        self._state = _random_state() if like is None else like._state
+        self._state: list[Any] = _random_state() if like is None else like._state
         self._made: dict[Any, list[tuple[tuple[int, ...], Any]]] = {}
         self._draws = False
         self._look(widen(claim.inputs.sample))
@@ -135,16 +135,16 @@ class TorchEngine:
             else:
                 outputs, found = pushed(claim.judged, arrays, at, cotangents)
         if found is None:
-            raise Refused(_NO_PATH)
+            raise Refused(TypeError(_NO_PATH))
         return outputs, found
 
     @staticmethod
     def pushed(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> Sequence[Any]:
         """The tangents of what f(primals) returns: differentiable itself."""
-        found = pushed(f, primals, range(len(primals)), tangents)[1]
-        if found is None:
-            raise Refused("the rule's own derivative is cut off: nothing leads from the arguments to what it returns")
-        return found
+        outputs, found = pushed(f, primals, range(len(primals)), tangents)
+        if once_only(outputs):
+            raise Refused(TypeError("a backward is marked @once_differentiable"))
+        return [torch.zeros_like(a) for a in outputs] if found is None else found
 
     def sweep(self, arrays: Arrays, direction: Arrays) -> list[Sweep]:
         return sweep_by_calls(self._claim, self.value, widen(arrays), widen(direction))
@@ -165,15 +165,9 @@ class TorchEngine:
 
 
 def called(code: Callable[..., Any], arrays: Arrays, *values: Any) -> Any:
-    """What the user's code returns for values made of these arrays. Raises Refused for whatever it raises."""
-    with _settings(arrays):
-        try:
-            return code(*values)
-        except (Refused, WrongShapeError):
-            raise
-        except Exception as refusal:
-            lines = str(refusal).strip().splitlines() or [""]
-            raise Refused(f"{type(refusal).__name__}: {lines[0]}") from refusal
+    """What a claim's function returns for values made of these arrays. Raises: Refused."""
+    with _settings(arrays), refusing():
+        return code(*values)
 
 
 def given(inputs: Inputs, arrays: Arrays) -> list[Any]:
@@ -186,7 +180,7 @@ def _settings(arrays: Arrays) -> Iterator[None]:
     """Gradients on, and float64 what is made without a dtype where the arrays are; afterwards all is as it was."""
     dtype, strict = torch.get_default_dtype(), _strictness()
     try:
-        with torch.inference_mode(False), torch.enable_grad(), Looking():
+        with torch.enable_grad(), Looking():
             if any(a.dtype in (np.float64, np.complex128) for a in arrays):
                 torch.set_default_dtype(torch.float64)
             yield
@@ -202,11 +196,12 @@ def _strictness() -> tuple[bool, bool]:
 
 @contextlib.contextmanager
 def nothing_changed() -> Iterator[None]:
-    """Torch's random state is put back. Meanwhile one thread: on arrays of a check's size several only wait."""
+    """Torch's random state is put back. Meanwhile one thread is used: with few numbers more only wait."""
     state, threads = _random_state(), torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        yield
+        with torch.inference_mode(False):
+            yield
     finally:
         torch.set_num_threads(threads)
         _set_random_state(state)

@@ -96,7 +96,7 @@ def _terms(name: str, given: list[Any], made: int) -> int:
     if name in _PRODUCTS:
         return int(given[-2].shape[-1])
     if name.startswith("convolution"):
-        return max(a.numel() // max(a.shape[0], 1) for a in given)
+        return max(int(a.numel()) // max(int(a.shape[0]), 1) for a in given)
     if name.startswith("cum"):
-        return max(given[0].shape, default=1)
-    return math.ceil(max(a.numel() for a in given) / max(made, 1))
+        return int(max(given[0].shape, default=1))
+    return math.ceil(max(int(a.numel()) for a in given) / max(made, 1))

@@ -3,11 +3,13 @@
 import contextlib
 import inspect
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from torch.autograd import function
 
+from manual_vs_auto.gradcheck.claims.errors import asked
 from manual_vs_auto.gradcheck.claims.tensors import is_tensor
 from manual_vs_auto.gradcheck.engines.torch.operations import Looking
 
@@ -105,7 +107,7 @@ def pulled(
     if not pairs:
         return outputs, None
     made, pulling = zip(*pairs, strict=True)
-    found = torch.autograd.grad(made, leaves, pulling, allow_unused=True, create_graph=twice)
+    found = _backward(made, leaves, pulling, twice)
     return outputs, [torch.zeros_like(leaf) if a is None else a for a, leaf in zip(found, leaves, strict=True)]
 
 
@@ -118,17 +120,38 @@ def pushed(
     if not made:
         return outputs, None
     dual = [torch.zeros_like(o, requires_grad=True) for o in made]
-    back = torch.autograd.grad(made, leaves, dual, allow_unused=True, create_graph=True)
+    back = _backward(made, leaves, dual, True)
     pairs = [(a, t.to(a)) for a, t in zip(back, tangents, strict=True) if a is not None and a.requires_grad]
     moved: Sequence[Any] = [None] * len(made)
     if pairs:
         through, pushing = zip(*pairs, strict=True)
-        moved = torch.autograd.grad(through, dual, pushing, allow_unused=True, create_graph=twice)
+        moved = _backward(through, dual, pushing, twice)
     rest = iter(moved)
     found = [next(rest) if is_tensor(o) and o.requires_grad else None for o in outputs]
     return outputs, [
         torch.zeros_like(torch.as_tensor(o)) if a is None else a for a, o in zip(found, outputs, strict=True)
     ]
+
+
+def once_only(outputs: Sequence[Any]) -> bool:
+    """Whether a backward on the way is marked as differentiable once: torch says so by an error, but not at once."""
+    nodes = [o.grad_fn for o in outputs if is_tensor(o) and o.grad_fn is not None]
+    seen = set(nodes)
+    while nodes:
+        node = nodes.pop()
+        if node.name().endswith("Error"):
+            return True
+        new = {before for before, _ in node.next_functions if before is not None} - seen
+        seen |= new
+        nodes.extend(new)
+    return False
+
+
+def _backward(made: Sequence[Any], leaves: Sequence[Any], cotangents: Sequence[Any], twice: bool) -> Sequence[Any]:
+    """What torch and every backward on the way make of it."""
+    pull = partial(torch.autograd.grad, allow_unused=True, create_graph=twice)
+    found: Sequence[Any] = asked(pull, made, leaves, cotangents)
+    return found
 
 
 def _traced(
