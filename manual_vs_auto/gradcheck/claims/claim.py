@@ -76,10 +76,7 @@ class Claim:
         if self.kind == "custom_jvp":
             return f"jax.jvp({self.rule_name}, ({names},), tangents)[1]"
         if self.kind == "autograd.Function":
-            moving = [self.inputs.leaves[at] for at in self.inputs.moving]
-            ends = [leaf.name.removeprefix(self.inputs.names[leaf.argument]) for leaf in moving]
-            wrt = ", ".join(self.argument_names[leaf.argument] + end for leaf, end in zip(moving, ends, strict=True))
-            return f"torch.autograd.grad(output, ({wrt},), cotangent, allow_unused=True)"
+            return f"{self.rule_name}{'.apply' if isinstance(self.rule, type) else ''}({names})"
         if self.kind == "custom_vjp":
             return f"jax.vjp({self.rule_name}, {names})[1](cotangent)"
         return f"{self.rule_name}({names if self.kind == 'gradient' else f'cotangent, {names}'})"

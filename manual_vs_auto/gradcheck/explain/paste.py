@@ -1,11 +1,13 @@
 """A failing input as Python that can be pasted and run."""
 
-from typing import Any
+import re
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from manual_vs_auto.gradcheck.claims.claim import Claim, like_output
-from manual_vs_auto.gradcheck.claims.tensors import copied, is_tensor
+from manual_vs_auto.gradcheck.claims.tensors import is_tensor
+from manual_vs_auto.gradcheck.claims.trees import flatten
 from manual_vs_auto.gradcheck.engines.engine import Engine, widen
 from manual_vs_auto.gradcheck.explain.literal import imported, literal
 from manual_vs_auto.gradcheck.witnesses.outcome import Case
@@ -14,10 +16,9 @@ from manual_vs_auto.gradcheck.witnesses.reference import reference
 
 def code_of(claim: Claim, engine: Engine, case: Case, formula: bool) -> str:
     """Python that computes the manual derivative there, with the right one in a remark."""
-    xp, output, pulled = engine.xp, list[str](), None
+    xp, back = engine.xp, _backward(claim, engine, case) if claim.kind == "autograd.Function" else None
     args = claim.inputs.unpack(engine.given(case.arrays) if xp == "torch" else case.arrays)
-    if claim.kind == "autograd.Function":
-        args, output, pulled = _traced(claim, engine, case)
+    args = args if back is None else back.args
     shown = list(zip(claim.argument_names, args, strict=True))
     # Among tensors there may be arrays of NumPy's, held.
     given = [(name, literal(value, "np" if xp == "torch" else xp)) for name, value in shown]
@@ -26,12 +27,12 @@ def code_of(claim: Claim, engine: Engine, case: Case, formula: bool) -> str:
         filled = claim.inputs.unpack([next(moved) if leaf.moves else np.zeros(()) for leaf in claim.inputs.leaves])
         parts = [literal(t, xp) if at in claim.inputs.arguments else "None" for at, t in enumerate(filled)]
         given.append(("tangents", f"({', '.join(parts)},)"))
-    elif output:
-        given.append(("cotangent", literal(pulled, xp)))
+    elif back is not None:
+        given.append(("cotangent", literal(back.cotangents, xp)))
     elif claim.kind != "gradient":
         given.append(("cotangent", literal(_cotangent(claim, engine, case), xp)))
     code = "\n".join(f"{name} = {text}" for name, text in given)
-    result = f"print({claim.call})"
+    result = [f"print({claim.call})"] if back is None else [back.call, back.result]
     lines = [line for line, needed in (
         ("import jax", "jax." in claim.call or ("float64" in code and xp == "jnp")),
         ("import jax.numpy as jnp", "jnp." in code),
@@ -41,7 +42,7 @@ def code_of(claim: Claim, engine: Engine, case: Case, formula: bool) -> str:
     lines += [imported(claim.rule, claim.rule_name), *(_mentioned(args))]
     if "float64" in code and xp == "jnp":
         lines.append('jax.config.update("jax_enable_x64", True)')
-    lines += [code, *output, result]
+    lines += [code, *result]
     if formula:
         right = reference(claim, engine, widen(case.arrays), widen(case.cotangents)).values
         shown_right = (np.array2string(r, floatmode="unique", threshold=12).replace("\n", "") for r in right)
@@ -54,20 +55,32 @@ def _cotangent(claim: Claim, engine: Engine, case: Case) -> Any:
     return like_output(claim.function, claim.inputs.unpack(engine.given(case.arrays)), case.cotangents)
 
 
-def _traced(claim: Claim, engine: Engine, case: Case) -> tuple[tuple[Any, ...], list[str], Any]:
-    """A torch function's arguments, those that move requiring a gradient, its outputs that have one, the cotangents."""
-    given = engine.given(case.arrays)
-    # A function that writes into its arguments is not to be asked with those that are shown.
-    args, own = claim.inputs.unpack(given), [copied(a.requires_grad_() if at in claim.inputs.moving else a)
-                                             for at, a in enumerate(given)]  # fmt: skip
-    made = claim.function(*claim.inputs.unpack(own))
-    told = [c for out, c in zip(claim.f(own), case.cotangents, strict=True) if getattr(out, "requires_grad", False)]
-    names = ", ".join(claim.argument_names)
-    call = f"{claim.rule_name}{'.apply' if isinstance(claim.rule, type) else ''}({names})"
-    if is_tensor(made):
-        return args, [f"output = {call}"], told[0] if told else None
-    leaves = call if isinstance(made, tuple | list) else f"torch.utils._pytree.tree_leaves({call})"
-    return args, [f"output = [o for o in {leaves} if isinstance(o, torch.Tensor) and o.requires_grad]"], told
+class _Backward(NamedTuple):
+    """How a torch function is differentiated in a paste: its arguments, the cotangents, and the two lines."""
+
+    args: tuple[Any, ...]
+    cotangents: Any
+    call: str
+    result: str
+
+
+def _backward(claim: Claim, engine: Any, case: Case) -> _Backward:
+    """The outputs are named by where they hang, but those that have no gradient; what is written into is a copy."""
+    inputs, traced = claim.inputs, engine.traced(case.arrays)
+    named = dict(zip(inputs.names, claim.argument_names, strict=True))
+    heads = [inputs.names[leaf.argument] for leaf in inputs.leaves]
+    leaves = [named[head] + leaf.name.removeprefix(head) for head, leaf in zip(heads, inputs.leaves, strict=True)]
+    call = claim.call
+    for at in traced.written:
+        call = re.sub(rf"\b{leaves[at]}\b(?=[,)])", f"{leaves[at]}.clone()", call)
+    wrt = "".join(f"{leaves[at]}, " for at in inputs.moving).rstrip()
+    tree = flatten(traced.output)
+    paths = [path for path, a in zip(tree.paths, tree.leaves, strict=True) if is_tensor(a) and a.requires_grad]
+    told = [c for c, needed in zip(case.cotangents, traced.needed, strict=True) if needed]
+    single = paths == [""]
+    outputs = "output" if single else f"[{', '.join(f'output{path}' for path in paths)}]"
+    result = f"print(torch.autograd.grad({outputs}, ({wrt}), cotangent, allow_unused=True))"
+    return _Backward(inputs.unpack(traced.given), told[0] if single else told, f"output = {call}", result)
 
 
 def _mentioned(value: object) -> list[str]:

@@ -1,5 +1,6 @@
 """The claim that a function makes by calling a torch.autograd.Function; and what is called where f is no function."""
 
+import contextlib
 import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -71,6 +72,10 @@ def custom_claim(f: Callable[..., Any], inputs: Inputs) -> Claim:
     wide = widen(inputs.sample)
     with stripped() as met:
         made = called(every, wide, given(inputs, wide))
+        if not met.rules:
+            # torch.library comes to its Function where a gradient is required.
+            with contextlib.suppress(Refused):
+                called(lambda values: pulled(every, values, inputs.moving, made), wide, given(inputs, wide))
     if not met.rules:
         raise UsageError(f"there is no torch.autograd.Function in {name}, but torch's own")
     kept = [at for at, a in enumerate(made) if not any(a is marked for marked in met.without_gradient)]

@@ -6,7 +6,7 @@ put back.
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ import torch
 from manual_vs_auto.gradcheck.claims.arguments import Inputs, Leaf
 from manual_vs_auto.gradcheck.claims.claim import Claim
 from manual_vs_auto.gradcheck.claims.errors import Refused, WrongShapeError, refusing
-from manual_vs_auto.gradcheck.claims.tensors import as_numpy
+from manual_vs_auto.gradcheck.claims.tensors import as_numpy, copied
 from manual_vs_auto.gradcheck.engines.engine import (
     TINY_STEP,
     Arrays,
@@ -29,6 +29,15 @@ from manual_vs_auto.gradcheck.numerics.differences import Sweep
 from manual_vs_auto.gradcheck.numerics.precision import lowest
 
 _NO_PATH = "nothing that torch differentiates leads from the arguments to what f returns"
+
+
+class Traced(NamedTuple):
+    """given: one value a leaf. written: the leaves that f writes into. needed: which outputs of the claim have one."""
+
+    given: list[Any]
+    written: list[int]
+    output: Any
+    needed: list[bool]
 
 
 class TorchEngine:
@@ -91,7 +100,11 @@ class TorchEngine:
     def outputs_like(self, arrays: Arrays) -> list[tuple[tuple[int, ...], Any]]:
         key = tuple((a.shape, str(a.dtype)) for a in arrays)
         if key not in self._made:
-            made = self._called(self._claim.judged, arrays, self.given(arrays))
+            try:
+                made = self._called(self._claim.judged, arrays, self.given(arrays))
+            except Refused:
+                # What the author's precision lacks an operation for is judged in float64.
+                made = self._called(self._claim.judged, widen(arrays), self.given(widen(arrays)))
             self._made[key] = [(a.shape, a.dtype) for a in map(as_numpy, made)]
         return list(self._made[key])
 
@@ -145,6 +158,17 @@ class TorchEngine:
         if once_only(outputs):
             raise Refused(TypeError("a backward is marked @once_differentiable"))
         return [torch.zeros_like(a) for a in outputs] if found is None else found
+
+    def traced(self, arrays: Arrays) -> Traced:
+        """The function as it is, called once with gradients required of what moves."""
+        at, values = self._claim.inputs.moving, self.given(arrays)
+        shown = [a.requires_grad_() if place in at else a for place, a in enumerate(values)]
+        own = [copied(a) for a in shown]
+        before = [getattr(a, "_version", 0) for a in own]
+        output = self._called(self._claim.function, arrays, *self._claim.inputs.unpack(own))
+        written = [place for place, a in enumerate(own) if getattr(a, "_version", 0) > before[place]]
+        flat = self._called(self._claim.f, arrays, [copied(a) for a in shown])
+        return Traced(shown, written, output, [getattr(a, "requires_grad", False) for a in flat])
 
     def sweep(self, arrays: Arrays, direction: Arrays) -> list[Sweep]:
         return sweep_by_calls(self._claim, self.value, widen(arrays), widen(direction))
