@@ -2,12 +2,15 @@
 
 `check_gradient` takes a loss and its gradient, `check_vjp` and `check_jvp` a function and its pullback or pushforward,
 `check_custom_rule` a function of `jax.custom_vjp`, `jax.custom_jvp` or `torch.autograd.Function`. Each returns a
-`Report`, which prints what the command prints. `assert_gradients` is for tests. Functions are JAX's, or NumPy's alone,
-or PyTorch's where the sample holds tensors.
+`Report`, which prints what the command prints. `assert_gradients`, `assert_vjp`, `assert_jvp` and `assert_custom_rule`
+are for tests. Functions are JAX's, or NumPy's alone, or PyTorch's where the sample holds tensors.
 """
 
 from manual_vs_auto.gradcheck.api import (
+    assert_custom_rule,
     assert_gradients,
+    assert_jvp,
+    assert_vjp,
     check_custom_rule,
     check_gradient,
     check_jvp,
@@ -15,13 +18,18 @@ from manual_vs_auto.gradcheck.api import (
 )
 from manual_vs_auto.gradcheck.claims.errors import UsageError
 from manual_vs_auto.gradcheck.claims.verdict import Verdict
+from manual_vs_auto.gradcheck.options import Settings
 from manual_vs_auto.gradcheck.report.report import Report
 
 __all__ = [
     "Report",
+    "Settings",
     "UsageError",
     "Verdict",
+    "assert_custom_rule",
     "assert_gradients",
+    "assert_jvp",
+    "assert_vjp",
     "check_custom_rule",
     "check_gradient",
     "check_jvp",

@@ -392,3 +392,9 @@ def test_torch_is_not_imported_for_arrays() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_check_is_in_the_precisions_that_are_asked_for() -> None:
+    report = check_custom_rule(Apart, X, dtypes=("float64", "bfloat16"))
+    agrees(report)
+    refused(check_custom_rule(Halved, X, dtypes=("float64", "bfloat16")), "factor")

@@ -21,6 +21,7 @@ _SIMPLE = {
     "jit": "the rule returns other numbers under jit than outside it",
     "vmap": "the rule returns other numbers under vmap than one by one",
     "primal": "the rule's forward does not return what the function returns",
+    "limit": "within rounding, but beyond the limit that was given",
     "kink": "at the kink it lies outside the one-sided slopes, or is not the one that is declared",
 }
 

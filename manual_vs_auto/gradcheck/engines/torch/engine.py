@@ -15,14 +15,7 @@ from manual_vs_auto.gradcheck.claims.arguments import Inputs, Leaf
 from manual_vs_auto.gradcheck.claims.claim import Claim
 from manual_vs_auto.gradcheck.claims.errors import Refused, WrongShapeError, refusing
 from manual_vs_auto.gradcheck.claims.tensors import as_numpy, copied
-from manual_vs_auto.gradcheck.engines.engine import (
-    TINY_STEP,
-    Arrays,
-    Found,
-    moved,
-    sweep_by_calls,
-    widen,
-)
+from manual_vs_auto.gradcheck.engines.engine import TINY_STEP, Arrays, Found, moved, sweep_by_calls, widen
 from manual_vs_auto.gradcheck.engines.torch.operations import Looking, Reading
 from manual_vs_auto.gradcheck.engines.torch.stripped import once_only, pulled, pushed, stripped
 from manual_vs_auto.gradcheck.numerics.differences import Sweep
