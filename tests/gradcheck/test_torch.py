@@ -1,7 +1,9 @@
 """PyTorch before the same panel: torch.autograd.Function, and plain functions of tensors."""
 
+import importlib
 import subprocess
 import sys
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -21,7 +23,8 @@ from manual_vs_auto.gradcheck import (  # noqa: E402
     check_jvp,
     check_vjp,
 )
-from tests.gradcheck.pasted import wrong  # noqa: E402
+from manual_vs_auto.gradcheck.pairs import pairs_in  # noqa: E402
+from tests.gradcheck.pasted import pasted, wrong  # noqa: E402
 from tests.gradcheck.torch_rules import RULES, function, normal  # noqa: E402
 
 X, Y = normal(0, 3, 4), normal(1, 4)
@@ -147,17 +150,8 @@ def test_wrong_functions_disagree_and_the_code_shows_it(name: str) -> None:
     made = function("Wrong", rule.forward, rule.wrong)
     report = check_custom_rule(made, *rule.args)
     refused(report, rule.cause or None)
-    run = wrong_torch(report, Wrong=made)
-    assert "torch.autograd.grad" in str(run)
-
-
-def wrong_torch(report: Report, **held: Any) -> Any:
-    """The code of a report, run; what it prints are other numbers than those in the remark."""
-    assert report.minimal
-    printed: list[Any] = []
-    exec(compile(report.minimal.code, "minimal", "exec"), {**held, "print": printed.append})
-    assert len(printed) == 1
-    return report.minimal.code
+    # None, for an argument that a rule forgot, is no number.
+    (pasted if name == "detached" else wrong)(report, Wrong=made)
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16], ids=str)
@@ -290,6 +284,97 @@ def test_a_plain_rule_returns_tensors() -> None:
 
 def test_a_rule_in_less_precision_is_a_cast() -> None:
     refused(check_gradient(lambda x: x.exp().sum(), lambda x: x.float().exp().double(), X.double()), "cast")
+
+
+def test_the_code_takes_outputs_apart_and_copies_what_is_written_into() -> None:
+    class Twice(Product):
+        @staticmethod
+        def backward(ctx: Any, first: Any, second: Any) -> Any:
+            dx, dy, _ = Product.backward(ctx, first, second)
+            return dx, 2 * dy, None
+
+    class Once(Doubled):
+        @staticmethod
+        def backward(ctx: Any, g: Any) -> Any:
+            return g
+
+    def f(p: Any, power: int, scale: float) -> Any:
+        first, second = Twice.apply(p["w"], p["b"][0], power)
+        return {"z": first * scale, "a": second, "n": power, "m": p["w"].argmax()}
+
+    wrong(check_custom_rule(f, {"w": X, "b": [Y]}, 3, 0.5), f=f)
+    wrong(check_custom_rule(Twice, X, Y), Twice=Twice)
+    wrong(check_custom_rule(Once, X), Once=Once)
+
+
+def test_a_rule_of_torch_library_is_found() -> None:
+    @torch.library.custom_op("manual_vs_auto::sine", mutates_args=())  # type: ignore[untyped-decorator]
+    def sine(x: torch.Tensor) -> torch.Tensor:
+        return torch.from_numpy(np.sin(x.detach().numpy()))
+
+    def back(ctx: Any, g: Any) -> Any:
+        return -g * ctx.saved_tensors[0].cos()
+
+    sine.register_autograd(back, setup_context=lambda ctx, inputs, output: ctx.save_for_backward(inputs[0]))
+    refused(check_custom_rule(sine, Y, probes=False), "sign")
+
+
+def test_what_a_precision_lacks_leaves_it_undecided() -> None:
+    class Lacking(Apart):
+        @classmethod
+        def backward(cls, ctx: Any, g: Any) -> Any:
+            if g.dtype == torch.float16:
+                raise RuntimeError("sine_backward is not implemented for 'Half'")
+            return super().backward(ctx, g)
+
+    report = check_custom_rule(Lacking, X.half(), probes=False)
+    assert report.verdict is Verdict.INCONCLUSIVE, report
+    assert any("not implemented for 'Half'" in note for note in report.notes)
+
+
+def test_a_rule_that_draws_its_own_numbers_is_not_the_same_twice() -> None:
+    def noisy(ct: Any, x: Any) -> Any:
+        return ct * x.cos() + 1e-3 * torch.randn_like(x)
+
+    refused(check_vjp(torch.sin, noisy, X), "nondeterministic")
+
+
+@pytest.mark.parametrize("shape", [(), (0, 3), (1, 1)], ids=str)
+def test_tensors_of_any_shape(shape: tuple[int, ...]) -> None:
+    agrees(check_custom_rule(Apart, normal(3, *shape)))
+    agrees(check_custom_rule(Apart, normal(3, 5, *shape)[1:4:2].transpose(0, -1)))
+
+
+def test_a_structure_holds_for_tensors() -> None:
+    lower = torch.tril(normal(4, 3, 3))
+    agrees(check_vjp(lambda a: a @ a, lambda ct, a: ct @ a.T + a.T @ ct, lower, structure={"a": "lower_triangular"}))
+
+
+@pytest.mark.parametrize(
+    "place", ["engines.torch.stripped:_traced", "engines.torch.engine:pulled", "engines.torch.engine:sweep_by_calls",
+              "engines.torch.engine:given", "claims.tensors:as_numpy"]
+)  # fmt: skip
+def test_an_error_of_the_engine_comes_out(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any, **__: Any) -> Any:
+        raise NameError("planted")
+
+    module, name = place.split(":")
+    owner = importlib.import_module(f"manual_vs_auto.gradcheck.{module}")
+    for other in [m for n, m in sys.modules.items() if n.startswith("manual_vs_auto.gradcheck.")]:
+        if getattr(other, name, None) is getattr(owner, name):
+            monkeypatch.setattr(other, name, broken) if other is not owner else None
+    monkeypatch.setattr(owner, name, broken)
+    with pytest.raises(NameError, match="planted"):
+        check_custom_rule(Apart, X)
+
+
+def test_the_command_finds_functions_in_a_file() -> None:
+    module = types.ModuleType("theirs")
+    vars(module).update(
+        Apart=Apart, Function=Function, X_inputs=lambda: (X,), sine=torch.sin, sine_vjp=lambda ct, x: ct * x.cos()
+    )
+    found = {(pair.name, pair.form) for pair in pairs_in(module)}
+    assert found == {("Apart", "custom"), ("sine", "vjp")}
 
 
 def test_a_straight_through_rule_has_a_surrogate() -> None:

@@ -14,12 +14,16 @@ def is_tensor(value: Any) -> bool:
     return torch is not None and isinstance(value, getattr(torch, "Tensor", ()))
 
 
+def is_function(f: Any) -> bool:
+    """Whether it is a torch.autograd.Function that somebody else than torch wrote."""
+    torch = sys.modules.get("torch")
+    base = getattr(getattr(torch, "autograd", None), "Function", ())
+    return isinstance(f, type) and issubclass(f, base) and f.__module__.split(".")[0] != "torch"
+
+
 def in_torch(f: Any, args: Any) -> bool:
     """Whether PyTorch runs it: among the arguments is a tensor, or f is a torch.autograd.Function."""
-    torch = sys.modules.get("torch")
-    return torch is not None and (
-        any(map(is_tensor, flatten(args).leaves)) or (isinstance(f, type) and issubclass(f, torch.autograd.Function))
-    )
+    return "torch" in sys.modules and (is_function(f) or any(map(is_tensor, flatten(args).leaves)))
 
 
 def as_numpy(value: Any) -> np.ndarray:
