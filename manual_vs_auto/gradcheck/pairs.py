@@ -181,10 +181,10 @@ def _guess(pair: Pair) -> tuple[tuple[Any, ...], str]:
 
 def _argnums(rule: Callable[..., Any], args: tuple[Any, ...]) -> int | tuple[int, ...]:
     """0 if the rule returns one gradient, all floating arguments if it returns a tuple of as many."""
-    floating = [at for at, a in enumerate(args) if all(map(floating, flatten(a).leaves))]
+    numbers = [at for at, a in enumerate(args) if all(map(floating, flatten(a).leaves))]
     try:
         found = rule(*args)
     except Exception:
         return 0
-    several = isinstance(found, tuple) and not hasattr(found, "_fields") and len(found) == len(floating)
-    return tuple(floating) if several and not isinstance(args[0], tuple) else 0
+    several = isinstance(found, tuple) and not hasattr(found, "_fields") and len(found) == len(numbers)
+    return tuple(numbers) if several and not isinstance(args[0], tuple) else 0

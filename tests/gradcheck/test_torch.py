@@ -23,6 +23,9 @@ from manual_vs_auto.gradcheck import (  # noqa: E402
     check_jvp,
     check_vjp,
 )
+from manual_vs_auto.gradcheck.claims.arguments import inputs_of  # noqa: E402
+from manual_vs_auto.gradcheck.claims.claim import vjp_claim  # noqa: E402
+from manual_vs_auto.gradcheck.engines.torch.engine import TorchEngine, nothing_changed  # noqa: E402
 from manual_vs_auto.gradcheck.pairs import pairs_in  # noqa: E402
 from tests.gradcheck.pasted import pasted, wrong  # noqa: E402
 from tests.gradcheck.torch_rules import RULES, function, normal  # noqa: E402
@@ -366,6 +369,53 @@ def test_an_error_of_the_engine_comes_out(place: str, monkeypatch: pytest.Monkey
     monkeypatch.setattr(owner, name, broken)
     with pytest.raises(NameError, match="planted"):
         check_custom_rule(Apart, X)
+
+
+def _engine(f: Callable[..., Any], *args: Any) -> TorchEngine:
+    with torch.no_grad(), nothing_changed():
+        return TorchEngine(vjp_claim(f, lambda ct, *args: args, inputs_of(f, args, None)))
+
+
+STOPS: dict[str, tuple[Callable[[Any], Any], bool]] = {
+    "plain": (torch.sin, False),
+    "detach": (lambda x: x * x.detach(), True),
+    "data": (lambda x: x * x.data, True),
+    "item": (lambda x: x * x.sum().item(), True),
+    "no_grad": (lambda x: x * _without_gradient(x), True),
+    "in a Function's forward": (Detaching.apply, False),
+}  # fmt: skip
+
+
+def _without_gradient(x: Any) -> Any:
+    with torch.no_grad():
+        return x.exp()
+
+
+@pytest.mark.parametrize("name", STOPS)
+def test_what_stops_gradients_is_seen(name: str) -> None:
+    f, stops = STOPS[name]
+    assert _engine(f, X).detaches == stops
+
+
+def test_what_rounds_and_what_sums_is_seen() -> None:
+    def written(x: Any) -> Any:
+        out = torch.zeros_like(x)
+        out[torch.tensor([0, 2])] = x[:2]
+        return out
+
+    assert _engine(torch.sin, X).longest_sum == 1
+    assert _engine(torch.sum, X).longest_sum == 12
+    assert _engine(lambda x: x @ x.T, normal(5, 2, 100)).longest_sum == 100
+    assert _engine(lambda x: x.half().double(), X).dtype == "float16"
+    assert _engine(lambda x: x * torch.ones(3, 1, dtype=torch.float32), X).dtype == "float64"
+    assert (_engine(written, X).scatters, _engine(lambda x: x[[0, 0]], X).scatters) == (True, False)
+
+
+def test_precisions_that_do_not_meet_in_torch_do_not_meet_here() -> None:
+    layer = torch.nn.Linear(4, 3)
+    report = check_vjp(lambda x: layer(x), lambda ct, x: ct @ layer.weight, X.bfloat16(), probes=False)
+    assert report.verdict is Verdict.INCONCLUSIVE, report
+    assert any("dtype" in note for note in report.notes)
 
 
 def test_the_command_finds_functions_in_a_file() -> None:

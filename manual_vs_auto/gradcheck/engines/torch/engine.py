@@ -1,7 +1,6 @@
 """Runs a claim with PyTorch: call by call, in the author's precision and in float64; autograd is a witness.
 
-Every call of a claim's functions goes through `called`: with gradients on, and with torch's settings
-put back.
+Every call of a claim's functions goes through `called`: with gradients on, and with torch's settings put back.
 """
 
 import contextlib
@@ -63,15 +62,11 @@ class TorchEngine:
         self._draws = len(after) == len(self._state) and not all(map(torch.equal, after, self._state))
         if self._draws:
             self.notes.append("f draws random numbers: the same at every call here, and in float64 only")
-        ones = (
-            [np.ones(wide[at].shape) for at in claim.inputs.moving]
-            if claim.forward
-            else list(map(np.ones_like, outputs))
-        )
+        ones = list(map(np.ones_like, [wide[at] for at in claim.inputs.moving] if claim.forward else outputs))
         looking = Looking()
         try:
             with reading, looking:
-                self.autodiff(wide, ones)
+                self._called(self._value_and_derivative, wide, self.given(wide), self.tensors(ones))
         except Refused as refusal:
             self.has_autodiff = False
             self.notes.append(f"no autodiff: {refusal}")
@@ -196,9 +191,10 @@ def given(inputs: Inputs, arrays: Arrays) -> list[Any]:
 def _settings(arrays: Arrays) -> Iterator[None]:
     """Gradients on, and float64 what is made without a dtype where the arrays are; afterwards all is as it was."""
     dtype, strict = torch.get_default_dtype(), _strictness()
+    wide = any(a.dtype in (np.float64, np.complex128) for a in arrays)
     try:
-        with torch.enable_grad(), Looking():
-            if any(a.dtype in (np.float64, np.complex128) for a in arrays):
+        with torch.enable_grad(), Looking(wide):
+            if wide:
                 torch.set_default_dtype(torch.float64)
             yield
     finally:
@@ -217,7 +213,7 @@ def nothing_changed() -> Iterator[None]:
     state, threads = _random_state(), torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        with torch.inference_mode(False):
+        with torch.inference_mode(False), torch.enable_grad():
             yield
     finally:
         torch.set_num_threads(threads)

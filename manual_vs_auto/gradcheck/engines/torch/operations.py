@@ -18,17 +18,18 @@ _WRITES = {"index_put", "index_put_", "scatter", "scatter_", "index_copy", "inde
 
 
 class Looking(TorchFunctionMode):
-    """Between f and torch: numbers of several precisions meet in the widest; and whether f stops gradients itself.
+    """Between f and torch: whether f stops gradients itself. promotes: numbers of two precisions meet in the wider.
 
+    In float64 f meets what it was given in its own precision beside its arguments, as the weights of a module are.
     Torch runs a Function's forward without gradients: what it detaches there is detached from nothing. Stripped it must
     not be either.
     """
 
     inside = 0
 
-    def __init__(self) -> None:
+    def __init__(self, promotes: bool = False) -> None:
         super().__init__()
-        self.detaches = False
+        self.detaches, self._promotes = False, promotes
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -47,7 +48,12 @@ class Looking(TorchFunctionMode):
         except RuntimeError:
             dtypes = {a.dtype for a in tree_leaves((args, kwargs)) if is_tensor(a) and _continuous(a)}
             name = getattr(func, "__name__", "")
-            if len(dtypes) < 2 or (name.endswith("_") and not name.endswith("__")) or name == "__setitem__":
+            if (
+                not self._promotes
+                or len(dtypes) < 2
+                or (name.endswith("_") and not name.endswith("__"))
+                or name == "__setitem__"
+            ):
                 raise
             widest = max(dtypes, key=lambda d: (d.is_complex, torch.finfo(d).bits))
             return func(*tree_map(lambda a: _to(a, widest), args), **tree_map(lambda a: _to(a, widest), kwargs))
