@@ -11,7 +11,7 @@ from torch.utils._pytree import tree_leaves
 from manual_vs_auto.gradcheck.claims.arguments import Inputs
 from manual_vs_auto.gradcheck.claims.claim import Claim, outputs
 from manual_vs_auto.gradcheck.claims.errors import Refused, UsageError, WrongShapeError
-from manual_vs_auto.gradcheck.claims.tensors import is_tensor
+from manual_vs_auto.gradcheck.claims.tensors import is_function, is_tensor
 from manual_vs_auto.gradcheck.engines.engine import widen
 from manual_vs_auto.gradcheck.engines.torch.engine import called, given
 from manual_vs_auto.gradcheck.engines.torch.stripped import pulled, sets_up, stripped
@@ -27,13 +27,14 @@ _NO_DERIVATIVE = (
 
 
 def applied(f: Any) -> Any:
-    """A plain function of the same arguments for a torch.autograd.Function or a module; anything else as it is.
+    """A plain function of the arguments for a torch.autograd.Function, its `apply`, or a module; others as they are.
 
     A module's parameters and buffers are given to it anew at every call, in float64 beside arguments in float64: what
     it writes into them is forgotten.
     """
-    if isinstance(f, type) and issubclass(f, torch.autograd.Function):
-        rule: Any = f
+    owner = getattr(f, "__self__", None)
+    if is_function(f) or (is_function(owner) and f.__name__ == "apply"):
+        rule: Any = f if is_function(f) else owner
         named = list(inspect.signature(rule.forward).parameters.values())
         return _named(rule.apply, rule, rule.__name__, named if sets_up(rule) else named[1:])
     if isinstance(f, torch.nn.Module):
