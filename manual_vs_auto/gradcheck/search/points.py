@@ -189,6 +189,12 @@ def _alone(
 
     What lies beside them is the sample, for which f was meant: fresh numbers may be outside of what it takes.
     """
+    for at in domain.inputs.moving[:_ARGUMENTS]:
+        if is_square(sample[at]) and sample[at].shape[-1] > 1:
+            # Equal eigenvalues, equal singular values.
+            alike = typical(sample[at]) * np.broadcast_to(np.eye(sample[at].shape[-1]), sample[at].shape)
+            cast = in_dtypes(domain, [alike if place == at else a for place, a in enumerate(sample)])
+            yield f"{domain.inputs.leaves[at].name} the identity", cast if domain.holds(cast) else None
     special = {"all 0": np.zeros(1), "some 0": np.zeros(1), "at a bound": np.array(constants)}
     for at in domain.inputs.moving[:_ARGUMENTS]:
         name, a = domain.inputs.leaves[at].name, sample[at]
