@@ -20,8 +20,14 @@ from manual_vs_auto.gradcheck import (
     check_jvp,
     check_vjp,
 )
+from manual_vs_auto.gradcheck.claims.arguments import inputs_of
+from manual_vs_auto.gradcheck.claims.claim import vjp_claim
+from manual_vs_auto.gradcheck.claims.domain import domain_of
 from manual_vs_auto.gradcheck.engines.jax import jaxpr as inside
+from manual_vs_auto.gradcheck.search.points import points, resized
+from manual_vs_auto.gradcheck.witnesses.reference import dense_direction
 from tests.corpus.functions import normal
+from tests.corpus.functions_layers import softmax, softmax_vjp
 
 pytestmark = pytest.mark.newest
 X, Y = normal(0, 4), normal(1, 4)
@@ -340,3 +346,102 @@ def test_jaxs_own_implicit_rules_are_trusted(name: str, order: int) -> None:
     assert str(right.verdict) == "AGREE", right
     wrong = check_gradient(lambda x: jnp.sum(SOLVED[name](x)), lambda x: 1 / jnp.sqrt(x), x, **options)
     assert str(wrong.verdict) == "DISAGREE"
+
+
+INF = np.float32(np.inf)
+MASKED = np.array([[0.5, -INF, 1.0, -2.0], [-INF, 0.3, -INF, -INF]], np.float32)
+
+
+def logged(z: Any) -> Any:
+    """The sum of the log-probabilities that are not masked."""
+    return jnp.sum(jnp.where(jnp.isfinite(z), jax.nn.log_softmax(z), 0.0))
+
+
+def logged_grad(z: Any) -> Any:
+    kept = jnp.isfinite(z)
+    return jnp.where(kept, 1.0, 0.0) - jax.nn.softmax(z) * jnp.sum(kept, -1, keepdims=True)
+
+
+def masked_softmax_vjp(ct: Any, z: Any, there: float = 0.0) -> Any:
+    (dz,) = softmax_vjp(ct, z)
+    return (jnp.where(jnp.isfinite(z), dz, there).astype(z.dtype),)
+
+
+WITH_MASKS: dict[str, tuple[Callable[..., Report], str]] = {
+    "right": (lambda **o: check_vjp(softmax, softmax_vjp, MASKED, **o), "AGREE"),
+    "right, with an argument that has none": (
+        lambda **o: check_vjp(lambda z, v: softmax(z) @ v, lambda ct, z, v: (
+            *softmax_vjp(jnp.outer(ct, v), z), softmax(z).T @ ct), MASKED, Y, **o), "AGREE"),
+    "right, forward": (
+        lambda **o: check_jvp(softmax, lambda p, t: softmax(p[0]) * (
+            t[0] - jnp.sum(softmax(p[0]) * t[0], -1, keepdims=True)), MASKED, **o), "AGREE"),
+    "right, in a domain": (lambda **o: check_vjp(softmax, softmax_vjp, MASKED, domain=(-30.0, 30.0), **o), "AGREE"),
+    "right where autodiff says nothing": (lambda **o: check_gradient(logged, logged_grad, MASKED, **o), "AGREE"),
+    "nan where autodiff says 0": (
+        lambda **o: check_vjp(softmax, lambda ct, z: masked_softmax_vjp(ct, z, np.nan), MASKED, **o), "DISAGREE"),
+    "1 where autodiff says 0": (
+        lambda **o: check_vjp(softmax, lambda ct, z: masked_softmax_vjp(ct, z, 1.0), MASKED, **o), "DISAGREE"),
+    "wrong beside the mask": (
+        lambda **o: check_vjp(softmax, lambda ct, z: (softmax(z) * ct,), MASKED, **o), "DISAGREE"),
+    "of NumPy": (
+        lambda **o: check_gradient(lambda z: np.sum(np.exp(np.asarray(z))), lambda z: np.exp(z), MASKED, **o), "AGREE"),
+    "of NumPy, wrong": (
+        lambda **o: check_gradient(lambda z: np.sum(np.exp(np.asarray(z))), lambda z: z + 1, MASKED, **o), "DISAGREE"),
+    "NaN that f skips": (
+        lambda **o: check_gradient(
+            lambda z: jnp.sum(jnp.where(jnp.isnan(z), 0.0, z) ** 2), lambda z: jnp.where(jnp.isnan(z), 0.0, 2 * z),
+            np.array([1.0, np.nan, -2.0], np.float32), **o), "AGREE"),
+    "NaN that f skips, and the rule does not": (
+        lambda **o: check_gradient(
+            lambda z: jnp.sum(jnp.where(jnp.isnan(z), 0.0, z) ** 2), lambda z: 2 * z,
+            np.array([1.0, np.nan, -2.0], np.float32), **o), "DISAGREE"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WITH_MASKS)
+def test_what_is_masked_stays_as_it_is(name: str) -> None:
+    ask, verdict = WITH_MASKS[name]
+    report = ask()
+    assert str(report.verdict) == verdict, report
+    if "where autodiff says 0" in name:
+        assert report.diagnosis
+        assert report.diagnosis.kind == "mask"
+
+
+def test_no_probe_moves_what_is_masked() -> None:
+    """Of the sample's shape, every one holds -inf where the sample does, and nowhere else."""
+    inputs = inputs_of(softmax, (MASKED,), None)
+    domain = domain_of(inputs, (-1e3, 1e3), None)
+    with np.errstate(invalid="ignore"):
+        tried = list(points(domain, [MASKED], np.random.default_rng(0), True, [0.5]))
+    assert len([arrays for _, arrays in tried if arrays]) > 8
+    for label, arrays in tried:
+        for a in arrays or []:
+            np.testing.assert_array_equal(np.isfinite(a), np.isfinite(MASKED), label)
+            assert np.all(a[~np.isfinite(a)] == -INF)
+    larger = resized(MASKED, (3, 6), True, np.random.default_rng(0))
+    np.testing.assert_array_equal(np.isfinite(larger[:2, :4]), np.isfinite(MASKED))
+    direction = dense_direction(vjp_claim(softmax, softmax_vjp, inputs), [MASKED], np.random.default_rng(0))
+    np.testing.assert_array_equal(direction[0] != 0, np.isfinite(MASKED))
+
+
+@pytest.mark.parametrize("x", [np.nan, INF, -INF])
+def test_where_f_is_not_finite_because_of_the_sample_nothing_is_asked(x: Any) -> None:
+    with pytest.raises(UsageError, match="the sample holds numbers that are not finite"):
+        check_gradient(squares, lambda x: 2 * x, np.array([1.0, x], np.float32))
+
+
+DRAWN: dict[str, Callable[[Any, Any], Any]] = {
+    "at every call": lambda p, t: 2 * np.asarray(p[0]) * t[0] * np.random.default_rng().normal(),
+    "at every trace": lambda p, t: 2 * p[0] * t[0] * np.random.default_rng().normal(),
+    "hardly": lambda p, t: 2 * p[0] * t[0] * (1 + 1e-15 * np.random.default_rng().normal()),
+}
+
+
+@pytest.mark.parametrize("noisy", DRAWN.values(), ids=DRAWN)
+def test_a_pushforward_that_draws_names_its_output(noisy: Callable[[Any, Any], Any]) -> None:
+    report = check_jvp(lambda x: np.asarray(x) ** 2, noisy, X)
+    assert report.diagnosis
+    assert report.diagnosis.kind == "nondeterministic"
+    assert [mark.name for mark in report.leaves] == ["output"]
+    assert "x" not in report.title.split("wrt")[-1]

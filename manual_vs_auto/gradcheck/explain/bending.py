@@ -58,7 +58,9 @@ def bent(f: Callable[..., Any], order: Sequence[Edge]) -> Callable[..., Any]:
             if (number, operand) not in places:
                 return value
             at = places[number, operand]
-            flow = value - jax.lax.stop_gradient(value)
+            # Infinity less itself is no number: nothing flows through what is masked.
+            moves = jax.numpy.where(jax.numpy.isfinite(value), value, jax.numpy.zeros_like(value))
+            flow = moves - jax.lax.stop_gradient(moves)
             bent_flow = scales[at].astype(value.dtype) * flow
             if order[at].square:
                 bent_flow = bent_flow + turns[at].astype(value.dtype) * (flow.T - flow)
