@@ -270,8 +270,8 @@ class Session:
         """A rule that does not return the same twice is wrong for that reason, whatever else it seems to be."""
         if not any(mark.why in ("formula", "nonlinear") for mark in decisive.marks):
             return decisive
-        again = properties.called_twice(self._claim, self._engine, decisive)
-        if again.verdict is Verdict.DISAGREE:
-            for mark in decisive.marks:
-                mark.why = "nondeterministic" if mark.verdict is Verdict.DISAGREE else mark.why
+        for judged in (decisive, self._first):
+            if properties.called_twice(self._claim, self._engine, judged).verdict is Verdict.DISAGREE:
+                for mark in decisive.marks:
+                    mark.why = "nondeterministic" if mark.verdict is Verdict.DISAGREE else mark.why
         return decisive
