@@ -22,7 +22,7 @@ def in_own_precision(claim: Claim) -> Claim | None:
     sample = list(claim.inputs.sample)
     own = lowest([a.dtype for a in sample if is_float(a.dtype)])
     wide, author = _wide(), _author()
-    if eps(own) == eps("float64"):
+    if eps(own) == eps("float64") or any(leaf.device for leaf in claim.inputs.leaves):
         return None
     try:
         made = _made(claim.judged, author, sample)

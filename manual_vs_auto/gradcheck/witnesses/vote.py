@@ -63,7 +63,11 @@ class Poll:
             moves = np.isfinite(self._arrays[self._claim.inputs.moving[leaf]])
             direction.append(length * (np.any(np.array(parts) != 0, axis=0) | suspects[leaf]) * moves)
         leaf = next(at for at, part in enumerate(direction) if np.any(part))
-        self._decide(self._outcome.marks[leaf], partial(self._along, direction, "all kinks at once"), leaf, None)
+        mark = self._outcome.marks[leaf]
+        agreed = mark.verdict is not Verdict.DISAGREE
+        self._decide(mark, partial(self._along, direction, "all kinks at once"), leaf, None)
+        if agreed and mark.verdict is Verdict.DISAGREE:
+            mark.why = "kink"  # f has a slope along all of them, but no derivative
 
     def _masked(self, mark: Mark, leaf: int, places: np.ndarray) -> None:
         """No direction moves what is no finite number: there autodiff has the last word."""
