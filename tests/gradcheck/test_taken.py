@@ -375,6 +375,10 @@ WITH_MASKS: dict[str, tuple[Callable[..., Report], str]] = {
     "right, forward": (
         lambda **o: check_jvp(softmax, lambda p, t: softmax(p[0]) * (
             t[0] - jnp.sum(softmax(p[0]) * t[0], -1, keepdims=True)), MASKED, **o), "AGREE"),
+    "right, in bfloat16": (
+        lambda **o: check_vjp(softmax, softmax_vjp, jnp.asarray(MASKED, jnp.bfloat16), **o), "AGREE"),
+    "right, each alone": (
+        lambda **o: check_gradient(jnp.exp, jnp.exp, -INF, **o), "AGREE"),
     "right, in a domain": (lambda **o: check_vjp(softmax, softmax_vjp, MASKED, domain=(-30.0, 30.0), **o), "AGREE"),
     "right where autodiff says nothing": (lambda **o: check_gradient(logged, logged_grad, MASKED, **o), "AGREE"),
     "nan where autodiff says 0": (

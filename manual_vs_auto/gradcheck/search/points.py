@@ -85,9 +85,10 @@ def resized(a: np.ndarray, shape: tuple[int, ...], moves: bool, generator: np.ra
     count = int(np.prod(shape))
     if moves and not np.all(np.isfinite(a)):
         # Row by row as they are: which are masked together is no accident.
-        same = a.ndim == len(shape) and a.size
-        again = a[np.ix_(*(np.arange(n) % own for n, own in zip(shape, a.shape, strict=True)))] if same else flat[:0]
-        return again if again.size else generator.choice(np.append(flat[np.isfinite(flat)], 1).astype(a.dtype), shape)
+        if a.ndim == len(shape) and a.size:
+            return a[np.ix_(*(np.arange(n) % own for n, own in zip(shape, a.shape, strict=True)))]
+        finite = flat[np.isfinite(flat)]
+        return generator.choice(finite, shape) if finite.size else np.ones(shape, a.dtype)
     if not moves and a.dtype.kind == "f" and a.ndim and shape:
         if orthonormal(a):
             raise Unfit("an orthonormal matrix of another shape is another function")
