@@ -13,11 +13,11 @@ from manual_vs_auto.gradcheck.claims.claim import (
     Claim,
     gradient_claim,
     jvp_claim,
-    outputs,
     scalar,
     vjp_claim,
 )
 from manual_vs_auto.gradcheck.claims.domain import domain_of
+from manual_vs_auto.gradcheck.claims.outputs import Outputs
 from manual_vs_auto.gradcheck.claims.trees import import_jax
 from manual_vs_auto.gradcheck.claims.verdict import Verdict
 from manual_vs_auto.gradcheck.engines.choose import engine_for
@@ -120,10 +120,10 @@ def _judged(
 ) -> Report:  # fmt: skip
     chosen = Options.of(options)
     with _nothing_changed():
-        inputs = inputs_of(f, args, argnums)
+        inputs = inputs_of(f, args, argnums, chosen.complex_convention == "conjugate")
         claim = build(inputs)
         if chosen.surrogate is not None:
-            claim = claim.of(outputs(chosen.surrogate, inputs))
+            claim = claim.of(Outputs(chosen.surrogate, inputs))
         domain = domain_of(inputs, chosen.domain, chosen.structure)
         claim = domain.constrain(claim)
         engine = engine_for(claim)
@@ -131,7 +131,7 @@ def _judged(
         if not made:
             raise UsageError("f returns no floating numbers: there is nothing to differentiate")
         if claim.kind == "gradient":
-            scalar(made)
+            scalar(made, claim.complex_outputs)
         return Session(claim, domain, chosen, engine).report()
 
 

@@ -180,7 +180,7 @@ def _guess(pair: Pair) -> tuple[tuple[Any, ...], str]:
 
 def _argnums(rule: Callable[..., Any], args: tuple[Any, ...]) -> int | tuple[int, ...]:
     """0 if the rule returns one gradient, all floating arguments if it returns a tuple of as many."""
-    floating = [at for at, a in enumerate(args) if all(np.asarray(x).dtype.kind == "f" for x in flatten(a).leaves)]
+    floating = [at for at, a in enumerate(args) if all(np.asarray(x).dtype.kind in "fc" for x in flatten(a).leaves)]
     try:
         found = rule(*args)
     except Exception:

@@ -186,9 +186,10 @@ class Session:
                     self._notes.append(f"at {label} than the sample's, the rule is no longer f's derivative")
 
     def _shape(self, label: str, arrays: Found, strict: bool = True) -> Iterator[Outcome]:
-        label = f"{label}: {', '.join(str(a.shape) for a in arrays)}"
+        pairs = zip(self._claim.inputs.leaves, arrays, strict=True)
+        label = f"{label}: {', '.join(str(leaf.outer(a.shape)) for leaf, a in pairs)}"
         for outcome in self._kept(label, partial(self._try_at, label, arrays, rounding=False)):
-            if not strict and any(mark.why == "shape" for mark in outcome.marks):
+            if not strict and any(mark.why in ("shape", "dtype") for mark in outcome.marks):
                 self._probes[-1] = Probe(label, None, f"the rule refuses: {outcome.notes[-1]}")
             elif not strict and self._idle(outcome) > self._idle(self._first):
                 self._probes[-1] = Probe(label, None, "the function does not use all of them")

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from manual_vs_auto.gradcheck.claims.complex import joined, split
 from manual_vs_auto.gradcheck.claims.trees import flatten
 from manual_vs_auto.gradcheck.numerics.precision import is_float
 
@@ -24,6 +25,8 @@ class Leaf:
 
     name:   as in "W" or "params['bias']". argument: the position of the argument that it is in.
     moves:  whether the derivative by it is judged. plain: whether it was a Python number.
+    complex: whether it is a pair of real arrays, real and imaginary part, along one more axis at the end; dtype is the
+    pair's.
     """
 
     name: str
@@ -31,37 +34,59 @@ class Leaf:
     dtype: str
     moves: bool
     plain: bool = False
+    complex: bool = False
 
     @property
     def floating(self) -> bool:
         """Whether it can be perturbed at all."""
         return is_float(self.dtype)
 
+    def outer(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The author's shape of an array of this one."""
+        return shape[:-1] if self.complex else shape
+
+    def inner(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of an array whose shape is this one to the author."""
+        return (*shape, 2) if self.complex else shape
+
 
 @dataclass(frozen=True)
 class Inputs:
     """The array leaves of a function's arguments; everything else in them stays as it is.
 
-    sample: the author's own values, one array a leaf. unpack(arrays) -> the arguments with these arrays in them.
+    sample: the author's own values, one array a leaf. fill(arrays) -> the arguments with these arrays in them, complex
+    where the author's are.
     arguments: those that are differentiated, in the order of argnums. names: of every argument.
+    conjugate: whether cotangents of complex numbers are the conjugates of JAX's.
     """
 
     leaves: tuple[Leaf, ...]
     sample: tuple[np.ndarray, ...]
-    unpack: Callable[[Sequence[Any]], tuple[Any, ...]]
+    fill: Callable[[Sequence[Any]], tuple[Any, ...]]
     arguments: tuple[int, ...]
     names: tuple[str, ...]
+    conjugate: bool = False
 
     @property
     def moving(self) -> tuple[int, ...]:
         """The positions of the leaves that are differentiated."""
         return tuple(at for at, leaf in enumerate(self.leaves) if leaf.moves)
 
+    def unpack(self, arrays: Sequence[Any]) -> tuple[Any, ...]:
+        """The arguments with these arrays in them, pairs joined."""
+        return self.fill(joined(arrays, (leaf.complex for leaf in self.leaves)))
 
-def inputs_of(f: Callable[..., Any], args: tuple[Any, ...], argnums: Any) -> Inputs:
+    def tangents(self, moving: Sequence[Any]) -> tuple[Any, ...]:
+        """The arguments with these tangents in them, and zeros for what does not move."""
+        found = dict(zip(self.moving, moving, strict=True))
+        return self.unpack([found.get(at, np.zeros(leaf.inner(()))) for at, leaf in enumerate(self.leaves)])
+
+
+def inputs_of(f: Callable[..., Any], args: tuple[Any, ...], argnums: Any, conjugate: bool = False) -> Inputs:
     """Take the arguments apart.
 
-    Args:    argnums: the arguments to differentiate; None for all that hold floating numbers.
+    Args:    argnums: the arguments to differentiate; None for all that hold floating or complex numbers.
+             conjugate: see Inputs.
     Raises:  UsageError where argnums names no argument, or where nothing is left to differentiate.
     """
     chosen = _chosen(argnums, len(args))
@@ -78,12 +103,12 @@ def inputs_of(f: Callable[..., Any], args: tuple[Any, ...], argnums: Any) -> Inp
         if str(getattr(value, "dtype", "")).startswith("key<"):
             continue
         array = np.array(value)
-        if array.dtype.kind == "c":
-            raise UsageError(f"{names[at]}{rest} is complex: only real functions are judged; split it in two")
         if array.dtype.kind in "OSU":
             continue
+        pair = str(array.dtype) in ("complex64", "complex128")
+        array = split(array) if pair else array
         moves = is_float(array.dtype) and (chosen is None or at in chosen)
-        leaves.append(Leaf(names[at] + rest, at, str(array.dtype), moves, isinstance(value, float)))
+        leaves.append(Leaf(names[at] + rest, at, str(array.dtype), moves, isinstance(value, float | complex), pair))
         sample.append(array)
         places.append(place)
     if not any(leaf.moves for leaf in leaves):
@@ -92,14 +117,14 @@ def inputs_of(f: Callable[..., Any], args: tuple[Any, ...], argnums: Any) -> Inp
     if argnums is None:
         chosen = tuple(sorted({leaf.argument for leaf in leaves if leaf.moves}))
 
-    def unpack(arrays: Sequence[Any]) -> tuple[Any, ...]:
+    def fill(arrays: Sequence[Any]) -> tuple[Any, ...]:
         filled = list(tree.leaves)
         for place, leaf, array in zip(places, leaves, arrays, strict=True):
             # float("nan") aside, a Python number comes back as a NumPy scalar, which is one.
             filled[place] = array[()] if leaf.plain and isinstance(array, np.ndarray) else array
         return tuple(tree.rebuild(filled))
 
-    return Inputs(tuple(leaves), tuple(sample), unpack, chosen or (), tuple(names))
+    return Inputs(tuple(leaves), tuple(sample), fill, chosen or (), tuple(names), conjugate)
 
 
 def _chosen(argnums: int | Sequence[int] | None, count: int) -> tuple[int, ...] | None:

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 
+from manual_vs_auto.gradcheck.claims.complex import real_dtype
 from manual_vs_auto.gradcheck.engines.jax import jaxpr as inside
 from manual_vs_auto.gradcheck.engines.jax.stripped import describe, run, stripped
 from manual_vs_auto.gradcheck.numerics.precision import is_float
@@ -32,7 +33,7 @@ def edges(f: Callable[..., Any], *args: Any) -> list[Edge]:
     found, sources = [], dict[Any, int]()
     for number, equation in enumerate(jaxpr.eqns):
         for operand, variable in enumerate(equation.invars):
-            if inside.is_variable(variable) and is_float(inside.dtype_of(variable)):
+            if inside.is_variable(variable) and is_float(real_dtype(inside.dtype_of(variable))):
                 same = len(equation.invars) == 1 and str(equation.outvars[0].aval) == str(variable.aval)
                 source = sources.setdefault(variable, len(sources))
                 shape = inside.shape_of(variable)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from manual_vs_auto.gradcheck.claims.arguments import Leaf
+from manual_vs_auto.gradcheck.claims.complex import join, split
 from manual_vs_auto.gradcheck.claims.domain import Domain
 from manual_vs_auto.gradcheck.engines.engine import Found
 
@@ -44,7 +45,22 @@ CHANGES: dict[str, _Change] = {
     "zeros": lambda a, _: 0 * a,
     "saturated": _saturated,
     "symmetric": _symmetric,
+    "on the real axis": lambda a, _: a * np.array([1.0, 0.0]),
+    "on the imaginary axis": lambda a, _: a * np.array([0.0, 1.0]),
 }
+_OF_PAIRS = ("on the real axis", "on the imaginary axis")
+# Where rows and columns count, the pair of a complex number is one.
+_OF_WHOLES = ("saturated", "symmetric")
+
+
+def changed(name: str, leaf: Leaf, a: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """The array of this leaf after the change of this name; as it was where the change is not for such leaves."""
+    change = CHANGES.get(name)
+    if change is None or not leaf.moves or (name in _OF_PAIRS and not leaf.complex):
+        return a
+    if leaf.complex and name in _OF_WHOLES:
+        return np.asarray(split(change(join(a), generator)))
+    return change(a, generator)
 
 
 def held_changed(leaf: Leaf, a: np.ndarray, generator: np.random.Generator, indexed: int, repeat: bool) -> np.ndarray:
@@ -65,6 +81,8 @@ def held_changed(leaf: Leaf, a: np.ndarray, generator: np.random.Generator, inde
             return np.concatenate([a[:1], a[0] + np.cumsum(gaps)])
         if _orthonormal(a):
             return np.asarray(a[:, generator.permutation(a.shape[1])])
+        if leaf.complex:
+            return a[..., generator.permutation(a.shape[-2]), :] if a.ndim > 1 else a
         return generator.permuted(a, axis=-1)
     if a.dtype.kind == "b":
         return generator.random(a.shape) > 0.5 if alike else generator.permuted(a, axis=-1)
@@ -163,14 +181,16 @@ def points(
 
     repeat: whether distinct integers may be tried repeated.
     """
-    for name, change in CHANGES.items():
-        if name == "symmetric" and not any(map(is_square, sample)):
+    leaves = domain.inputs.leaves
+    squares = [len(s := leaf.outer(a.shape)) > 1 and s[-1] == s[-2] for leaf, a in zip(leaves, sample, strict=True)]
+    for name in CHANGES:
+        if (name == "symmetric" and not any(squares)) or (name in _OF_PAIRS and not any(at.complex for at in leaves)):
             continue
         drawn = fresh(domain, sample, generator)
         moving = domain.inputs.moving
         # The structure is restored after the change: what was made symmetric can be all positive too.
-        changed = domain.shaped([change(a, generator) if at in moving else a for at, a in enumerate(drawn)])
-        cast = in_dtypes(domain, changed)
+        there = [changed(name, leaf, a, generator) for leaf, a in zip(leaves, drawn, strict=True)]
+        cast = in_dtypes(domain, domain.shaped(there))
         inside = domain.holds(cast) and all(np.all(np.isfinite(cast[at])) for at in moving)
         yield name, cast if inside else None
     # The same number in every argument: ties within one, and between two.

@@ -103,18 +103,20 @@ def derivative_of(
         still = [s.astype(arrays[at[0]].dtype) for s in cotangents]
         return list(engine.differentiate(arrays, still if claim.kind == "gradient" else seeded(arrays)))
 
-    return replace(claim, kind="second order", f=f, manual=manual, forward=True, paired=None, surrogate=None), seeded
+    return replace(claim, kind="second order", f=f, manual=manual, forward=True, paired=None, surrogate=None,
+                   complex_outputs=claim.complex_results), seeded  # fmt: skip
 
 
 def _compare(claim: Claim, outcome: Outcome, found: Found, expected: Found, why: str) -> None:
-    for name, a, b in zip(_numbered(claim, len(found)), found, expected, strict=True):
+    names = _numbered(claim, len(found))
+    for name, pair, a, b in zip(names, claim.complex_results, found, expected, strict=True):
         scale = float(np.max(np.abs(b), initial=0.0, where=np.isfinite(b))) or 1.0
         apart = gap(a, b)
         worst = np.unravel_index(int(np.argmax(apart)), apart.shape) if apart.size else ()
-        mark = Mark(name)
+        mark = Mark(name, complex=pair)
         if apart.size and apart[worst] > _SAME * scale:
             mark = Mark(name, Verdict.DISAGREE, float("inf"), 0.0, tuple(int(i) for i in worst), float(a[worst]),
-                        float(b[worst]), why)  # fmt: skip
+                        float(b[worst]), why, pair)  # fmt: skip
         outcome.marks.append(mark)
 
 

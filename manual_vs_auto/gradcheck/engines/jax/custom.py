@@ -7,7 +7,9 @@ import jax
 import numpy as np
 
 from manual_vs_auto.gradcheck.claims.arguments import Inputs, UsageError
-from manual_vs_auto.gradcheck.claims.claim import Arrays, Claim, WrongShapeError, outputs
+from manual_vs_auto.gradcheck.claims.claim import Claim
+from manual_vs_auto.gradcheck.claims.complex import is_complex, joined, taken_apart
+from manual_vs_auto.gradcheck.claims.outputs import Arrays, Outputs, WrongShapeError, as_real, floating, like
 from manual_vs_auto.gradcheck.engines.engine import widen
 from manual_vs_auto.gradcheck.engines.jax.engine import precision
 from manual_vs_auto.gradcheck.engines.jax.jaxpr import refuses_the_rule
@@ -17,9 +19,11 @@ from manual_vs_auto.gradcheck.engines.jax.stripped import rules_in
 def custom_claim(f: Callable[..., Any], inputs: Inputs) -> Claim:
     """Reverse where there is a custom_vjp in f, forward where there are only custom_jvp.
 
-    Raises: UsageError if there is neither.
+    Raises: UsageError if there is neither, or if complex cotangents are declared to be others than JAX gives it.
     """
-    flat = outputs(f, inputs)
+    flat = Outputs(f, inputs)
+    if inputs.conjugate:
+        raise UsageError('complex_convention="conjugate": JAX calls the rule that f carries, in its own convention')
     with precision(np.float64):
         try:
             rules = rules_in(flat, widen(inputs.sample))
@@ -30,23 +34,32 @@ def custom_claim(f: Callable[..., Any], inputs: Inputs) -> Claim:
         raise UsageError(f"there is no custom_vjp and no custom_jvp in {getattr(f, '__name__', f)}, but JAX's own")
     forward = "vjp" not in rules
 
+    pairs = [leaf.complex for leaf in inputs.leaves]
+
     def of(arrays: Arrays) -> tuple[Callable[..., Any], list[Any]]:
+        whole = joined(arrays, pairs)
+
         def chosen(moving: list[Any]) -> list[Any]:
             filled = dict(zip(inputs.moving, moving, strict=True))
-            return flat([filled.get(at, array) for at, array in enumerate(arrays)])
+            args = inputs.fill([filled.get(at, array) for at, array in enumerate(whole)])
+            return [leaf for leaf in jax.tree.leaves(f(*args)) if floating(leaf)]
 
-        return chosen, [arrays[at] for at in inputs.moving]
+        return chosen, [whole[at] for at in inputs.moving]
 
     def paired(arrays: Arrays, cotangents: Arrays) -> tuple[list[Any], list[Any]]:
         chosen, primals = of(arrays)
         try:
             if forward:
-                out, tangents = jax.jvp(chosen, (primals,), (list(cotangents),))
-                return list(out), list(tangents)
+                given = joined(cotangents, map(is_complex, primals))
+                out, tangents = jax.jvp(chosen, (primals,), (given,))
+                return taken_apart(out, map(is_complex, out)), taken_apart(tangents, map(is_complex, out))
             out, pull = jax.vjp(chosen, primals)
-            return list(out), list(pull(list(cotangents))[0])
+            narrow = [like(s, o) for s, o in zip(cotangents, out, strict=True)]
+            found = pull(joined(narrow, map(is_complex, out), conjugate=True))[0]
         except (TypeError, ValueError) as fault:
             raise _as_wrong_shape(fault) from fault
+        each = zip((inputs.leaves[at].name for at in inputs.moving), found, primals, strict=True)
+        return taken_apart(out, map(is_complex, out)), [as_real(name, g, p, True, exact=True) for name, g, p in each]
 
     def manual(arrays: Arrays, cotangents: Arrays) -> list[Any]:
         return paired(arrays, cotangents)[1]
@@ -58,7 +71,8 @@ def custom_claim(f: Callable[..., Any], inputs: Inputs) -> Claim:
 
     name = getattr(f, "__name__", type(f).__name__)
     kind = "custom_jvp" if forward else "custom_vjp"
-    return Claim(name, kind, inputs, flat, manual, f, f, forward, None if forward else residual_bytes, paired)
+    return Claim(name, kind, inputs, flat, manual, f, f, forward, None if forward else residual_bytes, paired,
+                 complex_outputs=flat.complex)  # fmt: skip
 
 
 def _as_wrong_shape(fault: Exception) -> Exception:

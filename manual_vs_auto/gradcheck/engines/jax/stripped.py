@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import jax
 
+from manual_vs_auto.gradcheck.claims.complex import real_dtype
 from manual_vs_auto.gradcheck.engines.jax import jaxpr as inside
 from manual_vs_auto.gradcheck.numerics.precision import is_float, lowest
 
@@ -47,7 +48,7 @@ def program(f: Callable[..., Any], *args: Any) -> Program:
             continue
         needed |= {variable for variable in equation.invars if inside.is_variable(variable)}
         for inner, times in ((equation, 1), *inside.inside(equation)):
-            dtypes += [dtype for dtype in map(inside.dtype_of, inner.outvars) if is_float(dtype)]
+            dtypes += [dtype for made in inner.outvars if is_float(dtype := real_dtype(inside.dtype_of(made)))]
             longest = max(longest, times * math.prod(max(size, 1) for size in inside.summed_axes(inner)))
     return Program(lowest(dtypes), longest)
 
