@@ -12,7 +12,7 @@ from manual_vs_auto.gradcheck.api import (
     check_jvp,
     check_vjp,
 )
-from manual_vs_auto.gradcheck.claims.arguments import UsageError
+from manual_vs_auto.gradcheck.claims.errors import UsageError
 from manual_vs_auto.gradcheck.claims.verdict import Verdict
 from manual_vs_auto.gradcheck.report.report import Report
 

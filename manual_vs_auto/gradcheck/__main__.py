@@ -28,7 +28,7 @@ _EPILOG = "exit status: 0 all agree, 1 one disagrees, 2 one could not be decided
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command, and return its exit status."""
     options = _parse(arguments)
-    from manual_vs_auto.gradcheck.claims.arguments import UsageError
+    from manual_vs_auto.gradcheck.claims.errors import UsageError
 
     try:
         reports = _prove(options) if options.target is None else _judge(options)
@@ -134,7 +134,7 @@ def _prove(options: argparse.Namespace) -> "list[Report]":
 
 
 def _judge(options: argparse.Namespace) -> "list[Report]":
-    from manual_vs_auto.gradcheck.claims.arguments import UsageError
+    from manual_vs_auto.gradcheck.claims.errors import UsageError
     from manual_vs_auto.gradcheck.pairs import Pair, form_of, inputs_for, load, named, pairs_in
 
     given: Callable[..., Any] | None = named(options.inputs) if options.inputs else None

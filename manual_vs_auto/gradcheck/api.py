@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from manual_vs_auto.gradcheck.claims.arguments import Inputs, UsageError, inputs_of
+from manual_vs_auto.gradcheck.claims.arguments import Inputs, inputs_of
 from manual_vs_auto.gradcheck.claims.claim import (
     Claim,
     gradient_claim,
@@ -17,6 +17,7 @@ from manual_vs_auto.gradcheck.claims.claim import (
     vjp_claim,
 )
 from manual_vs_auto.gradcheck.claims.domain import domain_of
+from manual_vs_auto.gradcheck.claims.errors import Refused, UsageError
 from manual_vs_auto.gradcheck.claims.outputs import Outputs
 from manual_vs_auto.gradcheck.claims.trees import import_jax
 from manual_vs_auto.gradcheck.claims.verdict import Verdict
@@ -119,20 +120,30 @@ def _judged(
     options: Mapping[str, Any],
 ) -> Report:  # fmt: skip
     chosen = Options.of(options)
-    with _nothing_changed():
-        inputs = inputs_of(f, args, argnums, chosen.complex_convention == "conjugate")
-        claim = build(inputs)
-        if chosen.surrogate is not None:
-            claim = claim.of(Outputs(chosen.surrogate, inputs))
-        domain = domain_of(inputs, chosen.domain, chosen.structure)
-        claim = domain.constrain(claim)
-        engine = engine_for(claim)
-        made = [shape for shape, _ in engine.outputs_like(widen(inputs.sample))]
-        if not made:
-            raise UsageError("f returns no floating numbers: there is nothing to differentiate")
-        if claim.kind == "gradient":
-            scalar(made, claim.complex_outputs)
-        return Session(claim, domain, chosen, engine).report()
+    try:
+        with _nothing_changed():
+            return _report(f, build, args, argnums, chosen)
+    except Refused as refused:
+        # Nothing could be asked at all: the author sees his own error.
+        raise refused.error from None
+
+
+def _report(
+    f: Callable[..., Any], build: Callable[[Inputs], Claim], args: tuple[Any, ...], argnums: Any, chosen: Options
+) -> Report:
+    inputs = inputs_of(f, args, argnums, chosen.complex_convention == "conjugate")
+    claim = build(inputs)
+    if chosen.surrogate is not None:
+        claim = claim.of(Outputs(chosen.surrogate, inputs))
+    domain = domain_of(inputs, chosen.domain, chosen.structure)
+    claim = domain.constrain(claim)
+    engine = engine_for(claim)
+    made = [shape for shape, _ in engine.outputs_like(widen(inputs.sample))]
+    if not made:
+        raise UsageError("f returns no floating numbers: there is nothing to differentiate")
+    if claim.kind == "gradient":
+        scalar(made, claim.complex_outputs)
+    return Session(claim, domain, chosen, engine).report()
 
 
 @contextlib.contextmanager
@@ -155,5 +166,11 @@ def _lenient_jax() -> Iterator[None]:
     if jax is None:
         yield
         return
-    with jax.debug_nans(False), jax.debug_infs(False), jax.transfer_guard("allow"):
-        yield
+    # What is cut out of a traceback says whose error it is.
+    filtering = jax.config.jax_traceback_filtering
+    jax.config.update("jax_traceback_filtering", "off")
+    try:
+        with jax.debug_nans(False), jax.debug_infs(False), jax.transfer_guard("allow"):
+            yield
+    finally:
+        jax.config.update("jax_traceback_filtering", filtering)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
-from manual_vs_auto.gradcheck.claims.arguments import UsageError
+from manual_vs_auto.gradcheck.claims.errors import UsageError
 from manual_vs_auto.gradcheck.witnesses.kinks import Convention
 
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from manual_vs_auto.gradcheck.api import check_custom_rule, check_gradient, check_jvp, check_vjp
-from manual_vs_auto.gradcheck.claims.arguments import UsageError
+from manual_vs_auto.gradcheck.claims.errors import UsageError
 from manual_vs_auto.gradcheck.claims.trees import flatten, import_jax
 from manual_vs_auto.gradcheck.report.report import Report
 

@@ -6,9 +6,9 @@ from functools import partial
 
 import numpy as np
 
-from manual_vs_auto.gradcheck.claims.arguments import UsageError
 from manual_vs_auto.gradcheck.claims.claim import Claim
 from manual_vs_auto.gradcheck.claims.domain import Domain
+from manual_vs_auto.gradcheck.claims.errors import Refused, UsageError, WrongShapeError, refusing
 from manual_vs_auto.gradcheck.claims.verdict import Verdict
 from manual_vs_auto.gradcheck.engines.engine import Engine, Found, widen
 from manual_vs_auto.gradcheck.explain.diagnose import diagnose
@@ -116,8 +116,8 @@ class Session:
             return
         try:
             outcome = judge()
-        except Exception as refusal:
-            self._probes.append(Probe(label, None, f"refused: {_first_line(refusal)}"))
+        except (Refused, WrongShapeError) as refusal:
+            self._probes.append(Probe(label, None, f"refused: {refusal}"))
             return
         verdict = outcome.verdict
         if outcome.skipped or verdict is Verdict.INCONCLUSIVE:
@@ -136,8 +136,8 @@ class Session:
         claim, seeded = properties.derivative_of(self._claim, self._engine, point, self._generator)
         try:
             engine = JaxEngine(claim, self._engine if isinstance(self._engine, JaxEngine) else None)
-        except Exception as refusal:
-            self._probes.append(Probe("second order", None, f"refused: {_first_line(refusal)}"))
+        except Refused as refusal:
+            self._probes.append(Probe("second order", None, f"refused: {refusal}"))
             return
         scale: list[float] = []
         others = [self._draws.fresh() for _ in range(_MORE)] if self._options.order == 2 else []
@@ -240,10 +240,7 @@ class Session:
         if from_engine is None or sample.skipped:
             return None
         try:
-            return cost_of(self._claim, from_engine, sample.case)
-        except Exception:
+            with refusing():
+                return cost_of(self._claim, from_engine, sample.case)
+        except (Refused, WrongShapeError):
             return None
-
-
-def _first_line(refusal: Exception) -> str:
-    return (str(refusal).strip().splitlines() or [type(refusal).__name__])[0][:80]

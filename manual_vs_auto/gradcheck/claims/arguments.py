@@ -9,14 +9,11 @@ from typing import Any
 import numpy as np
 
 from manual_vs_auto.gradcheck.claims.complex import joined, split
+from manual_vs_auto.gradcheck.claims.errors import UsageError, asked
 from manual_vs_auto.gradcheck.claims.trees import flatten
 from manual_vs_auto.gradcheck.numerics.precision import is_float
 
 Found = list[np.ndarray]
-
-
-class UsageError(ValueError):
-    """The checker was asked something that has no answer: the message says what to give instead."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +119,7 @@ def inputs_of(f: Callable[..., Any], args: tuple[Any, ...], argnums: Any, conjug
         for place, leaf, array in zip(places, leaves, arrays, strict=True):
             # float("nan") aside, a Python number comes back as a NumPy scalar, which is one.
             filled[place] = array[()] if leaf.plain and isinstance(array, np.ndarray) else array
-        return tuple(tree.rebuild(filled))
+        return tuple(asked(tree.rebuild, filled))
 
     return Inputs(tuple(leaves), tuple(sample), fill, chosen or (), tuple(names), conjugate)
 

@@ -11,16 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from manual_vs_auto.gradcheck.claims.arguments import Inputs, UsageError
+from manual_vs_auto.gradcheck.claims.arguments import Inputs
 from manual_vs_auto.gradcheck.claims.complex import joined, taken_apart
-from manual_vs_auto.gradcheck.claims.outputs import (
-    Arrays,
-    Outputs,
-    as_real,
-    floating,
-    like_output,
-)
-from manual_vs_auto.gradcheck.claims.outputs import WrongShapeError as WrongShapeError
+from manual_vs_auto.gradcheck.claims.errors import UsageError, WrongShapeError, asked
+from manual_vs_auto.gradcheck.claims.outputs import Arrays, Outputs, as_real, floating, like_output
 from manual_vs_auto.gradcheck.claims.trees import flatten
 
 
@@ -128,7 +122,7 @@ def gradient_claim(f: Callable[..., Any], grad_fn: Callable[..., Any], inputs: I
 
     def manual(arrays: Arrays, _: Arrays) -> list[Any]:
         args = inputs.unpack(arrays)
-        found = grad_fn(*args)
+        found = asked(grad_fn, *args)
         if not single and not isinstance(found, tuple | list):
             raise WrongShapeError(f"returned {_kind(found)}, expected a tuple of {len(inputs.arguments)} gradients")
         parts = (found,) if single else tuple(found)
@@ -145,7 +139,7 @@ def vjp_claim(f: Callable[..., Any], vjp_fn: Callable[..., Any], inputs: Inputs)
         args = inputs.unpack(arrays)
         # f gets arrays of its own: it may write into them.
         own = inputs.unpack([a.copy() if isinstance(a, np.ndarray) else a for a in arrays])
-        found = vjp_fn(like_output(f, own, cotangents, not inputs.conjugate), *args)
+        found = asked(vjp_fn, like_output(f, own, cotangents, not inputs.conjugate), *args)
         if not isinstance(found, tuple | list):
             if len(inputs.arguments) != 1:
                 raise WrongShapeError(
@@ -170,8 +164,9 @@ def jvp_claim(f: Callable[..., Any], jvp_fn: Callable[..., Any], inputs: Inputs)
     def manual(arrays: Arrays, tangents: Arrays) -> list[Any]:
         args, filled = inputs.unpack(arrays), inputs.tangents(tangents)
         given = tuple(value if at in inputs.arguments else None for at, value in enumerate(filled))
-        expected = flatten(f(*inputs.unpack([a.copy() if isinstance(a, np.ndarray) else a for a in arrays])))
-        found = jvp_fn(args, given)
+        own = inputs.unpack([a.copy() if isinstance(a, np.ndarray) else a for a in arrays])
+        expected = flatten(asked(f, *own))
+        found = asked(jvp_fn, args, given)
         if len(flatten(found).leaves) == 2 * len(expected.leaves) and isinstance(found, tuple) and len(found) == 2:
             found = found[1]
         parts = flatten(found).leaves

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from manual_vs_auto.gradcheck.claims.errors import Refused
 from manual_vs_auto.gradcheck.claims.trees import import_jax
 
 _REAL = {"complex64": "float32", "complex128": "float64"}
@@ -32,10 +33,10 @@ def is_complex(leaf: Any) -> bool:
 def join(pair: Any, conjugate: bool = False) -> Any:
     """Complex [...] of real [..., 2], NumPy's or traced.
 
-    Raises: TypeError where the pair is complex itself, as in a complex step.
+    Raises: Refused where the pair is complex itself, as in a complex step.
     """
     if np.iscomplexobj(pair):
-        raise TypeError("the numbers are complex already")
+        raise Refused(TypeError("the numbers are complex already"))
     if isinstance(pair, np.ndarray):
         # Not re + 1j * im: that loses the sign of a zero, which tells the sides of a branch cut, and infinities.
         whole = np.ascontiguousarray(pair).view(np.result_type(pair.dtype, np.complex64))[..., 0]

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from manual_vs_auto.gradcheck.claims.arguments import Found, Inputs, UsageError
+from manual_vs_auto.gradcheck.claims.arguments import Found, Inputs
 from manual_vs_auto.gradcheck.claims.claim import Claim
 from manual_vs_auto.gradcheck.claims.complex import join, split
+from manual_vs_auto.gradcheck.claims.errors import UsageError
 
 
 def _symmetric(a: Any) -> Any:

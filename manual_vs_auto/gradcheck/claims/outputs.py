@@ -7,22 +7,11 @@ import numpy as np
 
 from manual_vs_auto.gradcheck.claims.arguments import Inputs
 from manual_vs_auto.gradcheck.claims.complex import is_complex, join, real_dtype, split, taken_apart
+from manual_vs_auto.gradcheck.claims.errors import Refused, WrongDtypeError, WrongShapeError, asked, refusing
 from manual_vs_auto.gradcheck.claims.trees import flatten, import_jax
 from manual_vs_auto.gradcheck.numerics.precision import is_float
 
 Arrays = Sequence[Any]
-
-
-class WrongShapeError(Exception):
-    """What the hand-written code returned can't be a derivative at all: its structure or its shapes are not."""
-
-    why = "shape"
-
-
-class WrongDtypeError(WrongShapeError):
-    """The hand-written code returned complex numbers where the derivative is real."""
-
-    why = "dtype"
 
 
 class Outputs:
@@ -33,11 +22,11 @@ class Outputs:
         self.complex: list[bool] = []
 
     def __call__(self, arrays: Arrays) -> list[Any]:
-        leaves = [leaf for leaf in flatten(self._f(*self._inputs.unpack(arrays))).leaves if floating(leaf)]
+        leaves = [leaf for leaf in flatten(asked(self._f, *self._inputs.unpack(arrays))).leaves if floating(leaf)]
         if any(map(np.iscomplexobj, arrays)):
             # A complex step: it tells the slopes of real outputs alone.
             if any(self.complex):
-                raise TypeError("the outputs are complex already")
+                raise Refused(TypeError("the outputs are complex already"))
             return leaves
         self.complex[:] = map(is_complex, leaves)
         return taken_apart(leaves, self.complex)
@@ -50,7 +39,8 @@ def like_output(f: Callable[..., Any], args: tuple[Any, ...], cotangents: Arrays
     """
     jax = import_jax()
     by_jax = jax is not None and any(isinstance(leaf, jax.Array) for leaf in flatten(args).leaves)
-    tree = flatten(jax.eval_shape(lambda: f(*args)) if jax is not None and by_jax else f(*args))
+    with refusing():
+        tree = flatten(jax.eval_shape(lambda: f(*args)) if jax is not None and by_jax else asked(f, *args))
     rest, filled = list(cotangents), []
     for leaf in tree.leaves:
         no_tangent = np.zeros(np.shape(leaf), [("float0", "V")] if jax is None else jax.dtypes.float0)
@@ -76,7 +66,7 @@ def as_real(name: str, found: Any, expected: Any, turned: bool, exact: bool = Fa
     Raises: WrongShapeError, or WrongDtypeError where it is complex and should be real; if exact, the other way round,
             too: JAX goes wrong over a rule's real cotangent of a complex number, whose imaginary part is 0 otherwise.
     """
-    if np.shape(found) != np.shape(expected):
+    if asked(np.shape, found) != np.shape(expected):
         raise WrongShapeError(f"{name}: shape {np.shape(found)}, expected {np.shape(expected)}")
     if exact and is_complex(expected) and not is_complex(found):
         raise WrongDtypeError(f"{name}: its derivative is complex; real numbers were returned")

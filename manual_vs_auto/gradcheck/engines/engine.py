@@ -8,6 +8,7 @@ import numpy as np
 
 from manual_vs_auto.gradcheck.claims.arguments import Found as Found
 from manual_vs_auto.gradcheck.claims.claim import Claim
+from manual_vs_auto.gradcheck.claims.errors import Refused, refusing
 from manual_vs_auto.gradcheck.claims.trees import import_jax
 from manual_vs_auto.gradcheck.numerics.differences import STEPS, Sweep
 from manual_vs_auto.gradcheck.numerics.precision import is_float
@@ -44,7 +45,7 @@ class Engine(Protocol):
         """The function's floating outputs."""
 
     def manual(self, arrays: Arrays, cotangents: Arrays) -> Found:
-        """What the hand-written rule says. Raises WrongShapeError, or whatever the rule raises."""
+        """What the hand-written rule says. Raises: WrongShapeError, Refused."""
 
     def value_and_manual(self, arrays: Arrays, cotangents: Arrays) -> tuple[Found, Found]:
         """The outputs that the rule's own forward returns, none where it has no forward; and the same."""
@@ -83,8 +84,9 @@ def runs_in_numpy(claim: Claim) -> bool:
         found.extend(type(a).__module__ == "numpy" for a in plainly(claim, widen(claim.inputs.sample)))
 
     try:
-        look() if jax is None else jax.eval_shape(look)
-    except Exception:
+        with refusing():
+            look() if jax is None else jax.eval_shape(look)
+    except Refused:
         return False
     return all(found)
 
@@ -92,7 +94,7 @@ def runs_in_numpy(claim: Claim) -> bool:
 def plainly(claim: Claim, arrays: Found) -> list[Any]:
     """The function on NumPy arrays as they are; in float64 also where it calls JAX."""
     jax = import_jax()
-    with contextlib.nullcontext() if jax is None else jax.enable_x64(True):
+    with refusing(), contextlib.nullcontext() if jax is None else jax.enable_x64(True):
         return claim.judged(arrays)
 
 
@@ -103,7 +105,7 @@ def sweep_by_calls(claim: Claim, value: Callable[[Arrays], Found], arrays: Array
     def at(step: float) -> Found:
         try:
             return value(moved(claim, arrays, direction, step))
-        except Exception:
+        except Refused:
             return [np.full(a.shape, np.nan) for a in here]
 
     ahead, behind = ([at(step) for step in steps] for steps in (STEPS, -STEPS))

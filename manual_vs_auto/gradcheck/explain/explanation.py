@@ -8,6 +8,7 @@ import numpy as np
 
 from manual_vs_auto.gradcheck.claims.claim import Claim
 from manual_vs_auto.gradcheck.claims.complex import joined
+from manual_vs_auto.gradcheck.claims.errors import Refused, WrongShapeError, refusing
 from manual_vs_auto.gradcheck.engines.engine import Engine, Found, widen
 from manual_vs_auto.gradcheck.explain import hypotheses
 from manual_vs_auto.gradcheck.explain.conjugates import of_conjugates
@@ -15,6 +16,7 @@ from manual_vs_auto.gradcheck.explain.diagnosis import UNKNOWN, Diagnosis
 from manual_vs_auto.gradcheck.explain.hypotheses import Hypothesis, Observation
 from manual_vs_auto.gradcheck.explain.weights import of_weights
 from manual_vs_auto.gradcheck.numerics.precision import allowed, eps
+from manual_vs_auto.gradcheck.search.points import Unfit
 from manual_vs_auto.gradcheck.witnesses.outcome import Case, Outcome
 from manual_vs_auto.gradcheck.witnesses.reference import reference
 
@@ -28,7 +30,7 @@ def observation(claim: Claim, engine: Engine, draw: Callable[[], Case]) -> Obser
         arrays, cotangents = widen(case.arrays), widen(case.cotangents)
         manual = engine.manual(arrays, cotangents)
         right = reference(claim, engine, arrays, cotangents).values
-    except Exception:
+    except (Refused, WrongShapeError, Unfit):
         return None
     whole = all(np.all(np.isfinite(a)) for a in (*manual, *right))
     if not whole:
@@ -163,7 +165,7 @@ class Explanation:
             huge = self._engine.manual(e.real.arrays, [1e6 * s for s in e.real.cotangents])
             huge = self._claim.own_results(huge)
             signs = self._right(e, [np.sign(s) for s in e.cotangents])
-        except Exception:
+        except (Refused, WrongShapeError):
             return 1.0
         c = hypotheses.ratio(huge[leaves[0]].ravel(), signs[leaves[0]].ravel())
         return abs(c) if np.isfinite(c) and c else 1.0
@@ -213,9 +215,10 @@ class Explanation:
         if not usable(first):
             return
         try:
-            terms = Terms(self._claim, first)
-            guesses = list(terms.guesses(first))
-        except Exception:
+            with refusing():
+                terms = Terms(self._claim, first)
+                guesses = list(terms.guesses(first))
+        except Refused:
             return
         for kind, text, bends in guesses:
             yield Hypothesis(kind, text, lambda e, leaf, bends=bends: self._bent(terms, e, bends)[leaf])  # type: ignore[misc]

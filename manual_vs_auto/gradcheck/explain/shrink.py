@@ -9,12 +9,13 @@ import numpy as np
 from manual_vs_auto.gradcheck.claims.claim import Claim
 from manual_vs_auto.gradcheck.claims.complex import join, joined
 from manual_vs_auto.gradcheck.claims.domain import Domain
+from manual_vs_auto.gradcheck.claims.errors import Refused, WrongShapeError
 from manual_vs_auto.gradcheck.claims.verdict import Verdict
 from manual_vs_auto.gradcheck.engines.engine import Engine, Found, widen
 from manual_vs_auto.gradcheck.explain.literal import brief
 from manual_vs_auto.gradcheck.explain.paste import code_of
 from manual_vs_auto.gradcheck.search.cotangents import Cotangents
-from manual_vs_auto.gradcheck.search.points import resized
+from manual_vs_auto.gradcheck.search.points import Unfit, resized
 from manual_vs_auto.gradcheck.witnesses.compare import size, try_case
 from manual_vs_auto.gradcheck.witnesses.outcome import Case, Outcome
 from manual_vs_auto.gradcheck.witnesses.reference import reference
@@ -83,7 +84,7 @@ class _Shrinking:
                 self._engine.manual(arrays, cotangents),
                 reference(self._claim, self._engine, arrays, cotangents).values,
             )
-        except Exception:
+        except (Refused, WrongShapeError):
             return False
         if not all(np.all(np.isfinite(r)) for r in right):
             return False
@@ -136,7 +137,7 @@ class _Shrinking:
             try:
                 arrays = [self._drawn(at, a, s) for at, (a, s) in enumerate(zip(case.arrays, shapes, strict=True))]
                 smaller = Case(case.label, arrays, self._cotangents.random(arrays))
-            except Exception:
+            except (Refused, Unfit):
                 return None
             if self._fails(smaller):
                 return smaller

@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from manual_vs_auto.gradcheck.claims.arguments import UsageError
 from manual_vs_auto.gradcheck.claims.claim import Claim
 from manual_vs_auto.gradcheck.claims.domain import Domain
+from manual_vs_auto.gradcheck.claims.errors import Refused, UsageError
 from manual_vs_auto.gradcheck.engines.engine import Engine, Found, plainly, widen
 from manual_vs_auto.gradcheck.search import shapes
 from manual_vs_auto.gradcheck.search.cotangents import Cotangents
-from manual_vs_auto.gradcheck.search.points import all_held, changed, fresh, in_dtypes, resized
+from manual_vs_auto.gradcheck.search.points import Unfit, all_held, changed, fresh, in_dtypes, resized
 from manual_vs_auto.gradcheck.witnesses.outcome import Case
 
 _AROUND: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -115,7 +115,7 @@ class Draws:
             if self._in_numpy:
                 # Where JAX clamps an index that is out of range, NumPy refuses.
                 plainly(self._claim, widen(arrays))
-        except Exception:
+        except (Refused, Unfit):
             return False
         one = self._claim.kind != "gradient" or sum(int(np.prod(shape)) for shape, _ in found) == 1
         return bool(found) and one

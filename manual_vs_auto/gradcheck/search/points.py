@@ -9,6 +9,11 @@ from manual_vs_auto.gradcheck.claims.complex import join, split
 from manual_vs_auto.gradcheck.claims.domain import Domain
 from manual_vs_auto.gradcheck.engines.engine import Found
 
+
+class Unfit(ValueError):  # noqa: N818, it is no error
+    """Numbers of that shape would mean something else than the sample's."""
+
+
 _Change = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 
@@ -99,16 +104,16 @@ def held_changed(leaf: Leaf, a: np.ndarray, generator: np.random.Generator, inde
 def resized(a: np.ndarray, shape: tuple[int, ...], moves: bool, generator: np.random.Generator) -> np.ndarray:
     """Numbers like these in another shape. What is sorted stays sorted, and distinct integers stay distinct.
 
-    Raises: ValueError where there are not enough distinct ones.
+    Raises: Unfit where there are not enough distinct ones, or where another shape means something else.
     """
     flat = a.ravel() if a.size else np.zeros(1, a.dtype)
     count = int(np.prod(shape))
     if not moves and a.dtype.kind == "f" and a.ndim and shape:
         if _orthonormal(a):
-            raise ValueError("an orthonormal matrix of another shape is another function")
+            raise Unfit("an orthonormal matrix of another shape is another function")
         return _rows_like(a, shape, generator)
     if not moves and a.ndim == 1 and a.dtype.kind in "iu" and a.size > 1 and a[0] == 0 and a[-1] > a.size:
-        raise ValueError("pointers into something of another size")
+        raise Unfit("pointers into something of another size")
     ordered = not moves and a.ndim == 1 and a.size > 1 and bool(np.all(a[1:] > a[:-1]))
     if ordered and a.dtype.kind not in "iub":
         between = np.interp(np.linspace(0, 1, count), np.linspace(0, 1, a.size), a)
@@ -116,6 +121,8 @@ def resized(a: np.ndarray, shape: tuple[int, ...], moves: bool, generator: np.ra
     distinct = a.dtype.kind in "iu" and np.unique(a).size == a.size > 1
     if distinct and count > a.size:
         flat = np.arange(int(a.min()), int(a.max()) + 1).astype(a.dtype)
+    if distinct and count > flat.size:
+        raise Unfit("not enough distinct numbers")
     drawn = generator.choice(flat, shape, replace=not distinct).astype(a.dtype)
     return np.sort(drawn, axis=None).reshape(shape) if ordered else drawn
 

@@ -11,7 +11,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from manual_vs_auto.gradcheck.claims.claim import Claim, WrongShapeError
+from manual_vs_auto.gradcheck.claims.claim import Claim
+from manual_vs_auto.gradcheck.claims.errors import Refused, WrongShapeError
 from manual_vs_auto.gradcheck.claims.verdict import Verdict
 from manual_vs_auto.gradcheck.engines.engine import Engine, Found, widen
 from manual_vs_auto.gradcheck.numerics.precision import allowed, eps, is_float, units
@@ -151,7 +152,7 @@ def _with_lost_digits(
             continue
         try:
             lost = [gap(a, b) for a, b in zip(compute(low, cotangents), right, strict=True)]
-        except Exception:
+        except (Refused, WrongShapeError):
             continue
         found = [np.maximum(s, limit * rate * _largest(a)) for s, a in zip(found, lost, strict=True)]
     return found

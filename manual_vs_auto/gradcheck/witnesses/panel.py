@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from manual_vs_auto.gradcheck.claims.claim import Claim
+from manual_vs_auto.gradcheck.claims.errors import Refused
 from manual_vs_auto.gradcheck.engines.engine import Engine, Found
 from manual_vs_auto.gradcheck.engines.numpy import NumpyEngine
 from manual_vs_auto.gradcheck.numerics.differences import Slope, Sweep, central, kinked, one_sided
@@ -90,7 +91,7 @@ def finite_differences(question: Question) -> Slope:
 def complex_step(question: Question) -> Slope:
     """Im f(x + iht) / h: no subtraction, no truncation; but silently wrong for abs, norms and ties."""
     if eps(question.engine.dtype) > eps("float64"):
-        raise TypeError("the function rounds inside")
+        raise Refused(TypeError("the function rounds inside"))
     value = question.slope(question.engine.complex_step(question.arrays, question.direction))
     return Slope(value, np.where(np.isfinite(value), question.tolerance, np.inf))
 
@@ -98,12 +99,12 @@ def complex_step(question: Question) -> Slope:
 def numpy_run(question: Question) -> Slope:
     """Central differences of the same lines run by NumPy in float64, without JAX or XLA."""
     if isinstance(question.engine, NumpyEngine):
-        raise TypeError("the finite differences are NumPy's already")
+        raise Refused(TypeError("the finite differences are NumPy's already"))
     from manual_vs_auto.gradcheck.engines.jax.engine import precision
 
     with precision(np.float64):
         if not question.engine.in_numpy:
-            raise TypeError("the function calls JAX itself")
+            raise Refused(TypeError("the function calls JAX itself"))
         sweep = question.read(NumpyEngine(question.claim).sweep(question.arrays, question.direction))
     found = central(sweep)
     return Slope(found.value, np.where(kinked(*one_sided(sweep)), np.inf, found.bound))
@@ -155,8 +156,8 @@ def ask(question: Question) -> Answer:
             continue
         try:
             readings[name] = judge(question)
-        except Exception as refusal:
-            absent[name] = _reason(refusal)
+        except Refused as refusal:
+            absent[name] = str(refusal)
     _admit(readings, absent, question)
     gaps = {name: np.abs(r.value - question.manual) for name, r in readings.items()}
     said = {name: np.isfinite(r.bound) for name, r in readings.items()}
@@ -214,8 +215,3 @@ def _admit(readings: dict[str, Slope], absent: dict[str, str], question: Questio
     readings["complex step"] = Slope(step.value, np.where(seconded, step.bound, np.inf))
     if not np.any(seconded):
         absent["complex step"] = "not admitted: no other judge reads the same"
-
-
-def _reason(refusal: Exception) -> str:
-    lines = str(refusal).strip().splitlines()
-    return lines[0][:100] if lines else type(refusal).__name__

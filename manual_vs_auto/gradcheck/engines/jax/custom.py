@@ -6,10 +6,11 @@ from typing import Any
 import jax
 import numpy as np
 
-from manual_vs_auto.gradcheck.claims.arguments import Inputs, UsageError
+from manual_vs_auto.gradcheck.claims.arguments import Inputs
 from manual_vs_auto.gradcheck.claims.claim import Claim
 from manual_vs_auto.gradcheck.claims.complex import is_complex, joined, taken_apart
-from manual_vs_auto.gradcheck.claims.outputs import Arrays, Outputs, WrongShapeError, as_real, floating, like
+from manual_vs_auto.gradcheck.claims.errors import Refused, UsageError, WrongShapeError, asked, refusing
+from manual_vs_auto.gradcheck.claims.outputs import Arrays, Outputs, as_real, floating, like
 from manual_vs_auto.gradcheck.engines.engine import widen
 from manual_vs_auto.gradcheck.engines.jax.engine import precision
 from manual_vs_auto.gradcheck.engines.jax.jaxpr import refuses_the_rule
@@ -24,12 +25,13 @@ def custom_claim(f: Callable[..., Any], inputs: Inputs) -> Claim:
     flat = Outputs(f, inputs)
     if inputs.conjugate:
         raise UsageError('complex_convention="conjugate": JAX calls the rule that f carries, in its own convention')
-    with precision(np.float64):
-        try:
+    try:
+        with precision(np.float64), refusing():
             rules = rules_in(flat, widen(inputs.sample))
-        except Exception as refusal:
-            said = str(refusal).splitlines()[0]
-            raise UsageError(f"there is no custom_vjp and no custom_jvp in what JAX can't trace: {said}") from refusal
+    except Refused as refusal:
+        raise UsageError(
+            f"there is no custom_vjp and no custom_jvp in what JAX can't trace: {refusal}"
+        ) from refusal.error
     if not rules:
         raise UsageError(f"there is no custom_vjp and no custom_jvp in {getattr(f, '__name__', f)}, but JAX's own")
     forward = "vjp" not in rules
@@ -42,7 +44,7 @@ def custom_claim(f: Callable[..., Any], inputs: Inputs) -> Claim:
         def chosen(moving: list[Any]) -> list[Any]:
             filled = dict(zip(inputs.moving, moving, strict=True))
             args = inputs.fill([filled.get(at, array) for at, array in enumerate(whole)])
-            return [leaf for leaf in jax.tree.leaves(f(*args)) if floating(leaf)]
+            return [leaf for leaf in jax.tree.leaves(asked(f, *args)) if floating(leaf)]
 
         return chosen, [whole[at] for at in inputs.moving]
 
@@ -56,7 +58,9 @@ def custom_claim(f: Callable[..., Any], inputs: Inputs) -> Claim:
             out, pull = jax.vjp(chosen, primals)
             narrow = [like(s, o) for s, o in zip(cotangents, out, strict=True)]
             found = pull(joined(narrow, map(is_complex, out), conjugate=True))[0]
-        except (TypeError, ValueError) as fault:
+        except Refused:
+            raise
+        except Exception as fault:
             raise _as_wrong_shape(fault) from fault
         each = zip((inputs.leaves[at].name for at in inputs.moving), found, primals, strict=True)
         return taken_apart(out, map(is_complex, out)), [as_real(name, g, p, True, exact=True) for name, g, p in each]
@@ -76,5 +80,5 @@ def custom_claim(f: Callable[..., Any], inputs: Inputs) -> Claim:
 
 
 def _as_wrong_shape(fault: Exception) -> Exception:
-    """JAX itself refuses rules whose results have another structure, shape or dtype; other errors stay."""
-    return WrongShapeError(f"rule: {str(fault).splitlines()[0]}") if refuses_the_rule(fault) else fault
+    """JAX itself refuses rules whose results have another structure, shape or dtype; others the rule raised."""
+    return WrongShapeError(f"rule: {str(fault).splitlines()[0]}") if refuses_the_rule(fault) else Refused(fault)

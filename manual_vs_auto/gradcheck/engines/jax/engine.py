@@ -8,7 +8,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from manual_vs_auto.gradcheck.claims.claim import Claim, WrongShapeError
+from manual_vs_auto.gradcheck.claims.claim import Claim
+from manual_vs_auto.gradcheck.claims.errors import Refused, WrongShapeError, refusing
 from manual_vs_auto.gradcheck.claims.outputs import like
 from manual_vs_auto.gradcheck.engines.engine import (
     TINY_STEP,
@@ -37,11 +38,11 @@ _AT_ONCE = 1 << 20
 
 def traces(claim: Claim) -> Exception | None:
     """None if JAX can trace the function, otherwise what it raises."""
-    with precision(np.float64):
-        try:
+    try:
+        with precision(np.float64), refusing():
             jax.eval_shape(claim.judged, _shapes(widen(claim.inputs.sample)))
-        except Exception as refusal:
-            return refusal
+    except Refused as refusal:
+        return refusal.error
     return None
 
 
@@ -111,10 +112,11 @@ class JaxEngine:
         claim = self._claim
         self.detaches, self.scatters = detaches(claim.judged, wide), uses(claim.judged, "scatter", wide)
         try:
-            self.dtype, self.longest_sum = program(self.differentiate, wide, cotangents)
-        except Exception as refusal:
+            with refusing():
+                self.dtype, self.longest_sum = program(self.differentiate, wide, cotangents)
+        except Refused as refusal:
             self.has_autodiff = False
-            self.notes.append(f"no autodiff: {str(refusal).splitlines()[0][:100]}")
+            self.notes.append(f"no autodiff: {refusal}")
             self.dtype, self.longest_sum = program(stripped(claim.judged), wide)
         self.manual_dtype = self._look_at_manual(wide, cotangents)
 
@@ -146,20 +148,20 @@ class JaxEngine:
     def outputs_like(self, arrays: Arrays) -> list[tuple[tuple[int, ...], Any]]:
         key = shapes_of(arrays)
         if key not in self._made:
-            with _dtype_of(arrays):
+            with _dtype_of(arrays), refusing():
                 made = jax.eval_shape(self._claim.judged, _shapes(arrays))
             self._made[key] = [(a.shape, a.dtype) for a in made]
         return list(self._made[key])
 
     def value(self, arrays: Arrays) -> Found:
-        with _dtype_of(arrays):
+        with _dtype_of(arrays), refusing():
             return widen(self._value([np.array(a) for a in arrays]))
 
     def manual(self, arrays: Arrays, cotangents: Arrays) -> Found:
         return self.value_and_manual(arrays, cotangents)[1]
 
     def value_and_manual(self, arrays: Arrays, cotangents: Arrays) -> tuple[Found, Found]:
-        with _dtype_of(arrays):
+        with _dtype_of(arrays), refusing():
             value, derivative = self._derivatives.first(arrays, cotangents)
             return widen(value), widen(derivative)
 
@@ -169,14 +171,17 @@ class JaxEngine:
     def _outside_jit(self, arrays: Sequence[Any], cotangents: Sequence[Any]) -> tuple[list[Any], list[Any]]:
         try:
             return self._alone(_as_jax(arrays), _as_jax(cotangents))
-        except TypeError:  # it writes into them, or into what it makes of them: NumPy's may
+        except Refused as refusal:
+            if not isinstance(refusal.error, TypeError):
+                raise
+            # It writes into them, or into what it makes of them: NumPy's may.
             return self._alone(*([np.array(a) for a in given] for given in (arrays, cotangents)))
 
     def traced_anew(self, arrays: Arrays, cotangents: Arrays) -> bool:
         """Whether the rule, traced once more, is the same program with the same numbers in it; True if it can't be."""
         if not self.rule_traces:
             return True
-        with precision(np.float64):
+        with precision(np.float64), refusing():
             # New functions each time: JAX remembers what it traced.
             one, two = (jax.make_jaxpr(lambda a, s: self._claim.manual(a, s))(arrays, cotangents) for _ in range(2))
         return str(one) == str(two) and all(map(_same_bytes, one.consts, two.consts))
@@ -185,7 +190,7 @@ class JaxEngine:
         return self.value_and_autodiff(arrays, cotangents)[1]
 
     def value_and_autodiff(self, arrays: Arrays, cotangents: Arrays) -> tuple[Found, Found]:
-        with _dtype_of(arrays):
+        with _dtype_of(arrays), refusing():
             value, derivative = self._derivatives.second(arrays, cotangents)
             return widen(value), widen(derivative)
 
@@ -193,13 +198,13 @@ class JaxEngine:
         wide, tangent = widen(arrays), widen(direction)
         if not self._at_once:
             return sweep_by_calls(self._claim, self.value, wide, tangent)
-        with precision(np.float64):
+        with precision(np.float64), refusing():
             found = [np.asarray(a) for a in self._steps.first(wide, tangent)]
         count = len(STEPS)
         return [Sweep(a[:count], a[count:-1], a[-1]) for a in found]
 
     def complex_step(self, arrays: Arrays, direction: Arrays) -> Found:
-        with precision(np.float64):
+        with precision(np.float64), refusing():
             return widen(self._steps.second(widen(arrays), widen(direction)))
 
     def _every_step(self, arrays: Sequence[Any], direction: Sequence[Any]) -> Any:
@@ -214,12 +219,13 @@ class JaxEngine:
         """The lowest precision in the manual rule; if it can't be traced it is called as it is."""
         claim = self._claim
         try:
-            made = program(stripped(claim.manual), wide, cotangents)
+            with refusing():
+                made = program(stripped(claim.manual), wide, cotangents)
         except WrongShapeError:
             return "float64"
-        except Exception as refusal:
+        except Refused as refusal:
             self.rule_traces = False
-            self.notes.append(f"the rule runs outside jit only: {type(refusal).__name__}")
+            self.notes.append(f"the rule runs outside jit only: {type(refusal.error).__name__}")
             return "float64"
         self.longest_sum = max(self.longest_sum, made.longest_sum)
         return made.dtype
