@@ -217,7 +217,7 @@ def ratio(manual: np.ndarray, right: np.ndarray) -> Any:
     total = float(np.sum(np.abs(right[inside]) ** 2))
     c = np.sum(manual[inside] * np.conj(right[inside])).item() / total if total > 0 else 0.0
     if isinstance(c, complex):
-        parts = [0.0 if abs(part) < 1e-12 * abs(c) else rounded(part) for part in (c.real, c.imag)]
+        parts = [0.0 if abs(part) < 1e-9 * abs(c) else rounded(part) for part in (c.real, c.imag)]
         return complex(*parts) if parts[1] else parts[0]
     return rounded(c)
 
