@@ -16,7 +16,10 @@ import numpy as np
 
 _PAUSE = 0.1  # seconds
 RESULTS = Path(__file__).parent / "results"
-_PACKAGES = ("manual_vs_auto", "jax", "jaxlib", "numpy", "optax", "tokamax", "torch", "scikit-learn", "chex")
+_PACKAGES = (
+    "manual_vs_auto", "jax", "jaxlib", "numpy", "scipy", "optax",
+    "autograd", "chex", "scikit-learn", "tokamax", "torch",
+)  # fmt: skip
 
 
 def interleaved(functions: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:

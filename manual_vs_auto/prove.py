@@ -1,12 +1,13 @@
 """Every rule of the notes before the panel, in each of its forms: its pullback, its pushforward, its Jacobian."""
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
 from manual_vs_auto import fused, rules
 from manual_vs_auto.gradcheck.api import check_custom_rule, check_jvp, check_vjp
+from manual_vs_auto.gradcheck.options import Settings
 from manual_vs_auto.gradcheck.report.report import Report
 
 Line = tuple[str, str, str]
@@ -15,8 +16,9 @@ _BATCH = (5,)
 _ROW = "{:<32} {:<15} {:<8} {:<12} {:<9} {:>10} {:>6} {:>8}"
 
 
-def prove(asked: Iterable[Any], **options: Any) -> Iterator[tuple[Line, Report]]:
+def prove(asked: Iterable[Any], **options: Unpack[Settings]) -> Iterator[tuple[Line, Report]]:
     """Name, equation and form with the report. Args: asked: objects with the parts of a rule; options: see Options."""
+    sample_alone: Settings = {**options, "probes": False}
     for rule in asked:
         generator = np.random.default_rng(options.get("seed", 0))
         primals = _low(rule.samples(generator, _BATCH))
@@ -29,17 +31,19 @@ def prove(asked: Iterable[Any], **options: Any) -> Iterator[tuple[Line, Report]]
         yield (rule.name, rule.equation, "jvp"), check_jvp(rule.primal, rule.jvp, *primals, **options)
         yield (
             (rule.name, rule.equation, "jacobian"),
-            check_vjp(rule.primal, _by_jacobian(rule.jacobian), *one, **{**options, "probes": False}),
+            check_vjp(rule.primal, _by_jacobian(rule.jacobian), *one, **sample_alone),
         )
 
 
-def prove_custom(functions: Iterable[tuple[str, str, Any, Any]], **options: Any) -> Iterator[tuple[Line, Report]]:
+def prove_custom(
+    functions: Iterable[tuple[str, str, Any, Any]], **options: Unpack[Settings]
+) -> Iterator[tuple[Line, Report]]:
     """As `prove`, for functions with a custom rule. Args: functions: name, equation, function and its primals."""
     for name, equation, function, primals in functions:
         yield (name, equation, "custom"), check_custom_rule(function, *primals, **options)
 
 
-def every_form(**options: Any) -> Iterator[tuple[Line, Report]]:
+def every_form(**options: Unpack[Settings]) -> Iterator[tuple[Line, Report]]:
     """The rules of the notes in each of their forms, and the fused loss in each of its modes."""
     yield from prove(rules.RULES, **options)
     yield from prove_custom(fused.MODES, **options)

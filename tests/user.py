@@ -11,9 +11,13 @@ from manual_vs_auto.data import DataError, Dataset, load
 from manual_vs_auto.fused import Plan, linear_softmax_loss, linear_softmax_loss_and_grad, plan
 from manual_vs_auto.gradcheck import (
     Report,
+    Settings,
     UsageError,
     Verdict,
+    assert_custom_rule,
     assert_gradients,
+    assert_jvp,
+    assert_vjp,
     check_custom_rule,
     check_gradient,
     check_jvp,
@@ -61,9 +65,13 @@ def learn() -> Vector:
 
 def judge() -> Verdict:
     """A gradient that is right, as a test would have it; no integer has one."""
-    report: Report = check_gradient(energy, energy_grad, np.array([1.0, 2.0]), probes=False, seed=1)
+    options: Settings = {"dtypes": ["float32", np.float64], "rtol": 1e-3, "effort": "quick"}
+    report: Report = check_gradient(energy, energy_grad, np.array([1.0, 2.0]), argnums=0, **options)
     if report.diagnosis is not None:
         print(report.diagnosis.text)
+    assert_vjp(energy, lambda ct, x: (2 * ct * x,), np.array([1.0]), probes=False, seed=1)
+    assert_jvp(np.sin, lambda p, t: np.cos(p[0]) * t[0], np.array([1.0]), probes=False, atol=1e-6)
+    assert_custom_rule(loss, jnp.zeros(2), jnp.array(1), probes=False)
     try:
         assert_gradients(energy, energy_grad, 3)
     except UsageError:

@@ -2,11 +2,15 @@
 
 `check_gradient` takes a loss and its gradient, `check_vjp` and `check_jvp` a function and its pullback or pushforward,
 `check_custom_rule` a function of `jax.custom_vjp` or `jax.custom_jvp`. Each returns a `Report`, which prints what the
-command prints. `assert_gradients` is for tests. Functions are JAX's, or NumPy's alone.
+command prints. `assert_gradients`, `assert_vjp`, `assert_jvp` and `assert_custom_rule` are for tests. Functions are
+JAX's, or NumPy's alone.
 """
 
 from manual_vs_auto.gradcheck.api import (
+    assert_custom_rule,
     assert_gradients,
+    assert_jvp,
+    assert_vjp,
     check_custom_rule,
     check_gradient,
     check_jvp,
@@ -14,13 +18,18 @@ from manual_vs_auto.gradcheck.api import (
 )
 from manual_vs_auto.gradcheck.claims.errors import UsageError
 from manual_vs_auto.gradcheck.claims.verdict import Verdict
+from manual_vs_auto.gradcheck.options import Settings
 from manual_vs_auto.gradcheck.report.report import Report
 
 __all__ = [
     "Report",
+    "Settings",
     "UsageError",
     "Verdict",
+    "assert_custom_rule",
     "assert_gradients",
+    "assert_jvp",
+    "assert_vjp",
     "check_custom_rule",
     "check_gradient",
     "check_jvp",

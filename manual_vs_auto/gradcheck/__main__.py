@@ -2,13 +2,16 @@
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from manual_vs_auto import command
 
 if TYPE_CHECKING:
+    from manual_vs_auto.gradcheck.options import Settings
     from manual_vs_auto.gradcheck.report.report import Report
 
 _STATUS = {"AGREE": 0, "DISAGREE": 1, "INCONCLUSIVE": 2}
@@ -28,13 +31,15 @@ _EPILOG = "exit status: 0 all agree, 1 one disagrees, 2 one could not be decided
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command, and return its exit status."""
     options = _parse(arguments)
+    if options.cache is not None:
+        # On some processors XLA says of every program that it reads that it was compiled for another one.
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from manual_vs_auto.gradcheck.claims.errors import UsageError
 
     try:
-        reports = _prove(options) if options.target is None else _judge(options)
-        drawn = True
-        if options.plot is not None:
-            drawn = _plot(max(reports, key=lambda report: _STATUS[str(report.verdict)] % 2), options.plot)
+        cases = _prove(options) if options.target is None else _judge(options)
+        reports = [report for _, report in cases]
+        written = all([_plot(options.plot, reports), _junit(options, cases)])
     except UsageError as error:
         return _refuse(str(error))
     except SystemExit as end:
@@ -44,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     found = {str(report.verdict) for report in reports}
     if "DISAGREE" in found:
         return 1
-    return 2 if "INCONCLUSIVE" in found else 0 if drawn else _USAGE
+    return 2 if "INCONCLUSIVE" in found else 0 if written else _USAGE
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -61,12 +66,22 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--json", action="store_true", help="print the reports as JSON")
     parser.add_argument(
+        "--junit", metavar="FILE", help="write JUnit's XML as well: DISAGREE is a failure, INCONCLUSIVE an error"
+    )
+    parser.add_argument(
         "--plot", metavar="FILE", help="draw the report that disagrees, or else the first (SVG, PNG, PDF)"
     )
     parser.add_argument("--seed", type=_whole, default=0, help="which random numbers are tried (default 0)")
     parser.add_argument(
         "--budget", type=_seconds, default=30.0, metavar="S", help="at most so many seconds for each pair (default 30)"
     )
+
+    parser.add_argument(
+        "--effort", choices=("quick", "full"), default="full",
+        help="quick: without other shapes, vmap, second order and the less telling points (default full)",
+    )  # fmt: skip
+    parser.add_argument("--cost", action="store_true", help="measure time and memory beside autodiff's, too")
+    parser.add_argument("--cache", metavar="DIR", help="keep JAX's compiled programs there for the next run")
 
     def fail(message: str) -> None:
         parser.print_usage(sys.stderr)
@@ -98,12 +113,26 @@ def _seconds(text: str) -> float:
     return value
 
 
-def _plot(report: "Report", path: str) -> bool:
-    """Whether it was drawn. What can't be takes nothing from a verdict that is not AGREE."""
+def _plot(path: str | None, reports: "Sequence[Report]") -> bool:
+    worst = max(reports, key=lambda report: _STATUS[str(report.verdict)] % 2)
+    return path is None or _written("picture", lambda: worst.plot(path))
+
+
+def _junit(options: argparse.Namespace, cases: "Sequence[tuple[str, Report]]") -> bool:
+    from manual_vs_auto.gradcheck.report.junit import junit
+
+    target = options.target or "manual_vs_auto.prove"
+    classname = (target.rpartition(":")[0] or target).removesuffix(".py").replace("/", ".").strip(".")
+    path: str | None = options.junit
+    return path is None or _written("JUnit file", lambda: Path(path).write_bytes(junit(classname, cases)))
+
+
+def _written(what: str, write: Callable[[], object]) -> bool:
+    """Whether it was. What can't be takes nothing from a verdict that is not AGREE."""
     try:
-        report.plot(path)
+        write()
     except (ImportError, OSError, ValueError) as error:
-        _refuse(f"no picture: {error}")
+        _refuse(f"no {what}: {error}")
         return False
     return True
 
@@ -113,27 +142,38 @@ def _refuse(message: str) -> int:
     return _USAGE
 
 
-def _prove(options: argparse.Namespace) -> "list[Report]":
+def _asked(options: argparse.Namespace) -> "Settings":
+    return {"seed": options.seed, "budget_s": options.budget, "effort": options.effort, "cache": options.cache}
+
+
+def _measured(options: argparse.Namespace, report: "Report") -> "Report":
+    """The report, its cost measured if that was asked for: from then on it is printed."""
+    _ = options.cost and report.cost
+    return report
+
+
+def _prove(options: argparse.Namespace) -> "list[tuple[str, Report]]":
     """Every rule of the notes, in each of its forms, and the fused loss, in each of its modes."""
     from manual_vs_auto.prove import every_form, row, title
 
-    reports = []
+    cases = []
     if not options.json:
         print(title())
-    asked = {"seed": options.seed, "budget_s": options.budget}
-    for line, report in every_form(**asked):
-        reports.append(report)
+    for line, report in every_form(**_asked(options)):
+        cases.append((" ".join(line), _measured(options, report)))
         if not options.json:
             print(row(line, report), flush=True)
-    wrong = [report for report in reports if str(report.verdict) != "AGREE"]
+            if report.measured is not None:
+                print(f"  cost     {report.measured.text}")
+    wrong = [report for _, report in cases if str(report.verdict) != "AGREE"]
     if not options.json:
         for report in wrong:
             print(report)
-        print(f"{len(reports) - len(wrong)} of {len(reports)} agree")
-    return reports
+        print(f"{len(cases) - len(wrong)} of {len(cases)} agree")
+    return cases
 
 
-def _judge(options: argparse.Namespace) -> "list[Report]":
+def _judge(options: argparse.Namespace) -> "list[tuple[str, Report]]":
     from manual_vs_auto.gradcheck.claims.errors import UsageError
     from manual_vs_auto.gradcheck.pairs import Pair, form_of, inputs_for, load, named, pairs_in
 
@@ -155,11 +195,11 @@ def _judge(options: argparse.Namespace) -> "list[Report]":
         raise UsageError(
             f"{options.target}: no pair found; f goes with f_grad, f_vjp, f_jvp, or f_fwd and f_bwd, or carries a rule"
         )
-    reports = []
+    cases = []
     for pair in found:
         args, source = inputs_for(pair, module, given)
         try:
-            report = pair.check(args, seed=options.seed, budget_s=options.budget)
+            report = pair.check(args, **_asked(options))
         except UsageError as error:
             hint = f"; say --against module:{pair.name}_grad" if pair.rule is None else ""
             raise UsageError(f"{pair.name}: {error}{hint}") from error
@@ -167,10 +207,10 @@ def _judge(options: argparse.Namespace) -> "list[Report]":
             lines = str(error).strip().splitlines() or [""]
             raise UsageError(f"{pair.name} on its inputs ({source}): {type(error).__name__}: {lines[0]}") from error
         report.notes.append(f"inputs: {source}")
-        reports.append(report)
+        cases.append((f"{report.name} {report.kind}", _measured(options, report)))
         if not options.json:
             print(report, end="\n\n", flush=True)
-    return reports
+    return cases
 
 
 if __name__ == "__main__":

@@ -2,13 +2,15 @@
 
 import contextlib
 import random
+import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any, Unpack
 
 import numpy as np
 
-from manual_vs_auto.gradcheck.claims.arguments import Inputs, inputs_of
+from manual_vs_auto.gradcheck.claims.arguments import Inputs, cast_to, inputs_of
 from manual_vs_auto.gradcheck.claims.claim import (
     Claim,
     gradient_claim,
@@ -20,16 +22,19 @@ from manual_vs_auto.gradcheck.claims.domain import domain_of
 from manual_vs_auto.gradcheck.claims.errors import Refused, UsageError
 from manual_vs_auto.gradcheck.claims.outputs import Outputs
 from manual_vs_auto.gradcheck.claims.trees import import_jax
-from manual_vs_auto.gradcheck.claims.verdict import Verdict
 from manual_vs_auto.gradcheck.engines.choose import engine_for
 from manual_vs_auto.gradcheck.engines.engine import widen
-from manual_vs_auto.gradcheck.options import Options
+from manual_vs_auto.gradcheck.options import Options, Settings
+from manual_vs_auto.gradcheck.report.dtypes import worst_of
 from manual_vs_auto.gradcheck.report.report import Report
 from manual_vs_auto.gradcheck.session import Session
 
+Function = Callable[..., Any]
+Argnums = int | Sequence[int]
+
 
 def check_gradient(
-    f: Callable[..., Any], grad_fn: Callable[..., Any], *args: Any, argnums: int | Sequence[int] = 0, **options: Any
+    f: Function, grad_fn: Function, *args: Any, argnums: Argnums = 0, **options: Unpack[Settings]
 ) -> Report:
     """Witness a hand-written gradient of a scalar function.
 
@@ -50,7 +55,9 @@ def check_gradient(
     return _judged(f, build, args, argnums, options)
 
 
-def check_vjp(f: Callable[..., Any], vjp_fn: Callable[..., Any], *args: Any, **options: Any) -> Report:
+def check_vjp(
+    f: Function, vjp_fn: Function, *args: Any, argnums: Argnums | None = None, **options: Unpack[Settings]
+) -> Report:
     """Witness a hand-written pullback: the cotangents of the arguments, J^T ct.
 
     Source:  notes (3). vjp_fn(cotangent, *args) -> one cotangent a differentiable argument, in a tuple.
@@ -63,11 +70,12 @@ def check_vjp(f: Callable[..., Any], vjp_fn: Callable[..., Any], *args: Any, **o
         >>> print(check_vjp(np.dot, lambda ct, W, x: (np.outer(ct, x), W @ ct), W, x).diagnosis.kind)
         untransposed
     """
-    argnums = options.pop("argnums", None)
     return _judged(f, lambda inputs: vjp_claim(f, vjp_fn, inputs), args, argnums, options)
 
 
-def check_jvp(f: Callable[..., Any], jvp_fn: Callable[..., Any], *args: Any, **options: Any) -> Report:
+def check_jvp(
+    f: Function, jvp_fn: Function, *args: Any, argnums: Argnums | None = None, **options: Unpack[Settings]
+) -> Report:
     """Witness a hand-written pushforward: the tangent of the output, J t.
 
     Source:  notes (1). jvp_fn(primals, tangents) -> the tangent of the output, or the pair (output, tangent).
@@ -79,15 +87,14 @@ def check_jvp(f: Callable[..., Any], jvp_fn: Callable[..., Any], *args: Any, **o
         >>> check_jvp(np.exp, lambda primals, tangents: np.exp(primals[0]) * tangents[0], np.array([0.5])).verdict
         <Verdict.AGREE: 'AGREE'>
     """
-    argnums = options.pop("argnums", None)
     return _judged(f, lambda inputs: jvp_claim(f, jvp_fn, inputs), args, argnums, options)
 
 
-def check_custom_rule(f: Callable[..., Any], *args: Any, **options: Any) -> Report:
+def check_custom_rule(f: Function, *args: Any, argnums: Argnums | None = None, **options: Unpack[Settings]) -> Report:
     """Witness the derivative rules that a function carries: jax.custom_vjp or jax.custom_jvp, on it or inside it.
 
     Args:    f: (*args) -> a pytree of arrays; the rule may sit inside jit, scan or another function.
-             args: the sample. options: see Options.
+             args: the sample. options: see Options; argnums as above.
     Returns: a Report. The rule's own output is compared with f's, too.
     Raises:  UsageError if there is no custom rule in f.
     Example:
@@ -99,39 +106,89 @@ def check_custom_rule(f: Callable[..., Any], *args: Any, **options: Any) -> Repo
     """
     from manual_vs_auto.gradcheck.engines.jax.custom import custom_claim
 
-    argnums = options.pop("argnums", None)
     return _judged(f, lambda inputs: custom_claim(f, inputs), args, argnums, options)
 
 
-def assert_gradients(f: Callable[..., Any], grad_fn: Callable[..., Any], *args: Any, **options: Any) -> None:
+def assert_gradients(
+    f: Function, grad_fn: Function, *args: Any, argnums: Argnums = 0, **options: Unpack[Settings]
+) -> None:
     """check_gradient for a test.
 
-    Raises:  AssertionError with the report as its text, unless the verdict is AGREE.
+    Raises:  AssertionError with the report as its text, unless the verdict is AGREE; UsageError as check_gradient.
     Example:
         >>> assert_gradients(lambda x: np.sum(np.sin(np.asarray(x))), np.cos, np.array([0.1, 2.0]))
     """
-    report = check_gradient(f, grad_fn, *args, **options)
-    if report.verdict is not Verdict.AGREE:
-        raise AssertionError(str(report))
+    __tracebackhide__ = True
+    check_gradient(f, grad_fn, *args, argnums=argnums, **options).assert_agrees()
+
+
+def assert_vjp(
+    f: Function, vjp_fn: Function, *args: Any, argnums: Argnums | None = None, **options: Unpack[Settings]
+) -> None:
+    """check_vjp for a test.
+
+    Raises:  AssertionError with the report as its text, unless the verdict is AGREE; UsageError as check_vjp.
+    Example:
+        >>> W, x = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([1.0, -1.0])
+        >>> assert_vjp(np.dot, lambda ct, W, x: (np.outer(ct, x), W.T @ ct), W, x)
+    """
+    __tracebackhide__ = True
+    check_vjp(f, vjp_fn, *args, argnums=argnums, **options).assert_agrees()
+
+
+def assert_jvp(
+    f: Function, jvp_fn: Function, *args: Any, argnums: Argnums | None = None, **options: Unpack[Settings]
+) -> None:
+    """check_jvp for a test.
+
+    Raises:  AssertionError with the report as its text, unless the verdict is AGREE; UsageError as check_jvp.
+    Example:
+        >>> assert_jvp(np.exp, lambda primals, tangents: np.exp(primals[0]) * tangents[0], np.array([0.5]))
+    """
+    __tracebackhide__ = True
+    check_jvp(f, jvp_fn, *args, argnums=argnums, **options).assert_agrees()
+
+
+def assert_custom_rule(f: Function, *args: Any, argnums: Argnums | None = None, **options: Unpack[Settings]) -> None:
+    """check_custom_rule for a test.
+
+    Raises:  AssertionError with the report as its text, unless the verdict is AGREE; UsageError as check_custom_rule.
+    Example:
+        >>> import jax
+        >>> square = jax.custom_jvp(lambda x: x * x)
+        >>> _ = square.defjvp(lambda primals, tangents: (primals[0] ** 2, 2 * primals[0] * tangents[0]))
+        >>> assert_custom_rule(square, 3.0)
+    """
+    __tracebackhide__ = True
+    check_custom_rule(f, *args, argnums=argnums, **options).assert_agrees()
 
 
 def _judged(
-    f: Callable[..., Any], build: Callable[[Inputs], Claim], args: tuple[Any, ...], argnums: Any,
-    options: Mapping[str, Any],
-) -> Report:  # fmt: skip
+    f: Function, build: Callable[[Inputs], Claim], args: tuple[Any, ...], argnums: Any, options: Settings
+) -> Report:
     chosen = Options.of(options)
     try:
-        with _nothing_changed():
-            return _report(f, build, args, argnums, chosen)
+        with _nothing_changed(), _programs_kept(chosen):
+            inputs = inputs_of(f, args, argnums, chosen.complex_convention == "conjugate")
+            return _in_each_precision(build, inputs, chosen) if chosen.dtypes else _report(build, inputs, chosen)
     except Refused as refused:
         # Nothing could be asked at all: the author sees his own error.
         raise refused.error from None
 
 
-def _report(
-    f: Callable[..., Any], build: Callable[[Inputs], Claim], args: tuple[Any, ...], argnums: Any, chosen: Options
-) -> Report:
-    inputs = inputs_of(f, args, argnums, chosen.complex_convention == "conjugate")
+def _in_each_precision(build: Callable[[Inputs], Claim], inputs: Inputs, chosen: Options) -> Report:
+    until, reports = time.perf_counter() + chosen.budget_s, {}
+    for left, dtype in zip(range(len(chosen.dtypes), 0, -1), chosen.dtypes, strict=True):
+        share = replace(chosen, budget_s=(until - time.perf_counter()) / left)
+        try:
+            reports[dtype] = _report(build, cast_to(inputs, dtype), share)
+        except Refused as refused:
+            refused.error.add_note(f"with the sample in {dtype}, as dtypes= asks for")
+            raise
+    return worst_of(reports)
+
+
+def _report(build: Callable[[Inputs], Claim], inputs: Inputs, chosen: Options) -> Report:
     claim = build(inputs)
     if chosen.surrogate is not None:
         claim = claim.of(Outputs(chosen.surrogate, inputs))
@@ -144,6 +201,14 @@ def _report(
     if claim.kind == "gradient":
         scalar(made, claim.complex_outputs)
     return Session(claim, domain, chosen, engine).report()
+
+
+def _programs_kept(chosen: Options) -> contextlib.AbstractContextManager[None]:
+    if chosen.cache is None or import_jax() is None:
+        return contextlib.nullcontext()
+    from manual_vs_auto.gradcheck.engines.jax.cache import programs_kept
+
+    return programs_kept(chosen.cache)
 
 
 @contextlib.contextmanager

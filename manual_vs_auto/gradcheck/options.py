@@ -1,11 +1,41 @@
 """What may be said to the checker beside the functions and the sample."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal
+from os import PathLike
+from typing import Any, Literal, TypeAlias, TypedDict
+
+import numpy as np
 
 from manual_vs_auto.gradcheck.claims.errors import UsageError
 from manual_vs_auto.gradcheck.witnesses.kinks import Convention
+from manual_vs_auto.gradcheck.witnesses.limit import Limit
+
+DType: TypeAlias = str | type[np.generic] | np.dtype[Any]
+EFFORTS = ("quick", "full")
+DTYPES = ("float64", "float32", "bfloat16", "float16")
+
+
+class Settings(TypedDict, total=False):
+    """The options as keywords of a check, for editors and type checkers. `Options` says what each means."""
+
+    order: int
+    seed: int
+    dtype: str
+    shapes: Sequence[Sequence[tuple[int, ...]]] | None
+    domain: Any
+    structure: Mapping[str, str] | None
+    convention: float | Sequence[float] | None
+    complex_convention: Literal["jax", "conjugate"]
+    surrogate: Callable[..., Any] | None
+    probes: bool
+    budget_s: float
+    effort: str
+    rtol: float | None
+    atol: float | None
+    dtypes: DType | Sequence[DType] | None
+    cache: str | PathLike[str] | None
 
 
 @dataclass(frozen=True)
@@ -30,6 +60,15 @@ class Options:
     surrogate:  the function whose derivative a straight-through rule claims, called with the same arguments.
     probes:     whether to go beyond the sample.
     budget_s:   seconds after which no further probe is begun.
+    effort:     "full", or "quick": the sample, and probes of its own shapes that need no further program. Other shapes,
+                vmap, second order and the less telling points are left out, and the report says so; what `shapes` or
+                order=2 ask for is done nevertheless.
+    rtol, atol: an upper limit beside the derived bound, at the sample: an element further from the reference than
+                atol + rtol |reference| disagrees, in float64 or in the sample's precision. One that is not given is 0.
+                Neither allows anything that the bound does not.
+    dtypes:     "float32", or a list: the sample is cast to each and judged; the report is that of the worst. The
+                budget is for all together.
+    cache:      a folder in which JAX keeps compiled programs for the next process (jax_compilation_cache_dir).
     """
 
     order: int = 1
@@ -43,6 +82,16 @@ class Options:
     surrogate: Callable[..., Any] | None = None
     probes: bool = True
     budget_s: float = 30.0
+    effort: str = "full"
+    rtol: float | None = None
+    atol: float | None = None
+    dtypes: Sequence[str] = ()
+    cache: str | PathLike[str] | None = None
+
+    @property
+    def limit(self) -> Limit | None:
+        """The upper limit that rtol and atol make."""
+        return Limit.of(self.rtol, self.atol)
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> "Options":
@@ -69,7 +118,15 @@ class Options:
         shapes: Any = options.shapes
         if shapes is not None and not (isinstance(shapes, tuple | list) and all(map(_is_shapes, shapes))):
             raise UsageError(f"shapes={shapes!r}: a list, with one tuple of sizes an array argument in each entry")
-        return replace(options, convention=_convention(options.convention))
+        if options.effort not in EFFORTS:
+            raise UsageError(f"effort={options.effort!r}: {' or '.join(map(repr, EFFORTS))}")
+        cache: Any = options.cache
+        if cache is not None and not (isinstance(cache, str | PathLike) and str(cache)):
+            raise UsageError(f"cache={options.cache!r}: the path of a folder")
+        return replace(
+            options, convention=_convention(options.convention), dtypes=_dtypes(options.dtypes),
+            rtol=_limit("rtol", options.rtol), atol=_limit("atol", options.atol),
+        )  # fmt: skip
 
 
 def _is_shapes(entry: Any) -> bool:
@@ -77,6 +134,34 @@ def _is_shapes(entry: Any) -> bool:
     return isinstance(entry, tuple | list) and all(
         isinstance(shape, tuple | list) and all(isinstance(n, int) and n >= 0 for n in shape) for shape in entry
     )
+
+
+def _limit(name: str, given: Any) -> float | None:
+    """Raises: UsageError unless it is one number, NumPy's or JAX's included."""
+    array = np.asarray(0.0 if given is None else given)
+    if array.ndim or array.dtype.kind not in "iuf" or not 0 <= array < math.inf:
+        raise UsageError(f"{name}={given!r}: a number, 0 or more")
+    return None if given is None else float(array)
+
+
+def _dtypes(given: Any) -> tuple[str, ...]:
+    """Their names, each once. Raises: UsageError for one that is not judged, or none at all."""
+    if given is None or given == ():
+        return ()
+    listed = given if isinstance(given, tuple | list) else (given,)
+    names = tuple(dict.fromkeys(map(_name_of, listed)))
+    unknown = [name for name in names if name not in DTYPES]
+    if unknown or not names:
+        raise UsageError(f"dtypes={given!r}: {', '.join(DTYPES)}, or a list of them")
+    return names
+
+
+def _name_of(dtype: Any) -> str:
+    """NumPy's name of it; what NumPy does not know as it stands there, as bfloat16 where there is no JAX."""
+    try:
+        return str(dtype) if dtype is None else np.dtype(dtype).name
+    except (TypeError, ValueError):
+        return str(dtype)
 
 
 def _convention(given: Any) -> Convention:

@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator
 from itertools import product
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 import numpy as np
 
 from manual_vs_auto.gradcheck.api import check_custom_rule, check_gradient, check_jvp, check_vjp
 from manual_vs_auto.gradcheck.claims.errors import UsageError
 from manual_vs_auto.gradcheck.claims.trees import flatten, import_jax
+from manual_vs_auto.gradcheck.options import Settings
 from manual_vs_auto.gradcheck.report.report import Report
 
 _SHAPES = ((4,), (3, 4), (), (4, 3))
@@ -31,14 +32,12 @@ class Pair(NamedTuple):
     f: Callable[..., Any]
     rule: Callable[..., Any] | None
 
-    def check(self, args: tuple[Any, ...], **options: Any) -> Report:
+    def check(self, args: tuple[Any, ...], **options: Unpack[Settings]) -> Report:
         """Witness it on these arguments."""
         if self.rule is None:
             return check_custom_rule(self.f, *args, **options)
         if self.form == "gradient":
-            if "argnums" not in options:
-                options["argnums"] = _argnums(self.rule, args)
-            return check_gradient(self.f, self.rule, *args, **options)
+            return check_gradient(self.f, self.rule, *args, argnums=_argnums(self.rule, args), **options)
         return (check_vjp if self.form == "vjp" else check_jvp)(self.f, self.rule, *args, **options)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from manual_vs_auto.gradcheck.claims.claim import Claim
 from manual_vs_auto.gradcheck.claims.domain import Domain
-from manual_vs_auto.gradcheck.claims.errors import Refused, UsageError, WrongShapeError, refusing
+from manual_vs_auto.gradcheck.claims.errors import Refused, UsageError, WrongShapeError
 from manual_vs_auto.gradcheck.claims.verdict import Verdict
 from manual_vs_auto.gradcheck.engines.engine import Engine, Found, widen
 from manual_vs_auto.gradcheck.explain.diagnose import diagnose
@@ -16,14 +16,15 @@ from manual_vs_auto.gradcheck.explain.diagnosis import Diagnosis
 from manual_vs_auto.gradcheck.explain.shrink import Minimal, shrink
 from manual_vs_auto.gradcheck.numerics.precision import eps, is_float
 from manual_vs_auto.gradcheck.options import Options
-from manual_vs_auto.gradcheck.report.cost import Cost, cost_of
-from manual_vs_auto.gradcheck.report.report import Probe, Report
+from manual_vs_auto.gradcheck.report.cost import cost_of
+from manual_vs_auto.gradcheck.report.report import LEFT_OUT, Probe, Report
 from manual_vs_auto.gradcheck.report.wording import coverage_of, hiding, quarrels_of, witnesses_of
 from manual_vs_auto.gradcheck.search import properties
 from manual_vs_auto.gradcheck.search.cotangents import Cotangents
 from manual_vs_auto.gradcheck.search.draws import Draws
-from manual_vs_auto.gradcheck.search.points import points
+from manual_vs_auto.gradcheck.search.points import QUICK, points
 from manual_vs_auto.gradcheck.witnesses.compare import size, try_case
+from manual_vs_auto.gradcheck.witnesses.limit import hold
 from manual_vs_auto.gradcheck.witnesses.outcome import Case, Outcome
 from manual_vs_auto.gradcheck.witnesses.reference import reference
 
@@ -68,10 +69,13 @@ class Session:
 
     def _try(self, case: Case, thorough: bool = False, rounding: bool = True) -> Outcome:
         options = self._options
-        return try_case(
+        outcome = try_case(
             self._claim, self._engine, case, options.convention, thorough, options.seed, self._deadline, rounding,
             self._scale,
         )  # fmt: skip
+        if options.limit and case.arrays is self._sample:
+            hold(self._engine, outcome, options.limit)
+        return outcome
 
     def _try_at(self, label: str, arrays: Found, rounding: bool = True) -> Outcome:
         return self._try(self._draws.case(label, arrays), rounding=rounding)
@@ -84,7 +88,8 @@ class Session:
             return
         for label, cotangents in self._cotangents.others(self._sample):
             yield from self._kept(label, partial(self._try, Case(label, self._sample, cotangents)))
-        for label, arrays in points(self._domain, self._sample, self._generator, not self._engine.scatters):
+        every = points(self._domain, self._sample, self._generator, not self._engine.scatters)
+        for label, arrays in (point for point in every if point[0] in QUICK or self._full(point[0])):
             if arrays is None:
                 self._probes.append(Probe(label, None, "outside the domain"))
             else:
@@ -92,22 +97,27 @@ class Session:
         yield from self._kept("called twice", lambda: properties.called_twice(self._claim, self._engine, case))
         inside = eps(self._engine.dtype, self._engine.manual_dtype)
         if eps("float64") < inside <= eps(*(a.dtype for a in self._sample if is_float(a.dtype))):
-            yield from self._kept("many inputs on average", partial(self._on_average, inside))
+            averaged = partial(properties.on_average, self._claim, self._engine, self._draws.fresh, inside, _MANY)
+            yield from self._kept("many inputs on average", averaged)
         if self._engine.has_autodiff:
             # A rule that stands apart from f is neither mapped nor differentiated by whoever uses f.
             traces = getattr(self._engine, "rule_traces", False)
             carried = self._claim.paired is not None and traces
-            if carried:
+            if carried and self._full("under vmap"):
                 mapped = partial(properties.under_vmap, self._claim, self._engine, case, self._draws.fresh())
                 yield from self._kept("under vmap", mapped)
-            if carried or self._options.order == 2:
+            if self._options.order == 2 or (carried and self._full("second order")):
                 yield from self._second_order()
-            elif traces:
+            elif traces and not carried:
                 self._probes.append(Probe("second order", None, "a rule apart from f: order=2 tries it"))
-        yield from self._shapes()
+        if self._options.shapes is not None or self._full("other shapes"):
+            yield from self._shapes()
 
-    def _on_average(self, inside: float) -> Outcome:
-        return properties.on_average(self._claim, self._engine, self._draws.fresh, inside, _MANY)
+    def _full(self, label: str) -> bool:
+        """Whether the check is a full one; a quick one writes down what it leaves out."""
+        if self._options.effort == "quick":
+            self._probes.append(Probe(label, None, LEFT_OUT))
+        return self._options.effort == "full"
 
     def _kept(self, label: str, judge: Callable[[], Outcome]) -> Iterator[Outcome]:
         """Witness a probe within the budget, and write down what became of it."""
@@ -222,7 +232,8 @@ class Session:
             self._claim.name, self._claim.kind, verdict, decisive.marks, witnesses_of(decisive),
             coverage_of(self._claim, self._engine, sample, self._probes), self._probes,
             [*notes, *quarrels_of(decisive)], self._options.seed, time.perf_counter() - self._started,
-            diagnosis, minimal, lambda: self._cost(sample), hidden, decisive,
+            diagnosis, minimal, lambda: cost_of(self._claim, self._engine, sample), hidden, limit=self._options.limit,
+            outcome=decisive,
         )  # fmt: skip
 
     def _steady(self, decisive: Outcome) -> Outcome:
@@ -234,13 +245,3 @@ class Session:
             for mark in decisive.marks:
                 mark.why = "nondeterministic" if mark.verdict is Verdict.DISAGREE else mark.why
         return decisive
-
-    def _cost(self, sample: Outcome) -> Cost | None:
-        from_engine = getattr(self._engine, "differentiate", None)
-        if from_engine is None or sample.skipped:
-            return None
-        try:
-            with refusing():
-                return cost_of(self._claim, from_engine, sample.case)
-        except (Refused, WrongShapeError):
-            return None

@@ -126,23 +126,24 @@ RULES: dict[str, tuple[Any, ...]] = {
         ]), X, normal(20, 4)),
 }  # fmt: skip
 
-CONJUGATE, IMAGINARY, PART, WEIGHTS = ("conjugate",), ("imaginary", "factor"), ("part",), ("cotangent", "mask")
+CONJUGATE, IMAGINARY, WEIGHTS = ("conjugate",), ("imaginary",), ("cotangent", "mask")
 SUM = ("reduction", "factor")
 # What was done, the edit, and what may be said to be the cause.
 WRONG: dict[str, list[tuple[str, Fault, tuple[str, ...]]]] = {
     "product": [("conjugate convention", conjugated, CONJUGATE),
         ("second factor not conjugated alike", edit(lambda xp, g: xp.conj(g), 1), CONJUGATE)],
     "exp": [("i too much", edit(times(1j)), IMAGINARY), ("factor 1.001", edit(times(1.001)), ("factor",)),  # type: ignore[arg-type]
-        ("imaginary part dropped", edit(lambda xp, g: xp.real(g) + 0j), PART),
+        ("imaginary part dropped", edit(lambda xp, g: xp.real(g) + 0j), IMAGINARY),
         ("cotangent conjugated", fed(lambda xp, ct: xp.conj(ct)), CONJUGATE),
-        ("real part of the cotangent", fed(lambda xp, ct: xp.real(ct) + 0j), PART)],
+        ("real part of the cotangent", fed(lambda xp, ct: xp.real(ct) + 0j), IMAGINARY)],
     "tanh": [("slope conjugated", instead(lambda xp, ct, z: (ct * xp.conj(1 - xp.tanh(z) ** 2),)), CONJUGATE)],
     "cube": [("2 for 3", edit(times(2 / 3)), ("factor",))],
     "conjugate": [("not conjugated", instead(lambda _, ct, z: (ct,)), CONJUGATE)],
     "imaginary part": [("i turned round", edit(times(-1)), (*CONJUGATE, "sign"))],
     "modulus": [("conjugate convention", edit(lambda xp, g: xp.conj(g)), CONJUGATE)],
     "sum of squared moduli": [("conjugate convention", edit(lambda xp, g: xp.conj(g)), CONJUGATE),
-        ("real part alone", edit(lambda xp, g: xp.real(g) + 0j), PART), ("2 forgotten", edit(times(0.5)), ("factor",))],
+        ("real part alone", edit(lambda xp, g: xp.real(g) + 0j), IMAGINARY),
+        ("2 forgotten", edit(times(0.5)), ("factor",))],
     "phase": [("i forgotten", instead(lambda xp, ct, x: (xp.real(ct * xp.exp(1j * x)),)), IMAGINARY),
         ("sign of i", instead(lambda xp, ct, x: (xp.real(-1j * ct * xp.exp(1j * x)),)), ("sign",)),
         ("complex for real", instead(lambda xp, ct, x: (1j * ct * xp.exp(1j * x),)), ("dtype",)),
@@ -163,7 +164,7 @@ WRONG: dict[str, list[tuple[str, Fault, tuple[str, ...]]]] = {
         ("a^-1", edit(lambda _, g: g.T), ("transpose",))],
     "eigenvalues squared": [("not transposed", edit(lambda _, g: g.T), ("transpose",))],
     "fft": [("scaled by n", instead(lambda xp, ct, _: (xp.fft.fft(ct) / len(ct),)), SUM),
-        ("real part", edit(lambda xp, g: xp.real(g) + 0j), PART)],
+        ("real part", edit(lambda xp, g: xp.real(g) + 0j), IMAGINARY)],
     "ifft": [("1/n forgotten", edit(lambda _, g: len(g) * g), SUM), ("conjugate convention", conjugated, CONJUGATE)],
     "fftshift": [("the same shift", instead(lambda xp, ct, _: (xp.fft.fftshift(ct),)), ("roll",))],
     "rfft by irfft": [("interior bins not halved", instead(partial(rfft_by_irfft, inner=1.0)), WEIGHTS)],

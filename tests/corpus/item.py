@@ -19,6 +19,7 @@ class Item:
     options: what goes to the checker beside them (argnums, domain, convention, structure, surrogate, ...).
     fault:   None if the derivative is right, otherwise what was done to it.
     causes:  what may be said to be the cause; empty where none of the causes that the checker knows is true.
+    special: whether it is wrong only at points of measure zero where f does have a derivative.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Item:
     options: Mapping[str, Any] = field(default_factory=dict)
     fault: str | None = None
     causes: tuple[str, ...] = ()
+    special: bool = False
 
     @property
     def kinds(self) -> set[str]:

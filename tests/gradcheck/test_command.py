@@ -1,12 +1,13 @@
 """The command: what it finds, what it prints, and how it ends."""
 
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
 
 from manual_vs_auto import fused, rules
 from manual_vs_auto.rules import LINEAR, SQUARED_DISTANCE
-from tests.gradcheck.commands import WRONG, Command, file
+from tests.gradcheck.commands import RIGHT, WRONG, Command, file
 
 FORMS = """
 import jax, jax.numpy as jnp
@@ -80,7 +81,7 @@ def test_json_holds_the_whole_report(command: Command) -> None:
     assert {"finite differences", "complex step"} <= {witness["name"] for witness in wrong["witnesses"]}
     assert {witness["says"] for witness in wrong["witnesses"]} <= {"AGREE", "DISAGREE", "ABSTAINS"}
     assert "print(f_grad(x))" in wrong["minimal"]["code"]
-    assert "cost" in wrong
+    assert wrong["cost"] is None
     assert (right["verdict"], right["diagnosis"], right["minimal"]) == ("AGREE", None, None)
 
 
@@ -104,8 +105,7 @@ def test_the_seed_repeats_the_report(command: Command) -> None:
     for seed in (3, 3, 4):
         done = command(path, "--seed", seed)
         assert done.status == 1
-        # What it costs is measured, and differs.
-        texts.append([line for line in done.out.splitlines() if not line.startswith("  cost ")])
+        texts.append(done.out.splitlines())
     assert texts[0] == texts[1]
     assert any("seed 3" in line for line in texts[0])
     assert any("seed 4" in line for line in texts[2])
@@ -227,3 +227,67 @@ def test_the_rules_of_the_notes(command: Command, monkeypatch: pytest.MonkeyPatc
     for form in ("vjp", "jvp", "jacobian"):
         assert sum(f" {form} " in row for row in rows) == 2
     assert [row.split()[:2] for row in rows[6:]] == [["squared_distance", "recompute"]]
+
+
+def test_the_cost_where_it_is_asked_for(command: Command) -> None:
+    path = file("""
+        import jax.numpy as jnp
+        def f(x): return jnp.sum(x ** 2)
+        def f_grad(x): return 2 * x
+    """)
+    assert "  cost " not in command(path).out
+    assert "  cost     manual " in command(path, "--cost").out
+    assert command(path, "--cost", "--json").reports[0]["cost"]["auto_seconds"] > 0
+
+
+def test_a_quick_check_says_what_it_leaves_out(command: Command) -> None:
+    done = command(file(RIGHT), "--effort", "quick")
+    assert (done.status, done.err) == (0, "")
+    assert "; left out by effort='quick': " in done.out
+    assert "left out" not in command(file(RIGHT)).out
+
+
+JUDGED = """
+import numpy as np
+def a(x): return float(np.sum(np.asarray(x) ** 2))
+def a_grad(x): return 2 * np.asarray(x)
+def b(x): return float(np.sum(np.asarray(x) ** 2))
+def b_grad(x): return 3 * np.asarray(x)
+def c(x): return float(np.sum(np.log(np.asarray(x))))
+def c_grad(x): return 1 / np.asarray(x)
+def c_inputs(): return np.array([-1.0])
+"""
+
+
+def test_junit_has_a_case_a_pair(command: Command) -> None:
+    done = command(file(JUDGED), "--junit", "junit.xml", "--json")
+    assert (done.status, done.err) == (1, "")
+    (suite,) = ET.parse("junit.xml").getroot()
+    assert [suite.attrib[name] for name in ("tests", "failures", "errors", "skipped")] == ["3", "1", "1", "0"]
+    right, wrong, open_ = suite
+    assert [case.attrib["classname"] for case in suite] == ["target"] * 3
+    assert [case.attrib["name"] for case in suite] == ["a gradient", "b gradient", "c gradient"]
+    assert all(float(case.attrib["time"]) >= 0 for case in suite)
+    assert [[part.tag for part in case] for case in suite] == [[], ["failure"], ["error"]]
+    assert wrong[0].attrib == {"message": "DISAGREE  b  gradient wrt x", "type": "DISAGREE"}
+    assert "cause    it is 1.5 times the right one" in str(wrong[0].text)
+    assert str(open_[0].text).startswith("INCONCLUSIVE  c")
+    assert len(right) == 0
+
+
+def test_junit_of_the_rules_of_the_notes(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rules, "RULES", (SQUARED_DISTANCE,))
+    monkeypatch.setattr(fused, "MODES", ())
+    assert command("--junit", "junit.xml", "--effort", "quick").status == 0
+    (suite,) = ET.parse("junit.xml").getroot()
+    expected = [f"{SQUARED_DISTANCE.name} {SQUARED_DISTANCE.equation} {form}" for form in ("vjp", "jvp", "jacobian")]
+    assert [case.attrib["name"] for case in suite] == expected
+
+
+@pytest.mark.parametrize(("text", "status"), [(RIGHT, 3), (WRONG, 1)])
+def test_junit_that_can_not_be_written(text: str, status: int, command: Command) -> None:
+    """What is wrong stays wrong; what is right was not written down."""
+    done = command(file(text), "--junit", "nowhere/junit.xml")
+    assert done.status == status
+    assert done.err.startswith("manual_vs_auto.gradcheck: error: no JUnit file: ")
+    assert done.err.count("\n") == 1

@@ -17,6 +17,12 @@ FLAGS: dict[str, tuple[list[str], str]] = {
     "a negative seed": (["--seed=-1"], "--seed: -1: 0 or more"),
     "a seed in words": (["--seed", "lucky"], "--seed: lucky"),
     "half a seed": (["--seed", "0.5"], "--seed: 0.5"),
+    "no such effort": (["--effort", "some"], "--effort: invalid choice: 'some'"),
+    "a cache in a file": (
+        ["target.py", "--cache", "target.py"],
+        "cache='target.py': no folder that can be written: File exists",
+    ),
+    "a cache in no place": (["target.py", "--cache", ""], "cache='': the path of a folder"),
     "an unknown flag": (["--tolerance", "1e-3"], "--tolerance"),
     "a flag without its value": (["--plot"], "--plot: expected one argument"),
     "against nothing": (["--against", "target.py:f_grad"], "--against goes with a target of the form module:f"),

@@ -1,7 +1,7 @@
 """Complex numbers: the boundary where they become pairs of real ones, both conventions, rules right and wrong."""
 
 import re
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +19,6 @@ from tests.corpus import complex as corpus
 from tests.corpus.item import Item, as_parameters
 from tests.corpus.judging import judge
 
-ONCE = {"probes": False}
 EDGES = np.array([complex(-1.0, 0.0), complex(-1.0, -0.0), complex(np.inf, 0.0), complex(0.0, np.nan)])
 
 
@@ -127,7 +126,7 @@ def test_what_is_said_of_a_wrong_leaf() -> None:
 
 
 @pytest.mark.parametrize("convention", ["jax", "conjugate"])
-def test_the_other_convention_is_named_with_what_declares_it(convention: str) -> None:
+def test_the_other_convention_is_named_with_what_declares_it(convention: Literal["jax", "conjugate"]) -> None:
     """And the right gradient that is printed is the one of the convention that was asked for."""
     other = {"jax": "conjugate", "conjugate": "jax"}[convention]
     z = np.array([1 + 2j], np.complex64)
@@ -145,7 +144,7 @@ def test_the_other_convention_is_named_with_what_declares_it(convention: str) ->
 
 def test_a_rule_that_is_carried_has_no_other_convention_to_declare() -> None:
     item = next(item for item in corpus.FAULTS if item.name == "matmul: custom vjp with conjugates")
-    report = judge(item, **ONCE)
+    report = judge(item, probes=False)
     assert "right in the conjugate convention" in str(report)
     assert "declare" not in str(report)
 
@@ -173,7 +172,7 @@ NOTHING: dict[str, Any] = {"None": None, "float0": np.zeros(3, jax.dtypes.float0
 @pytest.mark.parametrize("name", NOTHING)
 def test_nothing_is_a_derivative_of_a_complex_leaf_too(name: str) -> None:
     args = corpus.draw(3, 3), corpus.draw(4, 3)
-    assert check_vjp(lambda z, w: z, lambda ct, z, w: (ct, NOTHING[name]), *args, **ONCE).verdict is Verdict.AGREE
-    report = check_vjp(lambda z, w: z * w, lambda ct, z, w: (ct * w, NOTHING[name]), *args, **ONCE)
+    assert check_vjp(lambda z, w: z, lambda ct, z, w: (ct, NOTHING[name]), *args, probes=False).verdict is Verdict.AGREE
+    report = check_vjp(lambda z, w: z * w, lambda ct, z, w: (ct * w, NOTHING[name]), *args, probes=False)
     assert report.diagnosis is not None
     assert report.diagnosis.kind == "detached"

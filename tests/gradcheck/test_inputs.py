@@ -10,6 +10,7 @@ import pytest
 
 from manual_vs_auto.gradcheck import (
     Report,
+    Settings,
     Verdict,
     assert_gradients,
     check_custom_rule,
@@ -20,7 +21,7 @@ from manual_vs_auto.gradcheck import (
 from tests.corpus.functions import integers, normal
 
 FLOAT0 = jax.dtypes.float0
-ONCE = {"probes": False}
+ONCE: Settings = {"probes": False}
 X, Y = normal(0, 3), normal(1, 3)
 
 

@@ -12,11 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from manual_vs_auto.gradcheck import check_custom_rule, check_gradient, check_jvp, check_vjp
+from manual_vs_auto.gradcheck import Settings, check_custom_rule, check_gradient, check_jvp, check_vjp
 from tests.corpus.functions import normal
 from tests.gradcheck.pasted import pasted, wrong
 
-ONCE = {"probes": False}
+ONCE: Settings = {"probes": False}
 
 
 class Layer(NamedTuple):

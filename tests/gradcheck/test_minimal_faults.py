@@ -6,11 +6,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from manual_vs_auto.gradcheck import check_gradient
+from manual_vs_auto.gradcheck import Settings, check_gradient
 from tests.corpus.functions import normal
 from tests.gradcheck.pasted import pasted, wrong
 
-ONCE = {"probes": False}
+ONCE: Settings = {"probes": False}
 
 
 def test_the_remark_shows_a_fault_of_few_digits() -> None:

@@ -34,7 +34,7 @@ def squares_grad(x: Any) -> Any:
 
 
 OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
-    "unknown": ({"tolerance": 1e-3}, "no option 'tolerance'; there are argnums, budget_s"),
+    "unknown": ({"tolerance": 1e-3}, "no option 'tolerance'; there are argnums, atol, budget_s, cache, convention, "),
     "order 3": ({"order": 3}, "order=3: 1 or 2"),
     "order 0": ({"order": 0}, "order=0"),
     "order in words": ({"order": "second"}, "order"),
@@ -46,6 +46,21 @@ OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "negative seed": ({"seed": -1}, "seed"),
     "seed in words": ({"seed": "lucky"}, "seed"),
     "half a seed": ({"seed": 0.5}, "seed"),
+    "no such effort": ({"effort": "some"}, "effort='some': 'quick' or 'full'"),
+    "a negative limit": ({"rtol": -1e-3}, "rtol=-0.001: a number, 0 or more"),
+    "a limit that is no number": ({"atol": float("nan")}, "atol=nan"),
+    "a limit in words": ({"rtol": "small"}, "rtol='small'"),
+    "a limit for each": ({"rtol": [1e-3]}, "rtol"),
+    "an unknown precision": ({"dtypes": ["float32", "float8"]}, "dtypes=.*: float64, float32, bfloat16, float16, or a"),
+    "a precision of whole numbers": ({"dtypes": np.int32}, "dtypes"),
+    "no precision": ({"dtypes": []}, "dtypes=\\[\\]"),
+    "a precision by number": ({"dtypes": 32}, "dtypes=32"),
+    "a cache that is no path": ({"cache": 3}, "cache=3: the path of a folder"),
+    "a cache in no place": ({"cache": ""}, "cache='': the path of a folder"),
+    "a cache below a file": (
+        {"cache": Path(__file__) / "below"},
+        "cache='.*below': no folder that can be written: Not a dir",
+    ),
     "an empty domain": ({"domain": (1.0, 1.0)}, "domain=.*expected"),
     "a domain upside down": ({"domain": (1.0, 0.0)}, "domain"),
     "one end": ({"domain": 3.0}, "domain"),

@@ -3,7 +3,7 @@
 import inspect
 import operator
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -122,6 +122,28 @@ def inputs_of(f: Callable[..., Any], args: tuple[Any, ...], argnums: Any, conjug
         return tuple(asked(tree.rebuild, filled))
 
     return Inputs(tuple(leaves), tuple(sample), fill, chosen or (), tuple(names), conjugate)
+
+
+def cast_to(inputs: Inputs, dtype: str) -> Inputs:
+    """The same with its floating numbers in another precision; complex ones are pairs of such.
+
+    Raises: UsageError where there are none, where NumPy has no such dtype, or where a number is beyond its range.
+    """
+    try:
+        kind = np.dtype(dtype)  # ml_dtypes, which comes with JAX, gives NumPy its bfloat16
+    except TypeError:
+        raise UsageError(f"dtypes: {dtype} needs JAX") from None
+    for leaf in inputs.leaves:
+        if leaf.complex and dtype not in ("float32", "float64"):
+            raise UsageError(f"dtypes: {leaf.name} is complex, and there are no complex numbers of {dtype}")
+    leaves = tuple(replace(leaf, dtype=dtype) if leaf.floating else leaf for leaf in inputs.leaves)
+    pairs = zip(inputs.leaves, inputs.sample, strict=True)
+    with np.errstate(all="ignore"):
+        sample = tuple(a.astype(kind) if leaf.floating else a for leaf, a in pairs)
+    for leaf, old, new in zip(leaves, inputs.sample, sample, strict=True):
+        if leaf.floating and np.any(np.isfinite(old.astype(np.float64)) & ~np.isfinite(new.astype(np.float64))):
+            raise UsageError(f"dtypes: the sample of {leaf.name} is not finite in {dtype}")
+    return replace(inputs, leaves=leaves, sample=sample)
 
 
 def _chosen(argnums: int | Sequence[int] | None, count: int) -> tuple[int, ...] | None:

@@ -1,13 +1,17 @@
-"""The three answers there are."""
+"""The answers there are."""
 
 from collections.abc import Iterable
 from enum import Enum
 
 
 class Verdict(Enum):
-    """Whether the hand-written derivative is the function's."""
+    """Whether the hand-written derivative is the function's.
+
+    SPECIAL: everywhere but at single points, where the function has a derivative and the rule another, or none.
+    """
 
     AGREE = "AGREE"
+    SPECIAL = "SPECIAL"
     DISAGREE = "DISAGREE"
     INCONCLUSIVE = "INCONCLUSIVE"
 
@@ -15,10 +19,9 @@ class Verdict(Enum):
         return self.value
 
 
+SEVERITY = (Verdict.AGREE, Verdict.INCONCLUSIVE, Verdict.DISAGREE)
+
+
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
     """One fault makes the whole wrong; one open question leaves it open."""
-    found = set(verdicts)
-    for verdict in (Verdict.DISAGREE, Verdict.INCONCLUSIVE):
-        if verdict in found:
-            return verdict
-    return Verdict.AGREE
+    return max(verdicts, key=SEVERITY.index, default=Verdict.AGREE)

@@ -6,7 +6,8 @@ import numpy as np
 
 from manual_vs_auto.gradcheck.claims.claim import Claim
 from manual_vs_auto.gradcheck.engines.engine import Found
-from manual_vs_auto.gradcheck.explain.hypotheses import Hypothesis, Observation
+from manual_vs_auto.gradcheck.explain.hypotheses import Hypothesis
+from manual_vs_auto.gradcheck.explain.observation import Observation
 
 _Edits = tuple[tuple[str, str, Callable[[np.ndarray], np.ndarray]], ...]
 
@@ -14,13 +15,13 @@ _I = "a factor i is missing or too much"
 _RESULTS: _Edits = (
     ("imaginary", f"{_I}: it is i times the right one", lambda g: 1j * g),
     ("imaginary", f"{_I}: it is -i times the right one", lambda g: -1j * g),
-    ("part", "its imaginary part is dropped", lambda g: g.real + 0j),
-    ("part", "its real part is dropped", lambda g: 1j * g.imag),
-    ("part", "its imaginary part stands for all of it", lambda g: g.imag + 0j),
+    ("imaginary", "its imaginary part is dropped", lambda g: g.real + 0j),
+    ("imaginary", "its real part is dropped", lambda g: 1j * g.imag),
+    ("imaginary", "its imaginary part stands for all of it", lambda g: g.imag + 0j),
 )
 _COTANGENTS: _Edits = (
     ("conjugate", "the {} is conjugated", np.conj),
-    ("part", "the imaginary part of the {} is dropped", np.real),
+    ("imaginary", "the imaginary part of the {} is dropped", np.real),
     ("imaginary", _I + ": it is the one of i times the {}", lambda s: 1j * s),
     ("imaginary", _I + ": it is the one of -i times the {}", lambda s: -1j * s),
 )

@@ -9,7 +9,8 @@ from manual_vs_auto.gradcheck.claims.claim import Claim
 from manual_vs_auto.gradcheck.claims.verdict import Verdict
 from manual_vs_auto.gradcheck.engines.engine import Engine
 from manual_vs_auto.gradcheck.explain.diagnosis import UNKNOWN, Diagnosis
-from manual_vs_auto.gradcheck.explain.explanation import OBSERVATIONS, Explanation, observation
+from manual_vs_auto.gradcheck.explain.explanation import OBSERVATIONS, Explanation
+from manual_vs_auto.gradcheck.explain.observation import observation
 from manual_vs_auto.gradcheck.numerics.precision import eps, is_float
 from manual_vs_auto.gradcheck.witnesses.outcome import Case, Outcome
 
@@ -22,6 +23,7 @@ _SIMPLE = {
     "jit": "the rule returns other numbers under jit than outside it",
     "vmap": "the rule returns other numbers under vmap than one by one",
     "primal": "the rule's forward does not return what the function returns",
+    "limit": "within rounding, but beyond the limit that was given",
     "kink": "at the kink it lies outside the one-sided slopes, or is not the one that is declared",
 }
 

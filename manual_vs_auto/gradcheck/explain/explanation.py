@@ -7,40 +7,19 @@ from typing import Any
 import numpy as np
 
 from manual_vs_auto.gradcheck.claims.claim import Claim
-from manual_vs_auto.gradcheck.claims.complex import joined
 from manual_vs_auto.gradcheck.claims.errors import Refused, WrongShapeError, refusing
-from manual_vs_auto.gradcheck.engines.engine import Engine, Found, widen
+from manual_vs_auto.gradcheck.engines.engine import Engine, Found
 from manual_vs_auto.gradcheck.explain import hypotheses
 from manual_vs_auto.gradcheck.explain.conjugates import of_conjugates
 from manual_vs_auto.gradcheck.explain.diagnosis import UNKNOWN, Diagnosis
-from manual_vs_auto.gradcheck.explain.hypotheses import Hypothesis, Observation
+from manual_vs_auto.gradcheck.explain.hypotheses import Hypothesis
+from manual_vs_auto.gradcheck.explain.observation import Observation, observation
 from manual_vs_auto.gradcheck.explain.weights import of_weights
 from manual_vs_auto.gradcheck.numerics.precision import allowed, eps
-from manual_vs_auto.gradcheck.search.points import Unfit
 from manual_vs_auto.gradcheck.witnesses.outcome import Case, Outcome
 from manual_vs_auto.gradcheck.witnesses.reference import reference
 
 OBSERVATIONS = 32
-
-
-def observation(claim: Claim, engine: Engine, draw: Callable[[], Case]) -> Observation | None:
-    """What both say of a case; None where f, the rule or the reference has no numbers there."""
-    try:
-        case = draw()
-        arrays, cotangents = widen(case.arrays), widen(case.cotangents)
-        manual = engine.manual(arrays, cotangents)
-        right = reference(claim, engine, arrays, cotangents).values
-    except (Refused, WrongShapeError, Unfit):
-        return None
-    whole = all(np.all(np.isfinite(a)) for a in (*manual, *right))
-    if not whole:
-        return None
-    inside = Observation(arrays, cotangents, manual, right)
-    pairs = [leaf.complex for leaf in claim.inputs.leaves]
-    return Observation(
-        joined(arrays, pairs), claim.own_cotangents(cotangents), claim.own_results(manual), claim.own_results(right),
-        inside,
-    )  # fmt: skip
 
 
 class Explanation:
@@ -75,15 +54,9 @@ class Explanation:
         # Observations that show the fault best come first: guesses are made from them.
         self._observations.sort(key=lambda e: -sum(self._apart(e.manual[at], e.reference[at]) for at in leaves))
         for guess in (
-            self._by_conjugate,
-            self._by_result,
-            self._by_cotangent,
-            self._by_jacobian,
-            self._by_place,
-            self._by_weights,
-            self._by_term,
-            self._by_region,
-        ):
+            self._by_conjugate, self._by_result, self._by_cotangent, self._by_jacobian,
+            self._by_place, self._by_weights, self._by_term, self._by_region,
+        ):  # fmt: skip
             for hypothesis in guess(leaves):
                 if self._holds(hypothesis, leaves):
                     return self._refined(hypothesis, leaves, variants)

@@ -4,31 +4,12 @@ An hypothesis is a guess made from one observation; whether it is the cause is d
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from manual_vs_auto.gradcheck.engines.engine import Found
-
-
-@dataclass(frozen=True)
-class Observation:
-    """A fresh input with what the manual rule and the reference make of it, in float64.
-
-    They are the author's numbers, complex where his are; inside: the same as the checker has them, real.
-    """
-
-    arrays: Found
-    cotangents: Found
-    manual: Found
-    reference: Found
-    inside: "Observation | None" = None
-
-    @property
-    def real(self) -> "Observation":
-        """See inside."""
-        return self.inside or self
+from manual_vs_auto.gradcheck.explain.observation import Observation
 
 
 class Hypothesis(NamedTuple):

@@ -53,7 +53,7 @@ def shrink(
     parts = [f"{name}={brief(a)}" for name, a in zip(names, own, strict=True)]
     if claim.kind != "gradient":
         parts += [f"{'t' if claim.forward else 'ct'}={brief(s)}" for s in claim.own_cotangents(case.cotangents)]
-    formula = any(mark.why in ("formula", "overflow", "cast", "digits", "kink") for mark in outcome.marks)
+    formula = any(mark.why in ("formula", "overflow", "cast", "digits", "limit", "kink") for mark in outcome.marks)
     return Minimal(" ".join(parts), code_of(claim, engine, case, formula))
 
 

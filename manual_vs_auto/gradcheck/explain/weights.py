@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from manual_vs_auto.gradcheck.engines.engine import Found
-from manual_vs_auto.gradcheck.explain.hypotheses import Hypothesis, Observation, number, rounded
+from manual_vs_auto.gradcheck.explain.hypotheses import Hypothesis, number, rounded
+from manual_vs_auto.gradcheck.explain.observation import Observation
 
 # Entries that are weighed one by one.
 _MOST = 32

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from manual_vs_auto.gradcheck.claims.claim import Claim
-from manual_vs_auto.gradcheck.witnesses.outcome import Case
+from manual_vs_auto.gradcheck.claims.errors import Refused, WrongShapeError, refusing
+from manual_vs_auto.gradcheck.engines.engine import Engine
+from manual_vs_auto.gradcheck.witnesses.outcome import Case, Outcome
 
 _ROUNDS = 9
 _SECONDS = 1.0
@@ -37,8 +39,19 @@ class Cost:
         )
 
 
-def cost_of(claim: Claim, auto: Callable[..., Any], case: Case) -> Cost:
-    """Compile both for the case, as the author would run them, and time them in turns."""
+def cost_of(claim: Claim, engine: Engine, sample: Outcome) -> Cost | None:
+    """Compile both for the sample, as the author would run them, and time them in turns. None where JAX can't."""
+    auto = getattr(engine, "differentiate", None)
+    if auto is None or sample.skipped:
+        return None
+    try:
+        with refusing():
+            return _measured(claim, auto, sample.case)
+    except (Refused, WrongShapeError):
+        return None
+
+
+def _measured(claim: Claim, auto: Callable[..., Any], case: Case) -> Cost:
     import jax
 
     arguments = ([np.array(a) for a in case.arrays], [np.array(s) for s in case.cotangents])

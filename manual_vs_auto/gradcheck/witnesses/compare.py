@@ -84,6 +84,7 @@ def try_case(
         poll.forward(suspects, thorough)
     else:
         poll.reverse(suspects, thorough, generator)
+    outcome.doubt = [np.where(s, np.inf, b) for s, b in zip(suspects, truth.bounds, strict=True)]
     if rounding and outcome.verdict is Verdict.AGREE and own > eps("float64"):
         # Where the panel held with the rule against the reference, the rule's float64 is the measure.
         held = [np.where(s, m, v) for s, m, v in zip(suspects, outcome.manual, truth.values, strict=True)]

@@ -1,53 +1,115 @@
-"""Where the one-sided slopes differ there is no derivative, but there is still a wrong answer."""
+"""Where f has no derivative nobody can be right about it; what lies outside every slope beside that point is wrong.
+
+f has a derivative at a point if its slopes ahead and behind are one along every direction, and add up: the slope
+along d + r is that along d and that along r. Ties, corners and equal eigenvalues fail one or the other.
+"""
 
 from typing import TypeAlias
 
 import numpy as np
 
-from manual_vs_auto.gradcheck.numerics.differences import kinked, one_sided
-from manual_vs_auto.gradcheck.witnesses.panel import NO, YES, Answer
+from manual_vs_auto.gradcheck.claims.claim import Claim
+from manual_vs_auto.gradcheck.engines.engine import Found
+from manual_vs_auto.gradcheck.numerics.differences import Slope, central, kinked, one_sided
+from manual_vs_auto.gradcheck.witnesses.panel import NO, YES, Answer, Question
+from manual_vs_auto.gradcheck.witnesses.reference import dense_direction
 
 Convention: TypeAlias = float | tuple[float, float] | None
 
+# How far beside a point without a derivative the slopes are read, in sizes of the numbers, and how often.
+_BESIDE, _TIMES = 1e-5, 6
+# More outputs than that are not looked at one by one.
+_ONE_BY_ONE = 1 << 14
 
-def settle(answer: Answer, convention: Convention) -> np.ndarray:
-    """Votes on the manual slope at every kink among [M]; 0 elsewhere.
 
-    Without a convention anything between the one-sided slopes will do. A convention is what the derivative of an
+class Smoothness:
+    """Whether f has a derivative at one point; what is asked along many directions is read once."""
+
+    def __init__(self, claim: Claim, arrays: Found, generator: np.random.Generator) -> None:
+        self._claim, self._arrays, self._generator = claim, arrays, generator
+        self._others: list[tuple[Found, tuple[Slope, Slope]]] = []
+
+    def at(self, question: Question) -> np.ndarray:
+        """[M]: whether differences show no reason why there should be none."""
+        if not question.claim.forward and question.outputs.here.size <= _ONE_BY_ONE:
+            corner = kinked(*one_sided(question.outputs)) & (question.weights != 0)
+            if np.any(corner):
+                return np.zeros(question.manual.shape, bool)
+        smooth = ~kinked(*one_sided(question.sweep))
+        for other, slopes in self._along_others(question):
+            both = [d + r for d, r in zip(question.direction, other, strict=True)]
+            found = one_sided(question.elsewhere(question.arrays, both).sweep)
+            for own, beside, together in zip(one_sided(question.sweep), slopes, found, strict=True):
+                smooth &= ~_apart(together, own, beside)
+        return smooth
+
+    def _along_others(self, question: Question) -> list[tuple[Found, tuple[Slope, Slope]]]:
+        while len(self._others) < 2:
+            direction = dense_direction(self._claim, self._arrays, self._generator)
+            self._others.append((direction, one_sided(question.elsewhere(question.arrays, direction).sweep)))
+        return self._others
+
+    def beside(self, question: Question) -> tuple[np.ndarray, np.ndarray]:
+        """The least and the largest slope, [M], at the point and beside it: what a derivative there may be."""
+        each = question.outputs if question.outputs.here.size <= _ONE_BY_ONE else question.sweep
+        weights = question.weights if each is question.outputs and not question.claim.forward else np.ones(1)
+        readings = [np.where(np.isfinite(s.bound), s.value, np.nan) for s in one_sided(each)]
+        for _ in range(_TIMES):
+            moved = dense_direction(self._claim, self._arrays, self._generator)
+            arrays = list(self._arrays)
+            for at, step in zip(self._claim.inputs.moving, moved, strict=True):
+                arrays[at] = arrays[at] + _BESIDE * step
+            near = question.elsewhere(arrays, question.direction)
+            slope = central(near.outputs if each is question.outputs else near.sweep)
+            readings.append(np.where(np.isfinite(slope.bound), slope.value, np.nan))
+        said = np.isfinite(readings)
+        low = np.min(np.where(said, readings, np.inf), axis=0)
+        high = np.max(np.where(said, readings, -np.inf), axis=0)
+        low, high = (np.where(np.any(said, axis=0), end, inf) for end, inf in ((low, -np.inf), (high, np.inf)))
+        if question.claim.forward:
+            return low, high
+        used = np.broadcast_to(weights != 0, low.shape)
+        ends = np.stack([weights * low, weights * high])[:, used]
+        return ends.min(0).sum(keepdims=True), ends.max(0).sum(keepdims=True)
+
+
+def settle(answer: Answer, smoothness: Smoothness, convention: Convention) -> np.ndarray:
+    """Votes [M] on a manual slope where f has none.
+
+    Without a convention anything between the slopes beside it will do. A convention is what the derivative of an
     output by the input is at its kink: one number, or any between two.
     """
     question = answer.question
-    low, high = np.minimum(answer.ahead, answer.behind), np.maximum(answer.ahead, answer.behind)
-    slack = question.tolerance + 1e-6 * (high - low)
-    if convention is not None:
-        low, high = _declared(answer, convention)
-    nowhere = ~np.isfinite(question.manual) & ~np.isfinite(question.autodiff)
+    low, high = smoothness.beside(question) if convention is None else _declared(answer, convention)
     with np.errstate(invalid="ignore"):
+        slack = question.tolerance + 1e-6 * np.where(np.isfinite(high - low), high - low, 0.0)
         inside = (question.manual >= low - slack) & (question.manual <= high + slack)
-    return np.where(answer.kink & ~nowhere, np.where(inside, YES, NO), 0)
+    # What neither has a number for, or nobody could read, is not claimed.
+    nowhere = ~np.isfinite(question.manual) & ~np.isfinite(question.autodiff)
+    return np.where(nowhere | (np.isinf(low) & np.isinf(high)), 0, np.where(inside, YES, NO))
+
+
+def _apart(together: Slope, own: Slope, beside: Slope) -> np.ndarray:
+    """Whether the slope along both directions is surely not the sum of the two."""
+    bound = together.bound + own.bound + beside.bound
+    size = np.max(np.abs([together.value, own.value, beside.value]), axis=0)
+    with np.errstate(invalid="ignore"):
+        gap = np.abs(together.value - own.value - beside.value)
+        return np.asarray((gap > 8 * bound) & (gap > 1e-5 * size))
 
 
 def _declared(answer: Answer, convention: float | tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
     """The slopes that the convention allows: its own at outputs with a kink, the slope elsewhere."""
     question = answer.question
     ends = convention if isinstance(convention, tuple) else (convention, convention)
+    # The length of a direction along one element.
+    length = float(sum(np.sum(np.abs(part)) for part in question.direction))
+    ahead, behind = one_sided(question.outputs)
+    kink = kinked(ahead, behind)
+    chosen = [np.where(kink, end * length, ahead.value) for end in ends]
     if question.claim.forward:
-        length = _length(question.direction)
-        return np.full(answer.ahead.shape, min(ends)) * length, np.full(answer.ahead.shape, max(ends)) * length
-    length = _length(question.direction)
-    low = high = 0.0
-    for sweep, cotangent in zip(
-        question.engine.sweep(question.arrays, question.direction), question.cotangents, strict=True
-    ):
-        ahead, behind = one_sided(sweep)
-        kink = kinked(ahead, behind)
-        smooth = np.where(kink, 0.0, ahead.value) * cotangent
-        chosen = np.stack([np.where(kink, end, 0.0) * length * cotangent for end in ends])
-        low += float(np.sum(smooth + chosen.min(0)))
-        high += float(np.sum(smooth + chosen.max(0)))
-    return np.full(answer.ahead.shape, low), np.full(answer.ahead.shape, high)
-
-
-def _length(direction: list[np.ndarray]) -> float:
-    """The length of a direction along one element."""
-    return float(sum(np.sum(np.abs(part)) for part in direction))
+        low, high = np.minimum(*chosen), np.maximum(*chosen)
+        return np.where(kink, low, -np.inf), np.where(kink, high, np.inf)
+    used = question.weights != 0
+    weighted = np.stack(chosen)[:, used] * question.weights[used]
+    return weighted.min(0).sum(keepdims=True), weighted.max(0).sum(keepdims=True)

@@ -4,7 +4,7 @@ A slope is <gradient, direction> in reverse, and J t, one number an output, in f
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -42,37 +42,52 @@ class Question:
     tolerance: np.ndarray
     label: str = ""
     scale: float = 0.0
+    _outputs: Sweep | None = field(default=None, repr=False)
     _sweep: Sweep | None = field(default=None, repr=False)
+
+    @property
+    def outputs(self) -> Sweep:
+        """All outputs side by side along the direction, as a sweep of [O]."""
+        if self._outputs is None:
+            self._outputs = self.beside(self.engine.sweep(self.arrays, self.direction))
+        return self._outputs
 
     @property
     def sweep(self) -> Sweep:
         """The function along the direction, as a sweep of [M]."""
         if self._sweep is None:
-            self._sweep = self.read(self.engine.sweep(self.arrays, self.direction))
+            self._sweep = self.read(self.outputs)
         return self._sweep
 
-    def read(self, sweeps: Sequence[Sweep]) -> Sweep:
-        """One sweep of [M] out of one an output: contracted with the cotangents, or side by side."""
-        if not self.claim.forward:
-            parts = [[self._contracted(a, s, a is sweep.here) for a in sweep[:3]] for sweep, s in self._pairs(sweeps)]
-            ahead, behind, here = (np.sum([part[at] for part in parts], axis=0) for at in range(3))
-        else:
-            flat = [[a.reshape(*a.shape[: a.ndim - sweep.here.ndim], -1) for a in sweep[:3]] for sweep in sweeps]
-            ahead, behind, here = (np.concatenate([part[at] for part in flat], axis=-1) for at in range(3))
+    def beside(self, sweeps: Sequence[Sweep]) -> Sweep:
+        """One sweep of [O] out of one an output."""
+        flat = [[a.reshape(*a.shape[: a.ndim - sweep.here.ndim], -1) for a in sweep[:3]] for sweep in sweeps]
+        ahead, behind, here = (np.concatenate([part[at] for part in flat], axis=-1) for at in range(3))
         return Sweep(ahead, behind, here, eps(self.engine.dtype))
+
+    def read(self, outputs: Sweep) -> Sweep:
+        """A sweep of [M] out of one of [O]: contracted with the cotangents, or as it is."""
+        if self.claim.forward:
+            return outputs
+        weights = self.weights
+        used = weights != 0
+        ahead, behind, here = ((a[..., used] * weights[used]).sum(-1, keepdims=True) for a in outputs[:3])
+        return Sweep(ahead, behind, here, outputs.grain)
+
+    @property
+    def weights(self) -> np.ndarray:
+        """The cotangents side by side, [O]."""
+        return np.concatenate([s.ravel() for s in self.cotangents])
+
+    def elsewhere(self, arrays: Found, direction: Found) -> "Question":
+        """The same question at another point, along another direction."""
+        return replace(self, arrays=arrays, direction=direction, _outputs=None, _sweep=None)
 
     def slope(self, outputs: Found) -> np.ndarray:
         """[M] out of one tangent an output."""
         if self.claim.forward:
             return np.concatenate([a.ravel() for a in outputs])
         return np.array([sum(float(np.sum(a * s)) for a, s in zip(outputs, self.cotangents, strict=True))])
-
-    def _pairs(self, sweeps: Sequence[Sweep]) -> list[tuple[Sweep, np.ndarray]]:
-        return list(zip(sweeps, self.cotangents, strict=True))
-
-    def _contracted(self, values: np.ndarray, cotangent: np.ndarray, here: bool) -> np.ndarray:
-        axes = tuple(range(values.ndim))[0 if here else 1 :]
-        return np.asarray(np.sum(values * cotangent, axis=axes))[..., None]
 
 
 def autodiff(question: Question) -> Slope:
@@ -105,7 +120,8 @@ def numpy_run(question: Question) -> Slope:
     with precision(np.float64):
         if not question.engine.in_numpy:
             raise Refused(TypeError("the function calls JAX itself"))
-        sweep = question.read(NumpyEngine(question.claim).sweep(question.arrays, question.direction))
+        run = NumpyEngine(question.claim).sweep(question.arrays, question.direction)
+        sweep = question.read(question.beside(run))
     found = central(sweep)
     return Slope(found.value, np.where(kinked(*one_sided(sweep)), np.inf, found.bound))
 

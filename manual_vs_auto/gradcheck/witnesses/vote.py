@@ -10,7 +10,7 @@ from manual_vs_auto.gradcheck.claims.claim import Claim
 from manual_vs_auto.gradcheck.claims.complex import element
 from manual_vs_auto.gradcheck.claims.verdict import Verdict
 from manual_vs_auto.gradcheck.engines.engine import Engine, Found
-from manual_vs_auto.gradcheck.witnesses.kinks import Convention, settle
+from manual_vs_auto.gradcheck.witnesses.kinks import Convention, Smoothness, settle
 from manual_vs_auto.gradcheck.witnesses.outcome import Mark, Outcome
 from manual_vs_auto.gradcheck.witnesses.panel import NO, YES, Answer, Question, ask
 from manual_vs_auto.gradcheck.witnesses.reference import dense_direction, unit_direction
@@ -33,6 +33,7 @@ class Poll:
         self._claim, self._engine, self._arrays, self._cotangents = claim, engine, arrays, cotangents
         self._outcome, self._slack, self._convention = outcome, slack, convention
         self._deadline, self._scales, self._obeyed = deadline, scales, False
+        self._smoothness = Smoothness(claim, arrays, np.random.default_rng(0))
 
     def reverse(self, suspects: Found, thorough: bool, generator: np.random.Generator) -> None:
         """Ask along suspected elements, and if thorough along others and along directions that touch every one."""
@@ -77,8 +78,8 @@ class Poll:
             if np.any(here == NO):
                 at = int(np.argmax((here == NO) * (1 + self._ratio(leaf).ravel())))
                 self._refuse(mark, leaf, at, answer, start + at)
-            elif np.any(doubt & (here != YES)) and mark.verdict is Verdict.AGREE:
-                self._doubt(mark, leaf, int(np.flatnonzero(doubt & (here != YES))[0]), answer)
+            elif np.any(open_ := doubt & (here != YES) & ~answer.kink[start : start + size]):
+                self._doubt(mark, leaf, int(np.flatnonzero(open_)[0]), answer)
             start += size
         self._outcome.answers.append(answer)
 
@@ -129,9 +130,11 @@ class Poll:
                 self._outcome.notes.append(
                     "f stops gradients itself: autodiff obeys, differences do not; declare the surrogate"
                 )
-        settled = settle(answer, self._convention) if np.any(answer.kink) else votes
-        if np.any(answer.kink) and not self._claim.forward and not self._single(answer):
-            settled = np.zeros_like(settled)  # several kinks at once, each with its own sign: no interval holds
+        if np.any(answer.kink | (votes == NO)):
+            answer.kink = answer.kink | ((votes == NO) & ~self._smoothness.at(answer.question))
+        settled = np.zeros_like(votes)  # several kinks at once, each with its own sign: no interval holds
+        if np.any(answer.kink) and (self._claim.forward or self._single(answer)):
+            settled = settle(answer, self._smoothness, self._convention)
         question = answer.question
         if not self._claim.forward and not self._single(answer):
             # Along several elements that neither has a number for, nothing is claimed.
@@ -140,17 +143,15 @@ class Poll:
         return np.where(answer.kink, settled, votes)
 
     def _decide(self, mark: Mark, ask_along: Callable[[], Answer], leaf: int, i: int | None) -> None:
-        if self._outcome.answers and time.perf_counter() > self._deadline:
+        if mark.verdict is Verdict.DISAGREE or (self._outcome.answers and time.perf_counter() > self._deadline):
             return
         answer = ask_along()
         vote = int(self._votes(answer)[0])
-        if mark.verdict is not Verdict.DISAGREE or not self._outcome.answers:
-            self._outcome.answers.append(answer)
-        if vote == NO and mark.verdict is not Verdict.DISAGREE:
+        self._outcome.answers.append(answer)
+        if vote == NO:
             self._refuse(mark, leaf, i, answer, 0)
-        elif (
-            vote == 0 and i is not None and mark.verdict is Verdict.AGREE and (self._obeyed or self._suspected(leaf, i))
-        ):
+        elif vote == 0 and i is not None and not answer.kink[0] and (self._obeyed or self._suspected(leaf, i)):
+            # Where f has no derivative, nothing is claimed of one.
             self._doubt(mark, leaf, i, answer)
 
     def _single(self, answer: Answer) -> bool:
