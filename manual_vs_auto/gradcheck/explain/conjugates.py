@@ -13,6 +13,7 @@ _Edits = tuple[tuple[str, str, Callable[[np.ndarray], np.ndarray]], ...]
 
 _I = "a factor i is missing or too much"
 _RESULTS: _Edits = (
+    ("conjugate", "it is the negated conjugate", lambda g: -np.conj(g)),
     ("imaginary", f"{_I}: it is i times the right one", lambda g: 1j * g),
     ("imaginary", f"{_I}: it is -i times the right one", lambda g: -1j * g),
     ("imaginary", "its imaginary part is dropped", lambda g: g.real + 0j),
@@ -48,6 +49,22 @@ def of_conjugates(
     if complex_results:
         yield Hypothesis("conjugate", "it is conjugated", lambda e, leaf: np.conj(e.reference[leaf]))
     yield Hypothesis("conjugate", _conjugated(claim), other)
+    yield Hypothesis("conjugate", f"{_conjugated(claim)}, with its sign turned round", lambda e, at: -other(e, at))
+    yield Hypothesis(
+        "imaginary", "the imaginary part of the Jacobian is dropped", lambda e, at: (e.reference[at] + other(e, at)) / 2
+    )
+    yield Hypothesis(
+        "imaginary", "the real part of the Jacobian is dropped", lambda e, at: (e.reference[at] - other(e, at)) / 2
+    )
+    if complex_results and all(map(np.iscomplexobj, first.cotangents)):
+        # d/dz is what is linear over the complex numbers, d/dz* what is conjugate to that.
+        def linear(e: Observation, leaf: int) -> np.ndarray:
+            return np.asarray((e.reference[leaf] - 1j * right(e, [1j * s for s in e.cotangents])[leaf]) / 2)
+
+        yield Hypothesis("term", "the derivative by the conjugate is missing: it is that by z alone", linear)
+        yield Hypothesis(
+            "term", "it is the derivative by the conjugate alone", lambda e, at: e.reference[at] - linear(e, at)
+        )
     if complex_results:
         for kind, text, change in _RESULTS:
             yield Hypothesis(kind, text, lambda e, leaf, change=change: change(e.reference[leaf]))  # type: ignore[misc]

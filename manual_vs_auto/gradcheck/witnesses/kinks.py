@@ -1,7 +1,7 @@
 """Where f has no derivative nobody can be right about it; what lies outside every slope beside that point is wrong.
 
-f has a derivative at a point if its slopes ahead and behind are one along every direction, and add up: the slope
-along d + r is that along d and that along r. Ties, corners and equal eigenvalues fail one or the other.
+f has a derivative at a point if its slopes ahead and behind are finite, one along every direction, and add up: the
+slope along d + r is that along d and that along r. Ties, corners, equal eigenvalues and branch points fail in one.
 """
 
 from typing import TypeAlias
@@ -10,7 +10,7 @@ import numpy as np
 
 from manual_vs_auto.gradcheck.claims.claim import Claim
 from manual_vs_auto.gradcheck.engines.engine import Found
-from manual_vs_auto.gradcheck.numerics.differences import Slope, central, kinked, one_sided
+from manual_vs_auto.gradcheck.numerics.differences import Slope, central, kinked, one_sided, unbounded
 from manual_vs_auto.gradcheck.witnesses.panel import NO, YES, Answer, Question
 from manual_vs_auto.gradcheck.witnesses.reference import dense_direction
 
@@ -35,7 +35,7 @@ class Smoothness:
             corner = kinked(*one_sided(question.outputs)) & (question.weights != 0)
             if np.any(corner):
                 return np.zeros(question.manual.shape, bool)
-        smooth = ~kinked(*one_sided(question.sweep))
+        smooth = np.asarray(~kinked(*one_sided(question.sweep)) & ~unbounded(question.sweep))
         for other, slopes in self._along_others(question):
             both = [d + r for d, r in zip(question.direction, other, strict=True)]
             found = one_sided(question.elsewhere(question.arrays, both).sweep)
