@@ -37,7 +37,8 @@ def of_conjugates(
     right: what the reference makes of other cotangents. holds: whether an hypothesis explains these leaves everywhere.
     """
     complex_results = any(np.iscomplexobj(first.reference[leaf]) for leaf in leaves)
-    if not complex_results and not any(map(np.iscomplexobj, first.cotangents)):
+    nothing = not any(np.any(first.manual[leaf]) for leaf in leaves)
+    if nothing or not (complex_results or any(map(np.iscomplexobj, first.cotangents))):
         return
 
     def other(e: Observation, leaf: int) -> np.ndarray:
