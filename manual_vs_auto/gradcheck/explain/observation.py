@@ -39,11 +39,11 @@ def observation(claim: Claim, engine: Engine, draw: Callable[[], Case]) -> Obser
         case = draw()
         arrays, cotangents = widen(case.arrays), widen(case.cotangents)
         manual = engine.manual(arrays, cotangents)
-        right = reference(claim, engine, arrays, cotangents).values
+        truth = reference(claim, engine, arrays, cotangents)
     except (Refused, WrongShapeError, Unfit):
         return None
-    whole = all(np.all(np.isfinite(a)) for a in (*manual, *right))
-    if not whole:
+    right = truth.values
+    if not truth.defined or not all(np.all(np.isfinite(a)) for a in (*manual, *right)):
         return None
     inside = Observation(arrays, cotangents, manual, right)
     pairs = [leaf.complex for leaf in claim.inputs.leaves]

@@ -38,7 +38,7 @@ def code_of(claim: Claim, engine: Engine, case: Case, formula: bool) -> str:
     lines += [code, result]
     if formula:
         right = reference(claim, engine, widen(case.arrays), widen(case.cotangents)).values
-        right = claim.own_results(right)
+        right = claim.own_results(right) if right else []
         shown_right = (np.array2string(r, floatmode="unique", threshold=12).replace("\n", "") for r in right)
         lines.append("# right: " + ", ".join(shown_right))
     return "\n".join(lines)
