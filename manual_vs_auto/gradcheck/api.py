@@ -36,7 +36,7 @@ Argnums = int | Sequence[int]
 def check_gradient(
     f: Function, grad_fn: Function, *args: Any, argnums: Argnums = 0, **options: Unpack[Settings]
 ) -> Report:
-    """Witness a hand-written gradient of a scalar function.
+    """Judge a hand-written gradient of a scalar function.
 
     Source:  notes (0). grad_fn(*args) should be the gradient of f by the arguments `argnums`.
     Args:    f: (*args) -> one floating number. grad_fn: (*args) -> the gradient, like the argument if argnums is an
@@ -58,7 +58,7 @@ def check_gradient(
 def check_vjp(
     f: Function, vjp_fn: Function, *args: Any, argnums: Argnums | None = None, **options: Unpack[Settings]
 ) -> Report:
-    """Witness a hand-written pullback: the cotangents of the arguments, J^T ct.
+    """Judge a hand-written pullback: the cotangents of the arguments, J^T ct.
 
     Source:  notes (3). vjp_fn(cotangent, *args) -> one cotangent a differentiable argument, in a tuple.
     Args:    f: (*args) -> a pytree of arrays. vjp_fn: its cotangent has f's structure; None (or float0) in what it
@@ -76,7 +76,7 @@ def check_vjp(
 def check_jvp(
     f: Function, jvp_fn: Function, *args: Any, argnums: Argnums | None = None, **options: Unpack[Settings]
 ) -> Report:
-    """Witness a hand-written pushforward: the tangent of the output, J t.
+    """Judge a hand-written pushforward: the tangent of the output, J t.
 
     Source:  notes (1). jvp_fn(primals, tangents) -> the tangent of the output, or the pair (output, tangent).
     Args:    f: (*args) -> a pytree of arrays. jvp_fn: both tuples have one entry an argument; the tangent of what is
@@ -91,7 +91,7 @@ def check_jvp(
 
 
 def check_custom_rule(f: Function, *args: Any, argnums: Argnums | None = None, **options: Unpack[Settings]) -> Report:
-    """Witness the derivative rules that a function carries: jax.custom_vjp or jax.custom_jvp, on it or inside it.
+    """Judge the derivative rules that a function carries: jax.custom_vjp or jax.custom_jvp, on it or inside it.
 
     Args:    f: (*args) -> a pytree of arrays; the rule may sit inside jit, scan or another function.
              args: the sample. options: see Options; argnums as above.
@@ -170,15 +170,19 @@ def _judged(
     try:
         with _nothing_changed(), _programs_kept(chosen):
             inputs = inputs_of(f, args, argnums, chosen.complex_convention == "conjugate")
-            return _in_each_precision(build, inputs, chosen) if chosen.dtypes else _report(build, inputs, chosen)
+            if chosen.dtypes is None:
+                return _report(build, inputs, chosen)
+            return _in_each_precision(build, inputs, chosen, chosen.dtypes)
     except Refused as refused:
         # Nothing could be asked at all: the author sees his own error.
         raise refused.error from None
 
 
-def _in_each_precision(build: Callable[[Inputs], Claim], inputs: Inputs, chosen: Options) -> Report:
+def _in_each_precision(
+    build: Callable[[Inputs], Claim], inputs: Inputs, chosen: Options, dtypes: Sequence[str]
+) -> Report:
     until, reports = time.perf_counter() + chosen.budget_s, {}
-    for left, dtype in zip(range(len(chosen.dtypes), 0, -1), chosen.dtypes, strict=True):
+    for left, dtype in zip(range(len(dtypes), 0, -1), dtypes, strict=True):
         share = replace(chosen, budget_s=(until - time.perf_counter()) / left)
         try:
             reports[dtype] = _report(build, cast_to(inputs, dtype), share)

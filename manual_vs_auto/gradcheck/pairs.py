@@ -33,7 +33,7 @@ class Pair(NamedTuple):
     rule: Callable[..., Any] | None
 
     def check(self, args: tuple[Any, ...], **options: Unpack[Settings]) -> Report:
-        """Witness it on these arguments."""
+        """Judge it on these arguments."""
         if self.rule is None:
             return check_custom_rule(self.f, *args, **options)
         if self.form == "gradient":

@@ -17,6 +17,10 @@ class NumpyEngine:
     has_autodiff = False
     detaches = False
     scatters = False
+    bounds: tuple[float, ...] = ()
+    excluded: tuple[int, ...] | None = None
+    clamped: tuple[int, ...] = ()
+    iterates = False
 
     def __init__(self, claim: Claim) -> None:
         self._claim = claim
@@ -44,6 +48,9 @@ class NumpyEngine:
 
     def sweep(self, arrays: Arrays, direction: Arrays) -> list[Sweep]:
         return sweep_by_calls(self._claim, self.value, arrays, direction)
+
+    def further(self, arrays: Arrays) -> list[tuple[Found, Found, Found]]:  # noqa: ARG002
+        return []
 
     def complex_step(self, arrays: Arrays, direction: Arrays) -> Found:
         found = self._claim.judged(moved(self._claim, arrays, direction, TINY_STEP * 1j))

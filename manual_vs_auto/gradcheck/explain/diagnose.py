@@ -24,6 +24,7 @@ _SIMPLE = {
     "vmap": "the rule returns other numbers under vmap than one by one",
     "primal": "the rule's forward does not return what the function returns",
     "limit": "within rounding, but beyond the limit that was given",
+    "nonlinear": "it is not linear in its cotangent there: what it says of a sum is not the sum",
     "kink": "at the kink it lies outside the one-sided slopes, or is not the one that is declared",
 }
 

@@ -9,7 +9,7 @@ from manual_vs_auto.gradcheck.claims.claim import Claim
 from manual_vs_auto.gradcheck.claims.complex import join
 from manual_vs_auto.gradcheck.engines.engine import Engine
 from manual_vs_auto.gradcheck.report.report import Probe, Witness
-from manual_vs_auto.gradcheck.search.points import is_square
+from manual_vs_auto.gradcheck.search.changes import is_square
 from manual_vs_auto.gradcheck.witnesses.outcome import Outcome
 from manual_vs_auto.gradcheck.witnesses.panel import NO, TAYLOR, WITNESSES, YES, Answer
 

@@ -20,7 +20,8 @@ from manual_vs_auto.gradcheck.engines.engine import (
     sweep_by_calls,
     widen,
 )
-from manual_vs_auto.gradcheck.engines.jax.stripped import detaches, program, stripped, uses
+from manual_vs_auto.gradcheck.engines.jax.further import each_step_further
+from manual_vs_auto.gradcheck.engines.jax.stripped import Traits, program, stripped, traits
 from manual_vs_auto.gradcheck.engines.jax.together import Together, beside, shapes_of
 from manual_vs_auto.gradcheck.numerics.differences import STEPS, Sweep
 from manual_vs_auto.gradcheck.numerics.precision import is_float
@@ -76,6 +77,10 @@ class JaxEngine:
     longest_sum: int
     detaches: bool
     scatters: bool
+    bounds: tuple[float, ...]
+    excluded: tuple[int, ...] | None
+    clamped: tuple[int, ...]
+    iterates: bool
 
     def __init__(self, claim: Claim, like: "JaxEngine | None" = None) -> None:
         """like: an engine whose precision and sums this one's programs share, so that they need not be looked at."""
@@ -95,7 +100,7 @@ class JaxEngine:
             if like is None:
                 self._look(wide, cotangents)
             else:
-                for name in ("dtype", "manual_dtype", "longest_sum", "detaches", "scatters"):
+                for name in ("dtype", "manual_dtype", "longest_sum", *Traits._fields):
                     setattr(self, name, getattr(like, name))
         first: Callable[..., Any] = claim.paired or self._alone
         second: Callable[..., Any] = self._value_and_derivative
@@ -110,7 +115,8 @@ class JaxEngine:
     def _look(self, wide: Sequence[Any], cotangents: Sequence[Any]) -> None:
         """What the programs of this claim are made of."""
         claim = self._claim
-        self.detaches, self.scatters = detaches(claim.judged, wide), uses(claim.judged, "scatter", wide)
+        for name, trait in traits(claim.judged, wide)._asdict().items():
+            setattr(self, name, trait)
         try:
             with refusing():
                 self.dtype, self.longest_sum = program(self.differentiate, wide, cotangents)
@@ -119,6 +125,11 @@ class JaxEngine:
             self.notes.append(f"no autodiff: {refusal}")
             self.dtype, self.longest_sum = program(stripped(claim.judged), wide)
         self.manual_dtype = self._look_at_manual(wide, cotangents)
+
+    def alike(self, claim: Claim) -> "JaxEngine":
+        """An engine for a claim made of this one's programs. Raises: Refused."""
+        with refusing():
+            return JaxEngine(claim, self)
 
     @cached_property
     def in_numpy(self) -> bool:
@@ -202,6 +213,21 @@ class JaxEngine:
             found = [np.asarray(a) for a in self._steps.first(wide, tangent)]
         count = len(STEPS)
         return [Sweep(a[:count], a[count:-1], a[-1]) for a in found]
+
+    def further(self, arrays: Arrays) -> list[tuple[Found, Found, Found]]:
+        if not self.iterates:
+            return []
+        with precision(np.float64), refusing():
+            found = jax.jit(each_step_further(self._claim))(*self._along(widen(arrays)))
+        return [(widen(now), widen(once), widen(twice)) for now, once, twice in zip(*found, strict=True)]
+
+    def _along(self, arrays: Found) -> tuple[Found, list[Found]]:
+        """The arrays, and two directions to differentiate along."""
+        generator, moving = np.random.default_rng(0), [arrays[at] for at in self._claim.inputs.moving]
+        sizes = [np.max(np.abs(a), initial=1e-3) for a in moving]
+        return arrays, [
+            [s * generator.normal(size=a.shape) for s, a in zip(sizes, moving, strict=True)] for _ in range(2)
+        ]
 
     def complex_step(self, arrays: Arrays, direction: Arrays) -> Found:
         with precision(np.float64), refusing():

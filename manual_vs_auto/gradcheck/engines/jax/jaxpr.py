@@ -19,6 +19,7 @@ KNOWN = ("0.10", "0.11", "0.12")
 _jex: Any = jax.extend.core  # whose names have types in some releases alone
 _JAX = str(Path(jax.__file__).parent) + os.sep
 _RULES = ("custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr")
+_MANTISSA = {"bfloat16": 7, "float16": 10, "float32": 23}
 _CALLS = ("jit", "pjit", "checkpoint", "remat", "remat2")
 _UNTRACED = (
     jax.errors.ConcretizationTypeError, jax.errors.NonConcreteBooleanIndexError, jax.errors.TracerArrayConversionError,
@@ -95,6 +96,14 @@ def dtype_of(operand: Any) -> Any:
     return getattr(operand.aval, "dtype", None)
 
 
+def precision_of(result: Any, equation: Any) -> Any:
+    """The dtype that a result has, or the lower one to which the operation rounds it."""
+    if equation.primitive.name != "reduce_precision":
+        return dtype_of(result)
+    kept = parameter(equation, "mantissa_bits")
+    return next((name for name, bits in _MANTISSA.items() if kept <= bits), dtype_of(result))
+
+
 def parameter(equation: Any, *names: str) -> Any:
     """The parameter that goes by one of these names. Raises: UnknownJaxError."""
     for name in names:
@@ -133,6 +142,25 @@ def loop_of(equation: Any) -> Loop | None:
     return Loop(body, constants, carried, int(parameter(equation, "length")), parameter(equation, "reverse"))
 
 
+class Iteration(NamedTuple):
+    """A loop that carries numbers and reads no rows: its body, and where the constants of that are among operands."""
+
+    body: Program
+    constants: slice
+
+
+def iteration_of(equation: Any) -> Iteration | None:
+    """The while loop, or the scan over nothing, that an operation is."""
+    if equation.primitive.name == "while":
+        start = parameter(equation, "cond_nconsts")
+        constants = slice(start, start + parameter(equation, "body_nconsts"))
+        return Iteration(opened(parameter(equation, "body_jaxpr")), constants)
+    loop = loop_of(equation)
+    if loop is None or loop.constants + loop.carried < len(equation.invars) or loop.carried < len(equation.outvars):
+        return None
+    return Iteration(loop.body, slice(0, loop.constants))
+
+
 def called(equation: Any) -> Program | None:
     """The program that an operation runs once and as it is: of a jit, of a checkpoint."""
     return opened(parameter(equation, "jaxpr")) if equation.primitive.name in _CALLS else None
@@ -143,14 +171,20 @@ def is_program(value: Any) -> bool:
     return isinstance(value, _jex.ClosedJaxpr | _jex.Jaxpr)
 
 
+def programs_in(equation: Any) -> Iterator[Program]:
+    """The programs in an operation."""
+    for value in equation.params.values():
+        for inner in value if isinstance(value, tuple | list) else (value,):
+            if is_program(inner):
+                yield opened(inner)
+
+
 def inside(equation: Any, times: int = 1) -> Iterator[tuple[Any, int]]:
     """The operations of the programs in an operation, each with how often a loop repeats it."""
     loop = loop_of(equation)
     repeated = times * loop.length if loop is not None else times
-    for value in equation.params.values():
-        for inner in value if isinstance(value, tuple | list) else (value,):
-            if is_program(inner):
-                yield from every(opened(inner).jaxpr, repeated)
+    for inner in programs_in(equation):
+        yield from every(inner.jaxpr, repeated)
 
 
 def every(jaxpr: Any, times: int = 1) -> Iterator[tuple[Any, int]]:
