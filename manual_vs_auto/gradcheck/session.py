@@ -92,7 +92,7 @@ class Session:
         told = []
         for case in self._draws.beside(outcome.case):
             with contextlib.suppress(Refused):
-                near = self._try(case, rounding=False)
+                near = self._try(case, thorough=True, rounding=False)
                 told += [] if near.skipped else [near.verdict]
         if len(told) < 2 or set(told) != {Verdict.AGREE}:
             return False
@@ -146,8 +146,9 @@ class Session:
                 yield from self._kept("under vmap", self._under_vmap)
             if self._options.order == 2 or (carried and self._full("second order")):
                 yield from self._second_order()
-            elif traces and not carried:
-                self._probes.append(Probe("second order", None, "a rule apart from f: order=2 tries it"))
+            elif (traces or self._engine.xp == "torch") and not carried:
+                apart = "" if self._claim.paired is not None else "a rule apart from f: "
+                self._probes.append(Probe("second order", None, f"{apart}order=2 tries it"))
         if self._options.shapes is not None or self._full("other shapes"):
             yield from self._shapes()
 
@@ -206,8 +207,10 @@ class Session:
         for label, arrays in self._draws.other_ranks():
             # A rule that stands apart from f promises nothing about ranks that its author never meant;
             # one that f carries is used wherever f is.
+            # With fewer axes torch spreads an argument, and sums its gradient in silence, whatever was meant.
+            spread = self._engine.xp == "torch" and label == "one rank less"
             for outcome in self._shape(label, arrays, strict=False):
-                if self._claim.paired is not None or outcome.verdict is not Verdict.DISAGREE:
+                if (self._claim.paired is not None and not spread) or outcome.verdict is not Verdict.DISAGREE:
                     yield outcome
                 else:
                     self._notes.append(f"at {label} than the sample's, the rule is no longer f's derivative")

@@ -10,6 +10,7 @@ import numpy as np
 
 from manual_vs_auto.gradcheck.claims.complex import joined, split
 from manual_vs_auto.gradcheck.claims.errors import UsageError, asked
+from manual_vs_auto.gradcheck.claims.tensors import as_numpy, is_tensor
 from manual_vs_auto.gradcheck.claims.trees import flatten
 from manual_vs_auto.gradcheck.numerics.precision import is_float
 
@@ -23,7 +24,7 @@ class Leaf:
     name:   as in "W" or "params['bias']". argument: the position of the argument that it is in.
     moves:  whether the derivative by it is judged. plain: whether it was a Python number.
     complex: whether it is a pair of real arrays, real and imaginary part, along one more axis at the end; dtype is the
-    pair's.
+    pair's. device: where it lies, as torch names it; empty for what is no tensor.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Leaf:
     moves: bool
     plain: bool = False
     complex: bool = False
+    device: str = ""
 
     @property
     def floating(self) -> bool:
@@ -75,14 +77,16 @@ class Inputs:
 
     def tangents(self, moving: Sequence[Any]) -> tuple[Any, ...]:
         """The arguments with these tangents in them, and zeros for what does not move."""
-        found = dict(zip(self.moving, moving, strict=True))
-        return self.unpack([found.get(at, np.zeros(leaf.inner(()))) for at, leaf in enumerate(self.leaves)])
+        own = joined(moving, (self.leaves[at].complex for at in self.moving))
+        found, nothing = dict(zip(self.moving, own, strict=True)), None if any(map(is_tensor, own)) else np.zeros(())
+        return self.fill([found.get(at, nothing) for at in range(len(self.leaves))])
 
 
 def inputs_of(f: Callable[..., Any], args: tuple[Any, ...], argnums: Any, conjugate: bool = False) -> Inputs:
     """Take the arguments apart.
 
-    Args:    argnums: the arguments to differentiate; None for all that hold floating or complex numbers.
+    Args:    argnums: the arguments to differentiate; None for all that hold floating or complex numbers. Beside tensors
+             just tensors are differentiated, and where argnums is None and some require a gradient, just those.
              conjugate: see Inputs.
     Raises:  UsageError where argnums names no argument, or where nothing is left to differentiate.
     """
@@ -90,6 +94,8 @@ def inputs_of(f: Callable[..., Any], args: tuple[Any, ...], argnums: Any, conjug
     tree = flatten(args)
     names = _names(f, len(args))
     static = set(getattr(f, "nondiff_argnums", ()))
+    tensors = [value for value in tree.leaves if is_tensor(value)]
+    required = chosen is None and any(value.requires_grad for value in tensors)
     leaves, sample, places = [], [], []
     for place, (value, path) in enumerate(zip(tree.leaves, tree.paths, strict=True)):
         head, rest = path[1:].split("]", 1)
@@ -99,18 +105,22 @@ def inputs_of(f: Callable[..., Any], args: tuple[Any, ...], argnums: Any, conjug
             continue
         if str(getattr(value, "dtype", "")).startswith("key<"):
             continue
-        array = np.array(value)
+        array = _numbers(value, names[at] + rest)
         if array.dtype.kind in "OSU":
             continue
         pair = str(array.dtype) in ("complex64", "complex128")
         array = split(array) if pair else array
         moves = is_float(array.dtype) and (chosen is None or at in chosen)
-        leaves.append(Leaf(names[at] + rest, at, str(array.dtype), moves, isinstance(value, float | complex), pair))
+        if tensors:
+            moves &= is_tensor(value) and (value.requires_grad or not required)
+        device, plain = str(value.device) if is_tensor(value) else "", isinstance(value, float | complex)
+        leaves.append(Leaf(names[at] + rest, at, str(array.dtype), moves, plain, pair, device))
         sample.append(array)
         places.append(place)
     if not any(leaf.moves for leaf in leaves):
         where = "argnums" if chosen is not None else "the arguments"
-        raise UsageError(f"nothing to differentiate: {where} hold no floating numbers (integers are skipped)")
+        numbers = "tensors" if tensors else "numbers"
+        raise UsageError(f"nothing to differentiate: {where} hold no floating {numbers} (integers are skipped)")
     if argnums is None:
         chosen = tuple(sorted({leaf.argument for leaf in leaves if leaf.moves}))
 
@@ -168,6 +178,15 @@ def _names(f: Callable[..., Any], count: int) -> list[str]:
     except (TypeError, ValueError):
         named = []
     return [named[at] if at < len(named) else f"argument {at}" for at in range(count)]
+
+
+def _numbers(value: Any, name: str) -> np.ndarray:
+    if is_tensor(value) and str(value.layout) != "torch.strided":
+        raise UsageError(f"{name} is a sparse tensor: give its values as a dense one, and build it inside f")
+    try:
+        return as_numpy(value)
+    except TypeError as refusal:
+        raise UsageError(f"{name} {refusal}: give a tensor of float64, float32, bfloat16 or float16") from None
 
 
 def _is_array(value: Any) -> bool:

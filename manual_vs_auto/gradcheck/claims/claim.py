@@ -15,6 +15,7 @@ from manual_vs_auto.gradcheck.claims.arguments import Inputs
 from manual_vs_auto.gradcheck.claims.complex import joined, taken_apart
 from manual_vs_auto.gradcheck.claims.errors import UsageError, WrongShapeError, asked
 from manual_vs_auto.gradcheck.claims.outputs import Arrays, Outputs, as_real, floating, like_output
+from manual_vs_auto.gradcheck.claims.tensors import copied, zeros_like
 from manual_vs_auto.gradcheck.claims.trees import flatten
 
 
@@ -107,6 +108,8 @@ class Claim:
             return f"{self.rule_name}(({names},), tangents)"
         if self.kind == "custom_jvp":
             return f"jax.jvp({self.rule_name}, ({names},), tangents)[1]"
+        if self.kind == "autograd.Function":
+            return f"{self.rule_name}{'.apply' if isinstance(self.rule, type) else ''}({names})"
         if self.kind == "custom_vjp":
             return f"jax.vjp({self.rule_name}, {names})[1](cotangent)"
         return f"{self.rule_name}({names if self.kind == 'gradient' else f'cotangent, {names}'})"
@@ -138,7 +141,7 @@ def vjp_claim(f: Callable[..., Any], vjp_fn: Callable[..., Any], inputs: Inputs)
     def manual(arrays: Arrays, cotangents: Arrays) -> list[Any]:
         args = inputs.unpack(arrays)
         # f gets arrays of its own: it may write into them.
-        own = inputs.unpack([a.copy() if isinstance(a, np.ndarray) else a for a in arrays])
+        own = inputs.unpack([copied(a) for a in arrays])
         found = asked(vjp_fn, like_output(f, own, cotangents, not inputs.conjugate), *args)
         if not isinstance(found, tuple | list):
             if len(inputs.arguments) != 1:
@@ -164,7 +167,7 @@ def jvp_claim(f: Callable[..., Any], jvp_fn: Callable[..., Any], inputs: Inputs)
     def manual(arrays: Arrays, tangents: Arrays) -> list[Any]:
         args, filled = inputs.unpack(arrays), inputs.tangents(tangents)
         given = tuple(value if at in inputs.arguments else None for at, value in enumerate(filled))
-        own = inputs.unpack([a.copy() if isinstance(a, np.ndarray) else a for a in arrays])
+        own = inputs.unpack([copied(a) for a in arrays])
         expected = flatten(asked(f, *own))
         found = asked(jvp_fn, args, given)
         if len(flatten(found).leaves) == 2 * len(expected.leaves) and isinstance(found, tuple) and len(found) == 2:
@@ -197,7 +200,7 @@ def _matched(parts: tuple[Any, ...], args: tuple[Any, ...], inputs: Inputs) -> l
             if leaf.moves:
                 derivative = given.get(path)
                 if derivative is None or str(getattr(derivative, "dtype", "")) == "[('float0', 'V')]":
-                    derivative = np.zeros(np.shape(value), np.float32 if leaf.dtype == "bfloat16" else leaf.dtype)
+                    derivative = zeros_like(value, "float32" if leaf.dtype == "bfloat16" else leaf.dtype)
                 found[place] = as_real(leaf.name, derivative, value, not inputs.conjugate)
     return [found[place] for place in inputs.moving]
 
@@ -207,7 +210,7 @@ def _countable(value: Any) -> bool:
 
 
 def _kind(value: Any) -> str:
-    return f"an array of shape {np.shape(value)}" if hasattr(value, "shape") else type(value).__name__
+    return f"an array of shape {tuple(np.shape(value))}" if hasattr(value, "shape") else type(value).__name__
 
 
 def _name(f: Callable[..., Any]) -> str:

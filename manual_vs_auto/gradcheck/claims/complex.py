@@ -9,12 +9,14 @@ jax.grad of a real f is df/dx_re - i df/dx_im. The conjugate one is c: ct^H J, R
 is PyTorch's, and where descent goes along minus the gradient. Tangents are t_re + i t_im in both.
 """
 
+import sys
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from manual_vs_auto.gradcheck.claims.errors import Refused
+from manual_vs_auto.gradcheck.claims.tensors import is_tensor
 from manual_vs_auto.gradcheck.claims.trees import import_jax
 
 _REAL = {"complex64": "float32", "complex128": "float64"}
@@ -22,32 +24,40 @@ _REAL = {"complex64": "float32", "complex128": "float64"}
 
 def real_dtype(dtype: object) -> str:
     """The dtype of the real part of what has this dtype."""
-    return _REAL.get(str(dtype), str(dtype))
+    name = str(dtype).removeprefix("torch.")
+    return _REAL.get(name, name)
 
 
 def is_complex(leaf: Any) -> bool:
     """Whether an array, a tracer or a Python number is complex."""
-    return isinstance(leaf, complex) or str(getattr(leaf, "dtype", "")) in _REAL
+    return isinstance(leaf, complex) or str(getattr(leaf, "dtype", "")).removeprefix("torch.") in _REAL
 
 
 def join(pair: Any, conjugate: bool = False) -> Any:
-    """Complex [...] of real [..., 2], NumPy's or traced.
+    """Complex [...] of real [..., 2], NumPy's, torch's or traced.
 
     Raises: Refused where the pair is complex itself, as in a complex step.
     """
-    if np.iscomplexobj(pair):
+    if is_complex(pair):
         raise Refused(TypeError("the numbers are complex already"))
     if isinstance(pair, np.ndarray):
         # Not re + 1j * im: that loses the sign of a zero, which tells the sides of a branch cut, and infinities.
         whole = np.ascontiguousarray(pair).view(np.result_type(pair.dtype, np.complex64))[..., 0]
         return whole.conj() + 0 if conjugate else whole  # + 0: no negative zeros
+    parts = pair[..., 0], -pair[..., 1] if conjugate else pair[..., 1]
+    if is_tensor(pair):
+        return sys.modules["torch"].complex(*parts)
     jax = import_jax()
     assert jax is not None
-    return jax.lax.complex(pair[..., 0], -pair[..., 1] if conjugate else pair[..., 1])
+    return jax.lax.complex(*parts)
 
 
 def split(whole: Any, conjugate: bool = False) -> Any:
     """Real [..., 2] of complex [...]; the imaginary part of what is real is 0."""
+    if is_tensor(whole):
+        torch = sys.modules["torch"]
+        imaginary = whole.imag if is_complex(whole) else torch.zeros_like(whole)
+        return torch.stack([whole.real, -imaginary if conjugate else imaginary], -1)
     jax = import_jax()
     xp = jax.numpy if jax is not None and isinstance(whole, jax.Array) else np
     imaginary = xp.imag(whole)

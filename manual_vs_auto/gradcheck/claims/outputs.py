@@ -8,6 +8,7 @@ import numpy as np
 from manual_vs_auto.gradcheck.claims.arguments import Inputs
 from manual_vs_auto.gradcheck.claims.complex import is_complex, join, real_dtype, split, taken_apart
 from manual_vs_auto.gradcheck.claims.errors import Refused, WrongDtypeError, WrongShapeError, asked, refusing
+from manual_vs_auto.gradcheck.claims.tensors import is_tensor
 from manual_vs_auto.gradcheck.claims.trees import flatten, import_jax
 from manual_vs_auto.gradcheck.numerics.precision import is_float
 
@@ -23,7 +24,7 @@ class Outputs:
 
     def __call__(self, arrays: Arrays) -> list[Any]:
         leaves = [leaf for leaf in flatten(asked(self._f, *self._inputs.unpack(arrays))).leaves if floating(leaf)]
-        if any(map(np.iscomplexobj, arrays)):
+        if any(map(is_complex, arrays)):
             # A complex step: it tells the slopes of real outputs alone.
             if any(self.complex):
                 raise Refused(TypeError("the outputs are complex already"))
@@ -33,7 +34,7 @@ class Outputs:
 
 
 def like_output(f: Callable[..., Any], args: tuple[Any, ...], cotangents: Arrays, turned: bool) -> Any:
-    """The cotangents in the structure of f's output; integer outputs get float0 zeros, as from JAX.
+    """The cotangents in the structure of f's output; integer outputs get float0 zeros, as from JAX, or torch's None.
 
     turned: whether complex ones are conjugated.
     """
@@ -44,7 +45,7 @@ def like_output(f: Callable[..., Any], args: tuple[Any, ...], cotangents: Arrays
     rest, filled = list(cotangents), []
     for leaf in tree.leaves:
         no_tangent = np.zeros(np.shape(leaf), [("float0", "V")] if jax is None else jax.dtypes.float0)
-        given = like(rest.pop(0), leaf) if floating(leaf) else no_tangent
+        given = like(rest.pop(0), leaf) if floating(leaf) else None if is_tensor(leaf) else no_tangent
         filled.append(join(given, turned) if is_complex(leaf) else given)
     return tree.rebuild(filled)
 
@@ -52,7 +53,9 @@ def like_output(f: Callable[..., Any], args: tuple[Any, ...], cotangents: Arrays
 def like(cotangent: Any, leaf: Any) -> Any:
     """The cotangent in the precision of an output, which f may have lowered."""
     dtype = real_dtype(getattr(leaf, "dtype", cotangent.dtype))
-    return cotangent if str(cotangent.dtype) == dtype else cotangent.astype(dtype)
+    if real_dtype(cotangent.dtype) == dtype:
+        return cotangent
+    return cotangent.to(leaf.real.dtype) if is_tensor(leaf) else cotangent.astype(dtype)
 
 
 def floating(leaf: Any) -> bool:
@@ -66,8 +69,12 @@ def as_real(name: str, found: Any, expected: Any, turned: bool, exact: bool = Fa
     Raises: WrongShapeError, or WrongDtypeError where it is complex and should be real; if exact, the other way round,
             too: JAX goes wrong over a rule's real cotangent of a complex number, whose imaginary part is 0 otherwise.
     """
-    if asked(np.shape, found) != np.shape(expected):
-        raise WrongShapeError(f"{name}: shape {np.shape(found)}, expected {np.shape(expected)}")
+    if tuple(asked(np.shape, found)) != tuple(np.shape(expected)):
+        raise WrongShapeError(f"{name}: shape {tuple(np.shape(found))}, expected {tuple(np.shape(expected))}")
+    if is_tensor(expected) and not (is_tensor(found) or isinstance(found, complex | float | int)):
+        raise WrongShapeError(f"{name}: {type(found).__name__} of {type(found).__module__}, expected a tensor")
+    if is_tensor(found) and not floating(found):
+        raise WrongShapeError(f"{name}: {found.dtype}, expected floating numbers")
     if exact and is_complex(expected) and not is_complex(found):
         raise WrongDtypeError(f"{name}: its derivative is complex; real numbers were returned")
     if is_complex(expected):

@@ -12,6 +12,7 @@ from manual_vs_auto.gradcheck.numerics.differences import Sweep
 class NumpyEngine:
     """Runs functions that take nothing but NumPy arrays: no autodiff, float64 and the author's precision."""
 
+    xp = "np"
     dtype = "float64"
     manual_dtype = "float64"
     has_autodiff = False
@@ -27,6 +28,12 @@ class NumpyEngine:
         self.in_numpy = True
         self.notes = ["a function of NumPy alone: no autodiff"]
         self.longest_sum = max(a.size for a in claim.inputs.sample)
+
+    def of(self, claim: Claim) -> "NumpyEngine":
+        return NumpyEngine(claim)
+
+    def given(self, arrays: Arrays) -> list[Any]:
+        return [np.array(a) for a in arrays]
 
     def outputs_like(self, arrays: Arrays) -> list[tuple[tuple[int, ...], Any]]:
         return [(np.shape(a), np.asarray(a).dtype) for a in self._claim.judged([np.array(a) for a in arrays])]

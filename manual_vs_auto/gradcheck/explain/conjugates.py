@@ -84,7 +84,11 @@ def _convention(claim: Claim) -> str:
     jax, conjugate = "JAX's convention (ct^T J, df/dx - i df/dy)", "the conjugate convention (ct^H J, df/dx + i df/dy)"
     right, here = (jax, conjugate) if claim.inputs.conjugate else (conjugate, jax)
     declared = "jax" if claim.inputs.conjugate else "conjugate"
-    advice = "" if claim.kind == "custom_vjp" else f'; if that is meant, declare complex_convention="{declared}"'
+    advice = (
+        ""
+        if claim.kind in ("custom_vjp", "autograd.Function")
+        else f'; if that is meant, declare complex_convention="{declared}"'
+    )
     return f"it is the conjugate: right in {right}, and wrong in {here}{advice}"
 
 

@@ -180,7 +180,7 @@ class Explanation:
         return self._pulled[key]
 
     def _by_term(self, _: list[int]) -> Iterator[Hypothesis]:
-        if not self._engine.has_autodiff:
+        if not self._engine.has_autodiff or self._engine.xp != "jnp":
             return
         from manual_vs_auto.gradcheck.explain.terms import Terms, usable
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from manual_vs_auto.gradcheck.claims.claim import Claim
+from manual_vs_auto.gradcheck.claims.tensors import cast
 from manual_vs_auto.gradcheck.claims.verdict import Verdict
 from manual_vs_auto.gradcheck.engines.engine import Found, widen
 from manual_vs_auto.gradcheck.witnesses.compare import size, try_case
@@ -23,8 +24,11 @@ class SecondOrder:
     def __init__(self, claim: Claim, engine: Any, point: Case, generator: np.random.Generator) -> None:
         self._claim, self._engine, self._point, self._generator = claim, engine, point, generator
         self._derived, self._seeded = derivative_of(claim, engine, point, generator)
-        self._second = engine.alike(self._derived)
+        self._second = engine.of(self._derived)
         self._scale: list[float] = []
+
+    def _moving(self, arrays: Found) -> Found:
+        return widen([arrays[at] for at in self._claim.inputs.moving])
 
     def judge(self, label: str, arrays: Found, thorough: bool, seed: int, deadline: float) -> Outcome:
         """thorough: as the rule itself is judged, and what overflows counts."""
@@ -33,10 +37,12 @@ class SecondOrder:
             return Outcome(case, skipped="the function is not finite there")
         # Second order is linear in the rule's own cotangents, too, and they grow with the arguments.
         own = size(self._seeded(widen(arrays))) or 1.0
+        # What cancels in a second derivative goes with the square of the arguments.
+        grown = max(1.0, size(self._moving(arrays)) / (size(self._moving(self._point.arrays)) or 1.0)) ** 2
         tangents = [self._generator.normal(size=arrays[at].shape) for at in self._claim.inputs.moving]
         outcome = try_case(
             self._derived, self._second, Case(label, arrays, tangents), None, thorough, seed, deadline, False,
-            [own * unit for unit in self._scale],
+            [own * grown * unit for unit in self._scale],
         )  # fmt: skip
         outcome.case = case
         self._scale = self._scale or [float(np.max(np.abs(a), initial=0.0)) / own for a in outcome.reference]
@@ -57,16 +63,14 @@ def derivative_of(
     The cotangents move with the first number of the arguments, as they do where the function is part of another:
     beside the claim stands what they are at any arguments.
     """
-    import jax
-
     at, cotangents = claim.inputs.moving, widen(case.cotangents)
     start = widen([case.arrays[at[0]]])[0].ravel()[:1]
     along = [generator.normal(size=s.shape) for s in cotangents]
 
     def seeded(arrays: Sequence[Any]) -> list[Any]:
-        dtype = arrays[at[0]].dtype
-        moved = (arrays[at[0]].reshape(-1)[:1] - start.astype(dtype)).sum()
-        return [s.astype(dtype) + moved * a.astype(dtype) for s, a in zip(cotangents, along, strict=True)]
+        first = arrays[at[0]]
+        moved = (first.reshape(-1)[:1] - cast(start, first)).sum()
+        return [cast(s, first) + moved * cast(a, first) for s, a in zip(cotangents, along, strict=True)]
 
     def manual(arrays: Sequence[Any], tangents: Sequence[Any]) -> list[Any]:
         def rule(chosen: Sequence[Any]) -> list[Any]:
@@ -74,11 +78,11 @@ def derivative_of(
             every = [filled.get(place, array) for place, array in enumerate(arrays)]
             return claim.manual(every, seeded(every))
 
-        return list(jax.jvp(rule, ([arrays[place] for place in at],), (list(tangents),))[1])
+        return list(engine.pushed(rule, [arrays[place] for place in at], list(tangents)))
 
     def f(arrays: Sequence[Any]) -> list[Any]:
         # A gradient has no cotangent of its own: it is 1 wherever it is taken.
-        still = [s.astype(arrays[at[0]].dtype) for s in cotangents]
+        still = [cast(s, arrays[at[0]]) for s in cotangents]
         return list(engine.differentiate(arrays, still if claim.kind == "gradient" else seeded(arrays)))
 
     return replace(claim, kind="second order", f=f, manual=manual, forward=True, paired=None, surrogate=None,

@@ -56,6 +56,7 @@ def other_shapes(shapes: Shapes, whole: Sequence[bool], accepts: Accepts) -> Ite
     if len(large) > 1:
         grown = {(leaf, axis): large[1] for leaf, axis, size in axes if size == large[0]}
         yield from _accepted("square", shapes, grown, accepts)
+    if len(large) > 1 and not own:
         turned = {large[0]: large[1], large[1]: large[0]}
         exchanged = {(leaf, axis): turned[size] for leaf, axis, size in axes if size in turned}
         yield from _accepted("two sizes exchanged", shapes, exchanged, accepts)

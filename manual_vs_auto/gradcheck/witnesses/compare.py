@@ -92,10 +92,16 @@ def try_case(
         # f itself may compute in less than its inputs have.
         lower = max(own, eps(engine.dtype))
         nudges = _nudges(claim, case, lower)
-        truth = replace(
-            truth, values=held, bounds=[b + accuracy * _largest(v) for b, v in zip(truth.bounds, held, strict=True)]
-        )
-        judge_rounding(engine, outcome, lower, nudges, floors, generator, truth, thorough)
+        bounds = [b + accuracy * _largest(v) for b, v in zip(truth.bounds, held, strict=True)]
+        truth = replace(truth, values=held, bounds=bounds)
+        try:
+            judge_rounding(engine, outcome, lower, nudges, floors, generator, truth, thorough)
+        except Refused as refusal:
+            outcome.notes.append(
+                f"the formula is right in float64; in the author's precision it can't be run: {refusal}"
+            )
+            for mark in outcome.marks:
+                mark.verdict = Verdict.INCONCLUSIVE
     if not thorough and claim.kind != "gradient" and outcome.verdict is Verdict.AGREE:
         _judge_linearity(engine, outcome, wide, cotangents, limit * inside, generator)
     return outcome
