@@ -1,6 +1,7 @@
 """Complex numbers: the boundary where they become pairs of real ones, both conventions, rules right and wrong."""
 
 import re
+from functools import partial
 from typing import Any, Literal
 
 import jax
@@ -8,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from manual_vs_auto.gradcheck import Verdict, check_gradient, check_vjp
+from manual_vs_auto.gradcheck import UsageError, Verdict, check_custom_rule, check_gradient, check_vjp
 from manual_vs_auto.gradcheck.claims.arguments import inputs_of
 from manual_vs_auto.gradcheck.claims.complex import element, join, split
 from manual_vs_auto.gradcheck.claims.errors import Refused
@@ -176,3 +177,33 @@ def test_nothing_is_a_derivative_of_a_complex_leaf_too(name: str) -> None:
     report = check_vjp(lambda z, w: z * w, lambda ct, z, w: (ct * w, NOTHING[name]), *args, probes=False)
     assert report.diagnosis is not None
     assert report.diagnosis.kind == "detached"
+
+
+def test_tensors_are_judged_in_the_convention_of_pytorch() -> None:
+    """The rules of the corpus, conjugated; a Function, which torch itself calls; and no other convention for that."""
+    torch = pytest.importorskip("torch")
+
+    def turned(vjp: Any) -> Any:
+        return lambda ct, *args: tuple(g.resolve_conj() for g in corpus.conjugated(vjp)(torch, ct, *args))
+
+    for pair in corpus.PAIRS:
+        if pair.name.partition(":")[0] in ("matmul", "modulus", "phase", "rfft by irfft"):
+            f, args = partial(pair.f, torch), [torch.tensor(a) for a in pair.args]
+            report = check_vjp(f, turned(pair.vjp), *args, effort="quick")
+            assert report.verdict is (Verdict.AGREE if pair.fault is None else Verdict.DISAGREE), str(report)
+
+    class Exp(torch.autograd.Function):  # type: ignore[misc,name-defined]
+        @staticmethod
+        def forward(ctx: Any, z: Any) -> Any:
+            ctx.save_for_backward(z)
+            return torch.exp(z)
+
+        @staticmethod
+        def backward(ctx: Any, ct: Any) -> Any:
+            return ct * torch.exp(ctx.saved_tensors[0]).conj()
+
+    z = torch.tensor(corpus.Z)
+    assert check_custom_rule(Exp.apply, z, effort="quick").verdict is Verdict.AGREE
+    with pytest.raises(UsageError, match="in its own convention"):
+        check_custom_rule(Exp.apply, z, complex_convention="jax")
+    assert check_gradient(lambda z: (z.abs() ** 2).sum(), lambda z: 2 * z, z, effort="quick").verdict is Verdict.AGREE
