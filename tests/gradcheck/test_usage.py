@@ -34,7 +34,10 @@ def squares_grad(x: Any) -> Any:
 
 
 OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
-    "unknown": ({"tolerance": 1e-3}, "no option 'tolerance'; there are argnums, atol, budget_s, cache, convention, "),
+    "unknown": (
+        {"tolerance": 1e-3},
+        "no option 'tolerance'; there are argnums, atol, budget_s, cache, complex_convention, ",
+    ),
     "order 3": ({"order": 3}, "order=3: 1 or 2"),
     "order 0": ({"order": 0}, "order=0"),
     "order in words": ({"order": "second"}, "order"),
