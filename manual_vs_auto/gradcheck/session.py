@@ -223,10 +223,11 @@ class Session:
                     self._notes.append(f"at {label} than the sample's, the rule is no longer f's derivative")
 
     def _shape(self, label: str, arrays: Found, strict: bool = True) -> Iterator[Outcome]:
-        label = f"{label}: {', '.join(str(a.shape) for a in arrays)}"
+        pairs = zip(self._claim.inputs.leaves, arrays, strict=True)
+        label = f"{label}: {', '.join(str(leaf.outer(a.shape)) for leaf, a in pairs)}"
         for outcome in self._kept(label, partial(self._try_at, label, arrays, rounding=False)):
             # What refuses only where the longer is the shorter was not thought of; what refuses another rank was.
-            refused = any(mark.why == "shape" for mark in outcome.marks) and not label.startswith(EXCHANGED)
+            refused = any(mark.why in ("shape", "dtype") for mark in outcome.marks) and not label.startswith(EXCHANGED)
             if not strict and refused:
                 self._probes[-1] = Probe(label, None, f"the rule refuses: {outcome.notes[-1]}")
             elif not strict and self._points and self._idle(outcome) > self._idle(self._first):

@@ -8,6 +8,7 @@ import numpy as np
 
 from manual_vs_auto.gradcheck.claims.arguments import Found, Inputs
 from manual_vs_auto.gradcheck.claims.claim import Claim
+from manual_vs_auto.gradcheck.claims.complex import join, split
 from manual_vs_auto.gradcheck.claims.errors import UsageError
 from manual_vs_auto.gradcheck.claims.tensors import cast
 
@@ -16,8 +17,12 @@ def _symmetric(a: Any) -> Any:
     return (a + a.swapaxes(-1, -2)) / 2
 
 
+def _hermitian(a: Any) -> Any:
+    return (a + a.swapaxes(-1, -2).conj()) / 2
+
+
 def _positive_definite(a: np.ndarray) -> np.ndarray:
-    return np.asarray(a @ a.swapaxes(-1, -2) / max(a.shape[-1], 1) + np.eye(a.shape[-1]))
+    return np.asarray(a @ a.swapaxes(-1, -2).conj() / max(a.shape[-1], 1) + np.eye(a.shape[-1]))
 
 
 def _masked(below: int, above: int) -> Callable[[Any], Any]:
@@ -32,7 +37,8 @@ def _masked(below: int, above: int) -> Callable[[Any], Any]:
 # What makes a matrix of the kind, and what projects onto the directions that stay in it, NumPy's and traced alike.
 STRUCTURES: dict[str, tuple[Callable[[np.ndarray], np.ndarray], Callable[[Any], Any]]] = {
     "symmetric": (_symmetric, _symmetric),
-    "positive_definite": (_positive_definite, _symmetric),
+    "hermitian": (_hermitian, _hermitian),
+    "positive_definite": (_positive_definite, _hermitian),
     "lower_triangular": (_masked(1, 0), _masked(1, 0)),
     "upper_triangular": (_masked(0, 1), _masked(0, 1)),
     "diagonal": (_masked(0, 0), _masked(0, 0)),
@@ -56,10 +62,19 @@ class Domain:
 
     def shaped(self, arrays: Found) -> Found:
         """The arrays made into what their structures ask for."""
-        return [
-            a if kind is None else STRUCTURES[kind][0](np.asarray(a, np.float64))
-            for kind, a in zip(self.structures, arrays, strict=True)
-        ]
+        return self._each(0, range(len(self.structures)), [np.asarray(a, np.float64) if kind else a for kind, a in
+                                                          zip(self.structures, arrays, strict=True)])  # fmt: skip
+
+    def _each(self, which: int, places: Sequence[int], arrays: Sequence[Any]) -> list[Any]:
+        """The arrays of these leaves made (0), or projected (1), into their structures."""
+        found = []
+        for at, a in zip(places, arrays, strict=True):
+            kind, pair = self.structures[at], self.inputs.leaves[at].complex
+            if kind is not None:
+                a = STRUCTURES[kind][which](join(a) if pair else a)
+                a = split(a) if pair else a
+            found.append(a)
+        return found
 
     def constrain(self, claim: Claim) -> Claim:
         """The claim about f after the projection P onto the structure: its derivative is P of f's, in every direction.
@@ -70,13 +85,10 @@ class Domain:
             return claim
 
         def project(arrays: Sequence[Any]) -> list[Any]:
-            return [
-                a if kind is None else STRUCTURES[kind][1](a) for kind, a in zip(self.structures, arrays, strict=True)
-            ]
+            return self._each(1, range(len(self.structures)), arrays)
 
         def project_moving(parts: Sequence[Any]) -> list[Any]:
-            kinds = [self.structures[at] for at in self.inputs.moving]
-            return [a if kind is None else STRUCTURES[kind][1](a) for kind, a in zip(kinds, parts, strict=True)]
+            return self._each(1, self.inputs.moving, parts)
 
         def manual(arrays: Sequence[Any], cotangents: Sequence[Any]) -> list[Any]:
             if claim.forward:
@@ -151,7 +163,8 @@ def _structures(inputs: Inputs, structure: Any) -> tuple[str | None, ...]:
             raise UsageError(f"structure names {name!r}; the arguments are {', '.join(names)}")
         if kind not in STRUCTURES:
             raise UsageError(f"structure {kind!r} of {name}: expected one of {', '.join(STRUCTURES)}")
-        shape = inputs.sample[names.index(name)].shape
+        at = names.index(name)
+        shape = inputs.leaves[at].outer(inputs.sample[at].shape)
         if len(shape) < 2 or shape[-1] != shape[-2]:
             raise UsageError(f"structure {kind!r} of {name}: its shape {shape} is not square")
     return tuple(structure.get(name) for name in names)

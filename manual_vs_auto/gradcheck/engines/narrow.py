@@ -7,8 +7,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from manual_vs_auto.gradcheck.claims.claim import Arrays, Claim
+from manual_vs_auto.gradcheck.claims.claim import Claim
 from manual_vs_auto.gradcheck.claims.errors import Refused, WrongShapeError, refusing
+from manual_vs_auto.gradcheck.claims.outputs import Arrays
 from manual_vs_auto.gradcheck.claims.trees import import_jax
 from manual_vs_auto.gradcheck.engines.engine import widen
 from manual_vs_auto.gradcheck.numerics.precision import eps, is_float, lowest

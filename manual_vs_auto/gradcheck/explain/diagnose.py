@@ -10,7 +10,8 @@ from manual_vs_auto.gradcheck.claims.errors import Refused, WrongShapeError
 from manual_vs_auto.gradcheck.claims.verdict import Verdict
 from manual_vs_auto.gradcheck.engines.engine import Engine, widen
 from manual_vs_auto.gradcheck.explain.diagnosis import UNKNOWN, Diagnosis
-from manual_vs_auto.gradcheck.explain.explanation import OBSERVATIONS, Explanation, observation
+from manual_vs_auto.gradcheck.explain.explanation import OBSERVATIONS, Explanation
+from manual_vs_auto.gradcheck.explain.observation import observation
 from manual_vs_auto.gradcheck.numerics.precision import eps, is_float
 from manual_vs_auto.gradcheck.witnesses.outcome import Case, Outcome
 
@@ -19,6 +20,7 @@ _LARGE = 1 << 16
 _FAR = 30.0  # a logit of that size has next to no share
 _SIMPLE = {
     "shape": "what is returned has not the structure and shapes of a derivative",
+    "dtype": "complex and real numbers are confused",
     "nondeterministic": "two calls with the same arguments return different numbers",
     "jit": "the rule returns other numbers under jit than outside it",
     "vmap": "the rule returns other numbers under vmap than one by one",
@@ -37,7 +39,7 @@ def diagnose(
     wrong = [mark for mark in outcome.marks if mark.verdict is Verdict.DISAGREE]
     why = wrong[0].why
     if why in _SIMPLE:
-        said = f": {outcome.notes[-1]}" if why == "shape" and outcome.notes else ""
+        said = f": {outcome.notes[-1]}" if why in ("shape", "dtype") and outcome.notes else ""
         return Diagnosis(why, _SIMPLE[why] + said)
     if why == "cast":
         return Diagnosis("cast", f"the formula is right, but it is computed in {engine.manual_dtype}")

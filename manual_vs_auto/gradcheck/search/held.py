@@ -31,6 +31,8 @@ def held_changed(leaf: Leaf, a: np.ndarray, generator: np.random.Generator, inde
             return np.concatenate([a[:1], a[0] + np.cumsum(gaps)])
         if orthonormal(a):
             return np.asarray(a[:, generator.permutation(a.shape[1])])
+        if leaf.complex:
+            return a[..., generator.permutation(a.shape[-2]), :] if a.ndim > 1 else a
         return generator.permuted(a, axis=-1)
     if a.dtype.kind == "b":
         return generator.random(a.shape) > 0.5 if alike else generator.permuted(a, axis=-1)

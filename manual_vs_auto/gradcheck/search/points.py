@@ -1,11 +1,12 @@
 """Points beyond the author's sample: the values that hide faults in it are changed one way at a time."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from manual_vs_auto.gradcheck.claims.domain import Domain, masked
 from manual_vs_auto.gradcheck.engines.engine import Found
+from manual_vs_auto.gradcheck.search.changes import CHANGES, OF_PAIRS, changed, is_square
 from manual_vs_auto.gradcheck.search.held import all_held, orthonormal
 
 
@@ -16,56 +17,10 @@ class Unfit(ValueError):  # noqa: N818, it is no error
 # So many arguments are tried alone.
 _ARGUMENTS = 6
 
-_Change = Callable[[np.ndarray, np.random.Generator], np.ndarray]
-
-
-def _some_zeros(a: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    kept = generator.random(a.shape) > 0.35
-    if a.size:
-        kept.flat[generator.integers(a.size)] = False
-    return a * kept
-
-
-def _saturated(a: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """One element of every row far above the others."""
-    if a.ndim == 0 or a.size == 0:
-        return a + 50
-    raised = np.zeros(a.shape)
-    np.put_along_axis(raised, generator.integers(0, a.shape[-1], (*a.shape[:-1], 1)), 50.0, -1)
-    return a + raised
-
-
-def _both_signs(a: np.ndarray) -> np.ndarray:
-    """What overflows at large numbers often does so on one side of 0."""
-    signed = a.copy()
-    signed.flat[:1] = np.abs(a.flat[:1])
-    signed.flat[1:2] = -np.abs(a.flat[1:2])
-    return signed
-
-
-def _symmetric(a: np.ndarray, _: np.random.Generator) -> np.ndarray:
-    return a + np.swapaxes(a, -1, -2) if is_square(a) else a
-
 
 def quick(label: str) -> bool:
     """Whether a quick check tries a point of this name: the values that hide most, in fewest points."""
     return label in QUICK or label.endswith((" all 0", " some 0"))
-
-
-CHANGES: dict[str, _Change] = {
-    "fresh numbers": lambda a, _: a,
-    "all positive": lambda a, _: np.abs(a),
-    "all negative": lambda a, _: -np.abs(a),
-    "large, x 30": lambda a, _: 30 * _both_signs(a),
-    "large, x 1000": lambda a, _: 1000 * _both_signs(a),
-    "huge, x 1e5": lambda a, _: -1e5 * _both_signs(a),
-    "near zero, x 1e-3": lambda a, _: 1e-3 * a,
-    "tiny, x 1e-6": lambda a, _: 1e-6 * a,
-    "some zeros": _some_zeros,
-    "zeros": lambda a, _: 0 * a,
-    "saturated": _saturated,
-    "symmetric": _symmetric,
-}
 
 
 # What a quick check tries of these and of the points below: the values that hide most, in fewest points. Two are large:
@@ -134,11 +89,6 @@ def typical(a: np.ndarray) -> float:
     return size if np.isfinite(size) and size > 0 else 1.0
 
 
-def is_square(a: np.ndarray) -> bool:
-    """Whether the last two axes are equal."""
-    return a.ndim >= 2 and a.shape[-1] == a.shape[-2]
-
-
 def fresh(domain: Domain, like: Found, generator: np.random.Generator) -> Found:
     """New numbers of the sample's size, inside the domain, in float64; what does not move stays."""
     found = []
@@ -166,14 +116,16 @@ def points(
 
     repeat: whether distinct integers may be tried repeated. constants: numbers that the program names.
     """
-    for name, change in CHANGES.items():
-        if name == "symmetric" and not any(map(is_square, sample)):
+    leaves = domain.inputs.leaves
+    squares = [len(s := leaf.outer(a.shape)) > 1 and s[-1] == s[-2] for leaf, a in zip(leaves, sample, strict=True)]
+    for name in CHANGES:
+        if (name == "symmetric" and not any(squares)) or (name in OF_PAIRS and not any(at.complex for at in leaves)):
             continue
         drawn = fresh(domain, sample, generator)
         moving = domain.inputs.moving
         # The structure is restored after the change: what was made symmetric can be all positive too.
-        changed = domain.shaped([change(a, generator) if at in moving else a for at, a in enumerate(drawn)])
-        cast = in_dtypes(domain, changed)
+        there = [changed(name, leaf, a, generator) for leaf, a in zip(leaves, drawn, strict=True)]
+        cast = in_dtypes(domain, domain.shaped(there))
         inside = domain.holds(cast) and all(
             np.all(np.isfinite(cast[at]) | masked(cast[at], sample[at])) for at in moving
         )
@@ -200,7 +152,7 @@ def _alone(
     What lies beside them is the sample, for which f was meant: fresh numbers may be outside of what it takes.
     """
     for at in domain.inputs.moving[:_ARGUMENTS]:
-        if is_square(sample[at]) and sample[at].shape[-1] > 1:
+        if not domain.inputs.leaves[at].complex and is_square(sample[at]) and sample[at].shape[-1] > 1:
             # Equal eigenvalues, equal singular values.
             alike = typical(sample[at]) * np.broadcast_to(np.eye(sample[at].shape[-1]), sample[at].shape)
             cast = in_dtypes(domain, [alike if place == at else a for place, a in enumerate(sample)])
@@ -213,9 +165,11 @@ def _alone(
                 continue
             chosen = np.ones(a.shape, bool) if label == "all 0" else generator.random(a.shape) < 0.5
             chosen.flat[generator.integers(a.size)] = True
-            changed = list(sample)
-            changed[at] = np.where(chosen, generator.choice(values, a.shape), a.astype(np.float64))
-            cast = in_dtypes(domain, domain.shaped(changed))
+            if domain.inputs.leaves[at].complex:
+                chosen[...] = chosen[..., :1]  # both parts of a complex number
+            there = list(sample)
+            there[at] = np.where(chosen, generator.choice(values, a.shape), a.astype(np.float64))
+            cast = in_dtypes(domain, domain.shaped(there))
             yield f"{name} {label}", cast if domain.holds(cast) else None
 
 

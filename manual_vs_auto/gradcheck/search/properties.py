@@ -85,11 +85,12 @@ def on_average(claim: Claim, engine: Engine, draw: Callable[[], Case], inside: f
 
 def _compare(claim: Claim, outcome: Outcome, found: Found, expected: Found, slack: Found, why: str) -> None:
     """Each is within the slack of the true one: both may be twice that apart."""
-    for name, a, b, allowance in zip(names_of(claim, len(found)), found, expected, slack, strict=True):
+    names = names_of(claim, len(found))
+    for name, pair, a, b, allowance in zip(names, claim.complex_results, found, expected, slack, strict=True):
         apart = gap(a, b) - 2 * allowance
         worst = np.unravel_index(int(np.argmax(apart)), apart.shape) if apart.size else ()
-        mark = Mark(name)
+        mark = Mark(name, complex=pair)
         if apart.size and apart[worst] > 0:
             mark = Mark(name, Verdict.DISAGREE, float("inf"), 0.0, tuple(int(i) for i in worst), float(a[worst]),
-                        float(b[worst]), why)  # fmt: skip
+                        float(b[worst]), why, pair)  # fmt: skip
         outcome.marks.append(mark)

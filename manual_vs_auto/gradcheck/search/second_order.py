@@ -84,4 +84,5 @@ def derivative_of(
         still = [cast(s, arrays[at[0]]) for s in cotangents]
         return list(engine.differentiate(arrays, still if claim.kind == "gradient" else seeded(arrays)))
 
-    return replace(claim, kind="second order", f=f, manual=manual, forward=True, paired=None, surrogate=None), seeded
+    return replace(claim, kind="second order", f=f, manual=manual, forward=True, paired=None, surrogate=None,
+                   complex_outputs=claim.complex_results), seeded  # fmt: skip

@@ -44,7 +44,7 @@ def try_case(
     except WrongShapeError as fault:
         name = str(fault).split(":")[0]
         names = {leaf.name for leaf in claim.inputs.leaves}
-        outcome.marks = [Mark(name if name in names else "result", Verdict.DISAGREE, why="shape")]
+        outcome.marks = [Mark(name if name in names else "result", Verdict.DISAGREE, why=fault.why)]
         outcome.notes.append(str(fault))
         return outcome
     truth = reference(claim, engine, wide, cotangents, ONE_BY_ONE if thorough else ONE_BY_ONE // 8)
@@ -60,7 +60,7 @@ def try_case(
     # A rule may compute below float64 where its author's inputs are below; not where they are float64.
     inside = eps(engine.dtype, *([engine.manual_dtype] if eps(engine.manual_dtype) <= own else []))
     moves = spread(engine, wide, cotangents, _nudges(claim, case, inside), generator, truth, outcome.manual)
-    other = _other_output(outputs, truth.outputs, max(1e-9, 256 * inside, 4 * accuracy))
+    other = _other_output(claim, outputs, truth.outputs, max(1e-9, 256 * inside, 4 * accuracy))
     if other is not None:
         outcome.marks = [other]
         return outcome
@@ -78,9 +78,9 @@ def try_case(
     outcome.slack = slack
     outcome.reference, outcome.compared = truth.values, sum(int(np.sum(k)) for k in truth.known)
     outcome.marks = [
-        _mark(name, manual, value, allowance, limit)
-        for name, manual, value, allowance in zip(
-            names_of(claim, len(slack)), outcome.manual, truth.values, slack, strict=True
+        _mark(name, pair, manual, value, allowance, limit)
+        for name, pair, manual, value, allowance in zip(
+            names_of(claim, len(slack)), claim.complex_results, outcome.manual, truth.values, slack, strict=True
         )
     ]
     poll = Poll(
@@ -164,14 +164,15 @@ def _slack(
     return np.asarray(np.maximum(rounding, np.where(np.isfinite(bound), bound, 0.0)))
 
 
-def _other_output(own: Found, plain: Found, tolerance: float) -> Mark | None:
+def _other_output(claim: Claim, own: Found, plain: Found, tolerance: float) -> Mark | None:
     """A mark where the rule's forward returns something else than the function without its rule."""
     for at, (a, b) in enumerate(zip(own, plain, strict=False)):
         apart = gap(a, b)
         if a.size and np.max(apart) > tolerance * max(_largest(b), 2.0**-1000):
             place = tuple(int(i) for i in np.unravel_index(int(np.argmax(apart)), apart.shape))
             values = float(a[place]), float(b[place])
-            return Mark(f"output[{at}]", Verdict.DISAGREE, math.inf, 0.0, place, *values, "primal")
+            return Mark(f"output[{at}]", Verdict.DISAGREE, math.inf, 0.0, place, *values, "primal",
+                        claim.complex_outputs[at])  # fmt: skip
     return None
 
 
@@ -224,11 +225,14 @@ def names_of(claim: Claim, count: int) -> list[str]:
     return ["output"] if count == 1 else [f"output[{at}]" for at in range(count)]
 
 
-def _mark(name: str, manual: np.ndarray, truth: np.ndarray, slack: np.ndarray, limit: float) -> Mark:
+def _mark(
+    name: str, pair: bool, manual: np.ndarray, truth: np.ndarray, slack: np.ndarray, limit: float
+) -> Mark:  # fmt: skip
     """The element that is furthest from the reference, in units of which `limit` are allowed."""
     if manual.size == 0:
-        return Mark(name, bound=limit)
+        return Mark(name, bound=limit, complex=pair)
     errors = np.where(np.isfinite(truth), limit * (gap(manual, truth) / slack), 0.0)
     place = np.unravel_index(int(np.argmax(errors)), errors.shape)
     index = tuple(int(i) for i in place)
-    return Mark(name, Verdict.AGREE, float(errors[place]), limit, index, float(manual[place]), float(truth[place]))
+    values = float(manual[place]), float(truth[place])
+    return Mark(name, Verdict.AGREE, float(errors[place]), limit, index, *values, complex=pair)

@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 
 from manual_vs_auto.gradcheck.claims.claim import Claim
+from manual_vs_auto.gradcheck.claims.complex import element
 from manual_vs_auto.gradcheck.claims.verdict import Verdict
 from manual_vs_auto.gradcheck.engines.engine import Engine, Found
 from manual_vs_auto.gradcheck.witnesses.kinks import Convention, Smoothness, settle
@@ -106,10 +107,9 @@ class Poll:
     def _element(self, leaf: int, i: int) -> Answer:
         direction, _ = unit_direction(self._claim, self._arrays, leaf, i)
         shape = self._outcome.reference[leaf].shape
-        index = ", ".join(str(int(part)) for part in np.unravel_index(i, shape))
-        return self._along(
-            direction, f"{self._outcome.marks[leaf].name}[{index}]" if shape else self._outcome.marks[leaf].name
-        )
+        index = tuple(int(part) for part in np.unravel_index(i, shape))
+        mark = self._outcome.marks[leaf]
+        return self._along(direction, element(mark.name, index, mark.complex))
 
     def _along(self, direction: Found, label: str) -> Answer:
         outcome = self._outcome

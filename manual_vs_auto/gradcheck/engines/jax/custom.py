@@ -6,8 +6,10 @@ from typing import Any
 import jax
 
 from manual_vs_auto.gradcheck.claims.arguments import Inputs
-from manual_vs_auto.gradcheck.claims.claim import Arrays, Claim, outputs
-from manual_vs_auto.gradcheck.claims.errors import Refused, UsageError, WrongShapeError, refusing
+from manual_vs_auto.gradcheck.claims.claim import Claim
+from manual_vs_auto.gradcheck.claims.complex import is_complex, joined, taken_apart
+from manual_vs_auto.gradcheck.claims.errors import Refused, UsageError, WrongShapeError, asked, refusing
+from manual_vs_auto.gradcheck.claims.outputs import Arrays, Outputs, as_real, floating, like
 from manual_vs_auto.gradcheck.engines.engine import widen
 from manual_vs_auto.gradcheck.engines.jax.engine import precision
 from manual_vs_auto.gradcheck.engines.jax.jaxpr import refuses_the_rule
@@ -20,35 +22,46 @@ def custom_claim(f: Callable[..., Any], inputs: Inputs) -> Claim:
 
     JAX's own rules are trusted, unless f holds no others: then it is they that are asked about.
 
-    Raises: UsageError if there is none.
+    Raises: UsageError if there is none, or if complex cotangents are declared to be others than JAX gives it.
     """
-    flat = outputs(f, inputs)
+    flat = Outputs(f, inputs)
+    if inputs.conjugate:
+        raise UsageError('complex_convention="conjugate": JAX calls the rule that f carries, in its own convention')
     others = _rules_in(flat, inputs)
     rules = others or _rules_in(flat, inputs, of_jax=True)
     if not rules:
         raise UsageError(f"there is no custom_vjp and no custom_jvp in {_name(f)}")
     forward = "vjp" not in rules
 
+    pairs = [leaf.complex for leaf in inputs.leaves]
+
     def of(arrays: Arrays) -> tuple[Callable[..., Any], list[Any]]:
+        whole = joined(arrays, pairs)
+
         def chosen(moving: list[Any]) -> list[Any]:
             filled = dict(zip(inputs.moving, moving, strict=True))
-            return flat([filled.get(at, array) for at, array in enumerate(arrays)])
+            args = inputs.fill([filled.get(at, array) for at, array in enumerate(whole)])
+            return [leaf for leaf in jax.tree.leaves(asked(f, *args)) if floating(leaf)]
 
-        return chosen, [arrays[at] for at in inputs.moving]
+        return chosen, [whole[at] for at in inputs.moving]
 
     def paired(arrays: Arrays, cotangents: Arrays) -> tuple[list[Any], list[Any]]:
         chosen, primals = of(arrays)
         try:
             if forward:
-                out, tangents = jax.jvp(chosen, (primals,), (list(cotangents),))
-                return list(out), list(tangents)
+                given = joined(cotangents, map(is_complex, primals))
+                out, tangents = jax.jvp(chosen, (primals,), (given,))
+                return taken_apart(out, map(is_complex, out)), taken_apart(tangents, map(is_complex, out))
             out, pull = jax.vjp(chosen, primals)
-            return list(out), list(pull(list(cotangents))[0])
+            narrow = [like(s, o) for s, o in zip(cotangents, out, strict=True)]
+            found = pull(joined(narrow, map(is_complex, out), conjugate=True))[0]
         except Refused as refusal:
             # A pushforward runs within the call of f.
             raise _as_wrong_shape(refusal.error) from refusal.error
         except Exception as fault:
             raise _as_wrong_shape(fault) from fault
+        each = zip((inputs.leaves[at].name for at in inputs.moving), found, primals, strict=True)
+        return taken_apart(out, map(is_complex, out)), [as_real(name, g, p, True, exact=True) for name, g, p in each]
 
     def manual(arrays: Arrays, cotangents: Arrays) -> list[Any]:
         return paired(arrays, cotangents)[1]
@@ -61,7 +74,8 @@ def custom_claim(f: Callable[..., Any], inputs: Inputs) -> Claim:
     kind, plain = "custom_jvp" if forward else "custom_vjp", flat if others else bare(flat)
     notes = () if others else ("no rule in f but JAX's own: these are judged",)
     kept = None if forward else residual_bytes
-    return Claim(_name(f), kind, inputs, plain, manual, f, f, forward, kept, paired, notes=notes)
+    return Claim(_name(f), kind, inputs, plain, manual, f, f, forward, kept, paired,
+                 complex_outputs=flat.complex, notes=notes)  # fmt: skip
 
 
 def _name(f: Callable[..., Any]) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 
 from manual_vs_auto.gradcheck.claims.claim import Claim
 from manual_vs_auto.gradcheck.claims.errors import Refused, WrongShapeError, refusing
+from manual_vs_auto.gradcheck.claims.outputs import like
 from manual_vs_auto.gradcheck.engines.engine import (
     TINY_STEP,
     Arrays,
@@ -142,7 +143,7 @@ class JaxEngine:
             out, found = jax.jvp(of, (primals,), (list(cotangents),))
         else:
             out, pull = jax.vjp(of, primals)
-            found = pull(list(cotangents))[0]
+            found = pull([like(s, o) for s, o in zip(cotangents, out, strict=True)])[0]
         # A surrogate lends its derivative alone; the values are the function's own.
         return list(out if self._own is None else self._own(arrays)), list(found)
 

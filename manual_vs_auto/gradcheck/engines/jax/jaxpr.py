@@ -203,6 +203,8 @@ def summed_axes(equation: Any) -> tuple[int, ...]:
         axes = parameter(equation, "dimension_numbers")[0][0]
     elif name.startswith("cum"):
         axes = (parameter(equation, "axis"),)
+    elif name == "fft":
+        return tuple(map(int, parameter(equation, "fft_lengths")))
     else:
         return ()
     return tuple(int(shape_of(equation.invars[0])[axis]) for axis in axes)

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, TypeAlias
 import jax
 import numpy as np
 
+from manual_vs_auto.gradcheck.claims.complex import real_dtype
 from manual_vs_auto.gradcheck.engines.jax import jaxpr as inside
 from manual_vs_auto.gradcheck.numerics.precision import is_float, lowest
 
@@ -71,7 +72,8 @@ def program(f: Callable[..., Any], *args: Any) -> Program:
             continue
         needed |= {variable for variable in equation.invars if inside.is_variable(variable)}
         for inner, times in ((equation, 1), *inside.inside(equation)):
-            dtypes += [dtype for made in inner.outvars if is_float(dtype := inside.precision_of(made, inner))]
+            lowered = [real_dtype(inside.precision_of(made, inner)) for made in inner.outvars]
+            dtypes += [dtype for dtype in lowered if is_float(dtype)]
             longest = max(longest, times * math.prod(max(size, 1) for size in inside.summed_axes(inner)))
     return Program(lowest(dtypes), longest)
 
