@@ -77,7 +77,7 @@ def answer(item: Item) -> dict[str, Any]:
         found.update(verdict="traceback", text=traceback.format_exc())
     found.update(seconds=time.perf_counter() - start, cpu_seconds=time.process_time() - worked)
     if report is not None and report.verdict is not Verdict.AGREE:
-        marks = [mark for mark in report.leaves if mark.verdict is report.verdict]
+        marks = [mark for mark in report.leaves if mark.verdict is not Verdict.AGREE]
         found["leaves"] = [{"name": mark.name, "why": mark.why} for mark in marks]
         found["hidden"] = report.hidden
         found["text"] = str(report)
