@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from manual_vs_auto.gradcheck.claims.complex import split
 from manual_vs_auto.gradcheck.claims.domain import Domain
 from manual_vs_auto.gradcheck.engines.engine import Found
 from manual_vs_auto.gradcheck.search.changes import CHANGES, OF_PAIRS, changed
@@ -141,6 +142,15 @@ def _alone(
 
     What lies beside them is the sample, for which f was meant: fresh numbers may be outside of what it takes.
     """
+    for at in domain.inputs.moving[:_ARGUMENTS]:
+        leaf = domain.inputs.leaves[at]
+        shape = leaf.outer(sample[at].shape)
+        if len(shape) > 1 and shape[-1] == shape[-2] > 1:
+            # Equal eigenvalues, equal singular values.
+            alike = typical(sample[at]) * np.broadcast_to(np.eye(shape[-1]), shape)
+            alike = split(alike) if leaf.complex else alike
+            cast = in_dtypes(domain, [alike if place == at else a for place, a in enumerate(sample)])
+            yield f"{leaf.name} the identity", cast if domain.holds(cast) else None
     special = {"all 0": np.zeros(1), "some 0": np.zeros(1), "at a bound": np.array(constants)}
     for at in domain.inputs.moving[:_ARGUMENTS]:
         name, a = domain.inputs.leaves[at].name, sample[at]

@@ -10,7 +10,7 @@ from manual_vs_auto.gradcheck.claims.claim import Claim
 from manual_vs_auto.gradcheck.claims.tensors import cast
 from manual_vs_auto.gradcheck.claims.verdict import Verdict
 from manual_vs_auto.gradcheck.engines.engine import Found, widen
-from manual_vs_auto.gradcheck.witnesses.compare import size, try_case
+from manual_vs_auto.gradcheck.witnesses.compare import grown, size, try_case
 from manual_vs_auto.gradcheck.witnesses.outcome import Case, Outcome
 from manual_vs_auto.gradcheck.witnesses.reference import reference
 
@@ -27,9 +27,6 @@ class SecondOrder:
         self._second = engine.of(self._derived)
         self._scale: list[float] = []
 
-    def _moving(self, arrays: Found) -> Found:
-        return widen([arrays[at] for at in self._claim.inputs.moving])
-
     def judge(self, label: str, arrays: Found, thorough: bool, seed: int, deadline: float) -> Outcome:
         """thorough: as the rule itself is judged, and what overflows counts."""
         case = Case(label, arrays, self._point.cotangents)
@@ -37,12 +34,11 @@ class SecondOrder:
             return Outcome(case, skipped="the function is not finite there")
         # Second order is linear in the rule's own cotangents, too, and they grow with the arguments.
         own = size(self._seeded(widen(arrays))) or 1.0
-        # What cancels in a second derivative goes with the square of the arguments.
-        grown = max(1.0, size(self._moving(arrays)) / (size(self._moving(self._point.arrays)) or 1.0)) ** 2
+        more = grown(arrays, self._point.arrays, self._claim)
         tangents = [self._generator.normal(size=arrays[at].shape) for at in self._claim.inputs.moving]
         outcome = try_case(
             self._derived, self._second, Case(label, arrays, tangents), None, thorough, seed, deadline, False,
-            [own * grown * unit for unit in self._scale],
+            [own * more * unit for unit in self._scale],
         )  # fmt: skip
         outcome.case = case
         self._scale = self._scale or [float(np.max(np.abs(a), initial=0.0)) / own for a in outcome.reference]

@@ -103,22 +103,24 @@ def try_case(
             for mark in outcome.marks:
                 mark.verdict = Verdict.INCONCLUSIVE
     if not thorough and claim.kind != "gradient" and outcome.verdict is Verdict.AGREE:
-        _judge_linearity(engine, outcome, wide, cotangents, limit * inside, generator)
+        exact = _with_lost_digits(engine, outcome, truth, slack, limit, inside)
+        _judge_linearity(engine, outcome, wide, cotangents, exact, limit * inside, generator)
     return outcome
 
 
 def _judge_linearity(
-    engine: Engine, outcome: Outcome, arrays: Found, cotangents: Found, rounding: float, generator: np.random.Generator
-) -> None:
+    engine: Engine, outcome: Outcome, arrays: Found, cotangents: Found, slack: Found, rounding: float,
+    generator: np.random.Generator,
+) -> None:  # fmt: skip
     """Whatever f does there, a derivative adds up: what is said of c + d is what is said of c and of d."""
     other = [(size(cotangents) or 1.0) * generator.normal(size=c.shape) for c in cotangents]
     together = engine.manual(arrays, [c + d for c, d in zip(cotangents, other, strict=True)])
-    for mark, a, b, both, slack in zip(
-        outcome.marks, outcome.manual, engine.manual(arrays, other), together, outcome.slack, strict=True
+    for mark, a, b, both, lost in zip(
+        outcome.marks, outcome.manual, engine.manual(arrays, other), together, slack, strict=True
     ):
         largest = max(map(_largest, (a, b, both)))
         with np.errstate(invalid="ignore"):
-            apart = np.abs(both - a - b) - 4 * np.where(np.isfinite(slack), slack, 0.0)
+            apart = np.abs(both - a - b) - 4 * np.where(np.isfinite(lost), lost, 0.0)
         beyond = np.where(np.isfinite(apart), apart, -np.inf)
         if beyond.size and np.max(beyond) > 4 * rounding * largest:
             place = tuple(int(i) for i in np.unravel_index(int(np.argmax(beyond)), beyond.shape))
@@ -157,6 +159,12 @@ def _other_output(claim: Claim, own: Found, plain: Found, tolerance: float) -> M
 def size(arrays: Found) -> float:
     """The largest root mean square among arrays."""
     return max((float(np.sqrt(np.mean(np.square(a)))) for a in arrays if a.size), default=0.0)
+
+
+def grown(arrays: Found, usual: Found, claim: Claim) -> float:
+    """How much more may cancel where arguments are larger than usual: with their square, as in a product of two."""
+    here, there = (size(widen([parts[at] for at in claim.inputs.moving])) for parts in (arrays, usual))
+    return max(1.0, here / there) ** 2 if there > 0 and np.isfinite(here) else 1.0
 
 
 def _largest(array: np.ndarray) -> float:

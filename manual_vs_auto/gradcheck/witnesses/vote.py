@@ -134,16 +134,22 @@ class Poll:
                 self._outcome.notes.append(
                     "f stops gradients itself: autodiff obeys, differences do not; declare the surrogate"
                 )
-        if np.any(answer.kink | (votes == NO)):
-            answer.kink = answer.kink | ((votes == NO) & ~self._smoothness.at(answer.question))
+        # Where they are as many, those who read f itself are believed: the derivative of a root found by halving is 0.
+        tie = (votes == 0) & (answer.votes.get("finite differences", votes) == YES) & (not self._engine.detaches)
+        if np.any(tie):
+            votes = np.where(tie & self._smoothness.at(answer.question), YES, votes)
+        if np.any(answer.kink | (votes != YES)):
+            answer.kink = answer.kink | ((votes != YES) & ~self._smoothness.at(answer.question))
         settled = np.zeros_like(votes)  # several kinks at once, each with its own sign: no interval holds
         if np.any(answer.kink) and (self._claim.forward or self._single(answer)):
-            settled = settle(answer, self._smoothness, self._convention)
-        question = answer.question
-        if not self._claim.forward and not self._single(answer):
-            # Along several elements that neither has a number for, nothing is claimed.
-            nowhere = ~np.isfinite(question.manual) & ~np.isfinite(question.autodiff)
-            votes = np.where(nowhere & self._engine.has_autodiff, 0, votes)
+            found = self._outcome.reference if self._engine.has_autodiff else []
+            numbers = all(bool(np.all(np.isfinite(a))) for a in found)
+            settled = settle(answer, self._smoothness, self._convention, numbers)
+        if self._engine.has_autodiff:
+            # What autodiff of f has no number for either is no fault, unless f itself has no corner far and wide.
+            nowhere = ~np.isfinite(answer.question.manual) & ~np.isfinite(answer.question.autodiff)
+            if np.any(nowhere) and not (self._single(answer) and self._smoothness.everywhere(answer.question)):
+                votes = np.where(nowhere, 0, votes)
         return np.where(answer.kink, settled, votes)
 
     def _decide(self, mark: Mark, ask_along: Callable[[], Answer], leaf: int, i: int | None) -> None:

@@ -95,6 +95,7 @@ class JaxEngine:
         first, second = self._every_step, self._complex_step
         both = compiled(beside(first, second)) if self.dtype == "float64" else None
         self._steps = Together(compiled(first), compiled(second), both)
+        self._further = compiled(each_step_further(claim))
         self._made: dict[Any, list[tuple[tuple[int, ...], Any]]] = {}
 
     def _look(self, wide: Sequence[Any], cotangents: Sequence[Any]) -> None:
@@ -208,7 +209,7 @@ class JaxEngine:
         if not self.iterates:
             return []
         with precision(np.float64), refusing():
-            found = jax.jit(each_step_further(self._claim))(*self._along(widen(arrays)))
+            found = self._further(*self._along(widen(arrays)))
         return [(widen(now), widen(once), widen(twice)) for now, once, twice in zip(*found, strict=True)]
 
     def _along(self, arrays: Found) -> tuple[Found, list[Found]]:
