@@ -3,6 +3,7 @@
 Left out, as a fault of PyTorch 2.13: torch.vander, whose backward raises.
 """
 
+import functools
 import importlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -54,11 +55,11 @@ def pullback(f: Callable[..., Any], argnums: Sequence[int]) -> Callable[..., Any
 def by_numpy(f: Callable[..., Any]) -> Callable[..., Any]:
     """The same function from arrays to arrays."""
 
+    @functools.wraps(f)
     def call(*args: Any) -> Any:
         out = f(*map(_tensor, args))
         return tuple(map(_array, out)) if isinstance(out, tuple) else _array(out)
 
-    call.__name__ = f.__name__
     return call
 
 

@@ -13,12 +13,13 @@ from manual_vs_auto.gradcheck.claims.claim import (
     scalar,
     vjp_claim,
 )
-from manual_vs_auto.gradcheck.claims.domain import domain_of
+from manual_vs_auto.gradcheck.claims.domain import Domain, domain_of
 from manual_vs_auto.gradcheck.claims.errors import Refused, UsageError
 from manual_vs_auto.gradcheck.claims.outputs import Outputs
 from manual_vs_auto.gradcheck.claims.tensors import in_torch
 from manual_vs_auto.gradcheck.engines.choose import engine_for
 from manual_vs_auto.gradcheck.engines.engine import widen
+from manual_vs_auto.gradcheck.engines.narrow import in_own_precision
 from manual_vs_auto.gradcheck.engines.settings import nothing_changed, programs_kept
 from manual_vs_auto.gradcheck.options import Options, Settings
 from manual_vs_auto.gradcheck.report.dtypes import worst_of
@@ -214,8 +215,22 @@ def _report(build: Callable[[Inputs], Claim], inputs: Inputs, chosen: Options) -
         claim = claim.of(Outputs(chosen.surrogate, inputs))
     domain = domain_of(inputs, chosen.domain, chosen.structure)
     claim = domain.constrain(claim)
+    try:
+        report = _judge(claim, domain, chosen)
+    except Refused:
+        # What refuses float64 may take the sample as it is.
+        narrow = in_own_precision(claim)
+        if narrow is None:
+            raise
+        return _judge(narrow, domain, chosen)
+    shapeless = any(mark.why == "shape" for mark in report.leaves)
+    narrow = in_own_precision(claim) if shapeless else None
+    return report if narrow is None else _judge(narrow, domain, chosen)
+
+
+def _judge(claim: Claim, domain: Domain, chosen: Options) -> Report:
     engine = engine_for(claim)
-    made = [shape for shape, _ in engine.outputs_like(widen(inputs.sample))]
+    made = [shape for shape, _ in engine.outputs_like(widen(claim.inputs.sample))]
     if not made:
         raise UsageError("f returns no floating numbers: there is nothing to differentiate")
     if claim.kind == "gradient":

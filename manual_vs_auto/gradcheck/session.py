@@ -49,13 +49,11 @@ class Session:
         self._probes: list[Probe] = []
         # Where integers point into arrays, a function may not use all of them at other sizes.
         self._points = any(not leaf.floating for leaf in claim.inputs.leaves)
-        self._notes = list(self._engine.notes)
+        self._notes = [*claim.notes, *self._engine.notes]
         self._scale: list[float] = []
 
     def report(self) -> Report:
         """Judge it."""
-        if not all(np.all(np.isfinite(self._sample[at].astype(np.float64))) for at in self._claim.inputs.moving):
-            raise UsageError("the sample holds numbers that are not finite")
         case = Case("the sample", self._sample, self._cotangents.random(self._sample))
         exact = accuracy_of(self._engine, self._options.f_accuracy, case)
         # What is far from every limit is no iteration towards one: it is what it is.
@@ -64,6 +62,7 @@ class Session:
         if self._accuracy > 0:
             self._notes.append(f"f is exact to {self._accuracy:.0e} of its largest number: so is its derivative")
         sample = decisive = self._first = self._try(case, thorough=True)
+        self._refuse_masked(sample)
         if size(sample.case.cotangents) > 0:
             found = [np.abs(a[np.isfinite(a)]) for a in sample.reference]
             self._scale = [float(np.max(a, initial=0.0)) / size(sample.case.cotangents) for a in found]
@@ -80,6 +79,13 @@ class Session:
                 if special:
                     return self._written(sample, special[0], _SPECIAL[self._options.special_points], special=True)
         return self._written(sample, decisive, Verdict.INCONCLUSIVE if sample.skipped else decisive.verdict)
+
+    def _refuse_masked(self, sample: Outcome) -> None:
+        """Masked logits of -inf are numbers like others; NaN is one where f and its derivative do without it."""
+        moving = [self._sample[at].astype(np.float64) for at in self._claim.inputs.moving]
+        unknown = any(np.any(np.isnan(a)) for a in moving) and not all(np.all(np.isfinite(r)) for r in sample.reference)
+        if unknown or (sample.skipped and not all(np.all(np.isfinite(a)) for a in moving)):
+            raise UsageError("the sample holds numbers that are not finite, and so does f or its derivative there")
 
     def _is_special(self, outcome: Outcome) -> bool:
         """Whether the rule is right at every input beside that one."""
@@ -134,7 +140,9 @@ class Session:
             yield from self._kept(label, partial(self._try_at, label, arrays))
         yield from self._kept("called twice", lambda: properties.called_twice(self._claim, self._engine, self._first))
         inside = eps(self._engine.dtype, self._engine.manual_dtype)
-        if inside > eps("float64"):
+        # Differences of an f that rounds say less than the rule does.
+        exact = self._engine.has_autodiff or self._engine.dtype == "float64"
+        if exact and inside > eps("float64"):
             averaged = partial(properties.on_average, self._claim, self._engine, self._draws.fresh, inside, _MANY)
             yield from self._kept("many inputs on average", averaged)
         if self._engine.has_autodiff:

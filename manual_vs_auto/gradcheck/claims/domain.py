@@ -54,9 +54,10 @@ class Domain:
     structures: tuple[str | None, ...]
 
     def holds(self, arrays: Sequence[np.ndarray]) -> bool:
-        """Whether every moving element lies strictly inside."""
+        """Whether every moving element lies strictly inside. What the sample masks stays where it is."""
         return all(
-            end is None or bool(np.all((a > end[0]) & (a < end[1]))) for end, a in zip(self.ends, arrays, strict=True)
+            end is None or bool(np.all((a > end[0]) & (a < end[1]) | masked(a, own)))
+            for end, a, own in zip(self.ends, arrays, self.inputs.sample, strict=True)
         )
 
     def shaped(self, arrays: Found) -> Found:
@@ -108,11 +109,16 @@ class Domain:
         return any(kind is not None for kind in self.structures)
 
 
+def masked(a: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """Where the sample holds no finite number, as -inf for a logit: there it stays as it is. None in other shapes."""
+    return np.zeros(a.shape, bool) if a.shape != own.shape or own.dtype.kind in "iub" else ~np.isfinite(own)
+
+
 def domain_of(inputs: Inputs, domain: Any, structure: Any) -> Domain:
     """From the options domain ((low, high), or one such pair or None an argument) and structure ({name: kind})."""
     found = Domain(inputs, _ends(inputs, domain), _structures(inputs, {} if structure is None else structure))
     for leaf, ends, a in zip(inputs.leaves, found.ends, inputs.sample, strict=True):
-        if ends is not None and not np.all((a >= ends[0]) & (a <= ends[1])):
+        if ends is not None and not np.all((a >= ends[0]) & (a <= ends[1]) | ~np.isfinite(a)):
             raise UsageError(f"the sample of {leaf.name} lies outside its domain {ends}")
     return found
 

@@ -52,6 +52,12 @@ def edges(f: Callable[..., Any], *args: Any) -> list[Edge]:
     return found
 
 
+def _flow(value: Any) -> Any:
+    """0, with the derivative of the value. Nothing flows through what is masked: infinity less itself is no number."""
+    moves = jax.numpy.where(jax.numpy.isfinite(value), value, jax.numpy.zeros_like(value))
+    return moves - jax.lax.stop_gradient(moves)
+
+
 def bent(f: Callable[..., Any], order: Sequence[Edge]) -> Callable[..., Any]:
     """g(bends, *args): f with its derivative bent at the edges, bends [5, edges] being
 
@@ -69,7 +75,7 @@ def bent(f: Callable[..., Any], order: Sequence[Edge]) -> Callable[..., Any]:
             if (number, operand) not in places:
                 return value
             at = places[number, operand]
-            flow = value - jax.lax.stop_gradient(value)
+            flow = _flow(value)
             bent_flow = scales[at].astype(value.dtype) * flow
             if order[at].square:
                 bent_flow = bent_flow + turns[at].astype(value.dtype) * (flow.T - flow)
@@ -78,8 +84,7 @@ def bent(f: Callable[..., Any], order: Sequence[Edge]) -> Callable[..., Any]:
         def skip(number: int, given: Sequence[Any], made: Any, apply: Callable[[Sequence[Any]], Any]) -> Any:
             at = places.get((number, 0))
             if at is not None and order[at].unary:
-                passed = given[0] - jax.lax.stop_gradient(given[0])
-                return made + skips[at].astype(made.dtype) * (passed - made + jax.lax.stop_gradient(made))
+                return made + skips[at].astype(made.dtype) * (_flow(given[0]) - _flow(made))
             for operand in range(len(given)):
                 at = places.get((number, operand))
                 still = [jax.lax.stop_gradient(g) if i == operand else g for i, g in enumerate(given)]
@@ -89,7 +94,7 @@ def bent(f: Callable[..., Any], order: Sequence[Edge]) -> Callable[..., Any]:
                 ):
                     if may:
                         apart = apply([change(g) if i == operand else g for i, g in enumerate(still)]) - apply(still)
-                        made = made + row[at].astype(made.dtype) * (apart - jax.lax.stop_gradient(apart))
+                        made = made + row[at].astype(made.dtype) * _flow(apart)
             return made
 
         return jax.tree.unflatten(tree, run(program, jax.tree.leaves(args), True, bend, skip))

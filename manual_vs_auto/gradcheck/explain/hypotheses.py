@@ -92,6 +92,7 @@ def of_regions(observations: Sequence[Observation], leaf: int, place: int, name:
     manual = np.concatenate([e.manual[leaf].ravel() for e in observations])
     right = np.concatenate([e.reference[leaf].ravel() for e in observations])
     wrong = np.concatenate([_apart(e, leaf).ravel() for e in observations])
+    x, manual, right, wrong = (a[np.isfinite(x)] for a in (x, manual, right, wrong))
     if min(np.sum(wrong), np.sum(~wrong)) < 8:
         return
     for measure, said in measures:

@@ -18,8 +18,6 @@ _EPS = 2.0**-52
 _STAIRS = 4
 # Rounding is estimated: so many times as much may still be rounding.
 _MARGIN = 4
-# The finest step is 4e-12 of the coarsest: it moves a smooth function by as little.
-_CUSP = 1e-7
 # Between the orders of a root, 1/2, and of a slope, 1, read at the finest steps that rise above rounding.
 _ROOT, _FINEST = 0.75, 3
 
@@ -89,17 +87,6 @@ def kinked(ahead: Slope, behind: Slope) -> np.ndarray:
     apart = np.abs(ahead.value - behind.value)
     with np.errstate(invalid="ignore"):
         return np.asarray((apart > 8 * (ahead.bound + behind.bound)) & (apart > 1e-5 * size))
-
-
-def abrupt(sweep: Sweep) -> np.ndarray:
-    """Whether the finest step moves it by what no slope explains, as at a jump or a cusp: [...] of bool."""
-    found = np.zeros(sweep.here.shape, bool)
-    with np.errstate(invalid="ignore"):
-        for side in (sweep.ahead, sweep.behind):
-            moved = np.abs(side - sweep.here)
-            most = np.max(_finite_or(moved, 0.0), axis=0)
-            found |= (moved[-1] > _CUSP * most) & (moved[-1] > 16 * sweep.noise())
-    return found
 
 
 def unbounded(sweep: Sweep) -> np.ndarray:

@@ -62,9 +62,11 @@ class Findings:
         if self.special:
             return of_special(self.claim, self.decisive)
         # A rule that does not return the same twice is wrong for that reason, whatever else it seems to be.
-        if self.decisive.slack and any(mark.why == "formula" for mark in self.decisive.marks):
-            again = properties.called_twice(self.claim, self.engine, self.decisive)
-            for mark in self.decisive.marks if again.verdict is Verdict.DISAGREE else ():
-                mark.why = "nondeterministic" if mark.verdict is Verdict.DISAGREE else mark.why
+        wrong = [mark for mark in self.decisive.marks if mark.verdict is Verdict.DISAGREE]
+        if any(mark.why in ("formula", "nonlinear") for mark in wrong):
+            for judged in (o for o in (self.decisive, self.sample) if o.slack):
+                if properties.called_twice(self.claim, self.engine, judged).verdict is Verdict.DISAGREE:
+                    for mark in wrong:
+                        mark.why = "nondeterministic"
         like = self.draws.like(self.decisive.case)
         return diagnose(self.claim, self.engine, self.decisive, like, self.draws.variants)

@@ -61,6 +61,7 @@ class Draws:
             for at in moving:
                 own = self._sample[at] if self._sample[at].shape == case.arrays[at].shape else case.arrays[at]
                 size = np.maximum(np.abs(case.arrays[at].astype(np.float64)), typical(own))
+                size = np.where(np.isfinite(size), size, 0.0)
                 step = 64 * eps(own.dtype) if share is None else share
                 arrays[at] = arrays[at] + step * size * self._generator.normal(size=arrays[at].shape)
             arrays = in_dtypes(self._domain, self._domain.shaped(arrays))

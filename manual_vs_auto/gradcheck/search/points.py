@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from manual_vs_auto.gradcheck.claims.complex import split
-from manual_vs_auto.gradcheck.claims.domain import Domain
+from manual_vs_auto.gradcheck.claims.domain import Domain, masked
 from manual_vs_auto.gradcheck.engines.engine import Found
 from manual_vs_auto.gradcheck.search.changes import CHANGES, OF_PAIRS, changed
 from manual_vs_auto.gradcheck.search.held import all_held, orthonormal
@@ -39,6 +39,12 @@ def resized(a: np.ndarray, shape: tuple[int, ...], moves: bool, generator: np.ra
     """
     flat = a.ravel() if a.size else np.zeros(1, a.dtype)
     count = int(np.prod(shape))
+    if moves and not np.all(np.isfinite(a)):
+        # Row by row as they are: which are masked together is no accident.
+        if a.ndim == len(shape) and a.size:
+            return a[np.ix_(*(np.arange(n) % own for n, own in zip(shape, a.shape, strict=True)))]
+        finite = flat[np.isfinite(flat)]
+        return generator.choice(finite, shape) if finite.size else np.ones(shape, a.dtype)
     if not moves and a.dtype.kind == "f" and a.ndim and shape:
         if orthonormal(a):
             raise Unfit("an orthonormal matrix of another shape is another function")
@@ -78,8 +84,9 @@ def _rows_like(a: np.ndarray, shape: tuple[int, ...], generator: np.random.Gener
 
 
 def typical(a: np.ndarray) -> float:
-    """The root mean square of an array; 1 where that is nothing."""
-    size = float(np.sqrt(np.mean(np.square(a, dtype=np.float64)))) if a.size else 0.0
+    """The root mean square of an array's finite numbers; 1 where that is nothing."""
+    finite = a[np.isfinite(a)]
+    size = float(np.sqrt(np.mean(np.square(finite, dtype=np.float64)))) if finite.size else 0.0
     return size if np.isfinite(size) and size > 0 else 1.0
 
 
@@ -90,6 +97,7 @@ def fresh(domain: Domain, like: Found, generator: np.random.Generator) -> Found:
         if not leaf.moves:
             found.append(a)
             continue
+        stays = ~np.isfinite(a)
         drawn = typical(a) * generator.normal(size=a.shape)
         low, high = ends if ends is not None else (-np.inf, np.inf)
         if np.isfinite(low) and np.isfinite(high):
@@ -98,7 +106,7 @@ def fresh(domain: Domain, like: Found, generator: np.random.Generator) -> Found:
             drawn = low + np.abs(drawn) + 1e-3 * typical(a)
         elif np.isfinite(high):
             drawn = high - np.abs(drawn) - 1e-3 * typical(a)
-        found.append(drawn)
+        found.append(np.where(stays, a, drawn))
     return domain.shaped(found)
 
 
@@ -119,7 +127,9 @@ def points(
         # The structure is restored after the change: what was made symmetric can be all positive too.
         there = [changed(name, leaf, a, generator) for leaf, a in zip(leaves, drawn, strict=True)]
         cast = in_dtypes(domain, domain.shaped(there))
-        inside = domain.holds(cast) and all(np.all(np.isfinite(cast[at])) for at in moving)
+        inside = domain.holds(cast) and all(
+            np.all(np.isfinite(cast[at]) | masked(cast[at], sample[at])) for at in moving
+        )
         yield name, cast if inside else None
     # The same number in every argument: ties within one, and between two.
     level = np.round(typical(sample[domain.inputs.moving[0]]), 2) or 1.0
@@ -168,9 +178,13 @@ def _alone(
 
 
 def in_dtypes(domain: Domain, arrays: Found) -> Found:
-    """The arrays in the dtypes of the author's sample."""
+    """The arrays in the dtypes of the author's sample, and masked where that is."""
     with np.errstate(all="ignore"):
-        return [np.asarray(a).astype(s.dtype) for a, s in zip(arrays, domain.inputs.sample, strict=True)]
+        cast = [np.asarray(a).astype(s.dtype) for a, s in zip(arrays, domain.inputs.sample, strict=True)]
+    return [
+        np.where(masked(a, s), s, a) if leaf.moves and a.shape == s.shape else a
+        for leaf, a, s in zip(domain.inputs.leaves, cast, domain.inputs.sample, strict=True)
+    ]
 
 
 def _near_the_edge(domain: Domain, sample: Found, generator: np.random.Generator) -> Found | None:

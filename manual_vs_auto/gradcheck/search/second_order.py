@@ -56,17 +56,20 @@ def derivative_of(
 ) -> tuple[Claim, Callable[[Sequence[Any]], list[Any]]]:
     """The claim one order up, forward: that the manual derivative's own derivative is that of the true one.
 
-    The cotangents move with the first number of the arguments, as they do where the function is part of another:
+    The cotangents move with the first finite number of the arguments, as they do where the function is part of another:
     beside the claim stands what they are at any arguments.
     """
     at, cotangents = claim.inputs.moving, widen(case.cotangents)
-    start = widen([case.arrays[at[0]]])[0].ravel()[:1]
+    first = widen([case.arrays[at[0]]])[0].ravel()
+    # What is masked does not move.
+    place = int(np.argmax(np.isfinite(first))) if first.size else 0
+    start = first[place : place + 1]
     along = [generator.normal(size=s.shape) for s in cotangents]
 
     def seeded(arrays: Sequence[Any]) -> list[Any]:
-        first = arrays[at[0]]
-        moved = (first.reshape(-1)[:1] - cast(start, first)).sum()
-        return [cast(s, first) + moved * cast(a, first) for s, a in zip(cotangents, along, strict=True)]
+        leading = arrays[at[0]]
+        moved = (leading.reshape(-1)[place : place + 1] - cast(start, leading)).sum()
+        return [cast(s, leading) + moved * cast(a, leading) for s, a in zip(cotangents, along, strict=True)]
 
     def manual(arrays: Sequence[Any], tangents: Sequence[Any]) -> list[Any]:
         def rule(chosen: Sequence[Any]) -> list[Any]:

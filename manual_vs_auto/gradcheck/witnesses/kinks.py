@@ -10,7 +10,7 @@ import numpy as np
 
 from manual_vs_auto.gradcheck.claims.claim import Claim
 from manual_vs_auto.gradcheck.engines.engine import Found
-from manual_vs_auto.gradcheck.numerics.differences import Slope, Sweep, abrupt, central, kinked, one_sided, unbounded
+from manual_vs_auto.gradcheck.numerics.differences import Slope, Sweep, central, kinked, one_sided, unbounded
 from manual_vs_auto.gradcheck.witnesses.panel import NO, YES, Answer, Question
 from manual_vs_auto.gradcheck.witnesses.reference import dense_direction
 
@@ -36,8 +36,8 @@ class Smoothness:
             if np.any(corner):
                 return np.zeros(question.manual.shape, bool)
         ahead, behind = one_sided(question.sweep)
-        smooth = ~kinked(ahead, behind) & np.isfinite(ahead.bound) & np.isfinite(behind.bound)
-        smooth = np.asarray(smooth & ~abrupt(question.sweep) & ~unbounded(question.sweep))
+        smooth = ~kinked(ahead, behind) & ~unbounded(question.sweep)
+        smooth &= np.isfinite(ahead.bound) & np.isfinite(behind.bound)
         for other, sweep in self._along_others(question):
             both = [d + r for d, r in zip(question.direction, other, strict=True)]
             found = one_sided(question.elsewhere(question.arrays, both).sweep)
@@ -47,7 +47,7 @@ class Smoothness:
 
     def jumps(self, question: Question) -> bool:
         """Whether f is not even continuous there, or has a cusp, along some direction."""
-        return any(bool(np.any(abrupt(sweep))) for _, sweep in self._along_others(question))
+        return any(bool(np.any(unbounded(sweep))) for _, sweep in self._along_others(question))
 
     def everywhere(self, question: Question) -> bool:
         """Whether f has a slope along every direction that is tried, and no corner."""
@@ -99,7 +99,7 @@ def settle(answer: Answer, smoothness: Smoothness, convention: Convention, numbe
     nowhere = ~np.isfinite(question.manual) & ~np.isfinite(question.autodiff)
     nowhere |= (not numbers) or smoothness.jumps(question)
     for slope in one_sided(question.sweep):
-        nowhere |= ~np.isfinite(slope.bound) | abrupt(question.sweep)
+        nowhere |= ~np.isfinite(slope.bound) | unbounded(question.sweep)
     return np.where(nowhere | (np.isinf(low) & np.isinf(high)), 0, np.where(inside, YES, NO))
 
 

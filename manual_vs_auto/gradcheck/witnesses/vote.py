@@ -38,14 +38,16 @@ class Poll:
     def reverse(self, suspects: Found, thorough: bool, generator: np.random.Generator) -> None:
         """Ask along suspected elements, and if thorough along others and along directions that touch every one."""
         for leaf, mark in enumerate(self._outcome.marks):
-            order = self._worst_first(leaf, suspects[leaf])
+            moves = np.isfinite(self._arrays[self._claim.inputs.moving[leaf]]).ravel()
+            order = self._worst_first(leaf, suspects[leaf] & moves.reshape(suspects[leaf].shape))
             for i in order[:_SUSPECTS]:
                 self._decide(mark, partial(self._element, leaf, i), leaf, i)
+            self._masked(mark, leaf, np.flatnonzero(suspects[leaf].ravel() & ~moves))
             if thorough and self._outcome.reference[leaf].size:
                 size = self._outcome.reference[leaf].size
                 count = size if self._convention is not None else _OTHERS
                 for i in generator.permutation(size)[: min(count, _KINKS)] if size > 1 else [0]:
-                    if i not in order[:_SUSPECTS]:
+                    if i not in order[:_SUSPECTS] and moves[i]:
                         self._decide(mark, partial(self._element, leaf, int(i)), leaf, int(i))
                 direction = dense_direction(self._claim, self._arrays, generator, leaf)
                 self._decide(mark, partial(self._along, direction, f"a random direction of {mark.name}"), leaf, None)
@@ -59,13 +61,20 @@ class Poll:
         direction = []
         for leaf, parts in enumerate(zip(*kinks, strict=True)):
             length = float(np.max(np.abs(parts), initial=0.0))
-            direction.append(length * (np.any(np.array(parts) != 0, axis=0) | suspects[leaf]))
+            moves = np.isfinite(self._arrays[self._claim.inputs.moving[leaf]])
+            direction.append(length * (np.any(np.array(parts) != 0, axis=0) | suspects[leaf]) * moves)
         leaf = next(at for at, part in enumerate(direction) if np.any(part))
         mark = self._outcome.marks[leaf]
         agreed = mark.verdict is not Verdict.DISAGREE
         self._decide(mark, partial(self._along, direction, "all kinks at once"), leaf, None)
         if agreed and mark.verdict is Verdict.DISAGREE:
             mark.why = "kink"  # f has a slope along all of them, but no derivative
+
+    def _masked(self, mark: Mark, leaf: int, places: np.ndarray) -> None:
+        """No direction moves what is no finite number: there autodiff has the last word."""
+        if mark.verdict is Verdict.AGREE and places.size:
+            mark.verdict, mark.why = Verdict.DISAGREE, "mask"
+            self._point(mark, leaf, int(places[0]))
 
     def forward(self, suspects: Found, thorough: bool) -> None:
         """The tangent is the direction: ask once, of every output."""
