@@ -92,7 +92,7 @@ def kinked(ahead: Slope, behind: Slope) -> np.ndarray:
 def unbounded(sweep: Sweep) -> np.ndarray:
     """Whether the difference quotient of one side grows without end as the step shrinks: [...] of bool.
 
-    At a jump, a branch cut or a branch point, and under a root at 0, phi(h) - phi(0) falls with an order below 1.
+    Under a root at 0, also a complex one, phi(h) - phi(0) falls with an order below 1; at a jump not at all.
     """
     found = np.zeros(sweep.here.shape, bool)
     for side in (sweep.ahead, sweep.behind):
