@@ -74,7 +74,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--seed", type=_whole, default=0, help="which random numbers are tried (default 0)")
     parser.add_argument(
-        "--budget", type=_seconds, default=30.0, metavar="S", help="at most so many seconds for each pair (default 30)"
+        "--budget", type=_seconds, default=20.0, metavar="S", help="at most so many seconds for each pair (default 20)"
     )
 
     parser.add_argument(
