@@ -81,6 +81,11 @@ class Smoothness:
         said = np.isfinite(readings)
         low = np.min(np.where(said, readings, np.inf), axis=0)
         high = np.max(np.where(said, readings, -np.inf), axis=0)
+        # Slopes that vary beside it, as at equal eigenvalues, are a sample; those of a corner are all there are.
+        ends, span = np.array(readings[:2]), high - low
+        apart = np.min(np.abs(np.array(readings[2:])[:, None] - ends[None]), axis=1)
+        varied = np.any(said[2:] & ~(apart <= 1e-3 * span), axis=0)
+        low, high = np.where(varied, low - span, low), np.where(varied, high + span, high)
         low, high = (np.where(np.any(said, axis=0), end, inf) for end, inf in ((low, -np.inf), (high, np.inf)))
         if question.claim.forward:
             return low, high
