@@ -12,7 +12,7 @@ import numpy as np
 
 from manual_vs_auto.gradcheck.claims.claim import Claim
 from manual_vs_auto.gradcheck.engines.engine import Found
-from manual_vs_auto.gradcheck.engines.jax.engine import precision
+from manual_vs_auto.gradcheck.engines.jax.arrays import precision
 from manual_vs_auto.gradcheck.explain.bending import bent, edges
 from manual_vs_auto.gradcheck.explain.hypotheses import number, ratio
 from manual_vs_auto.gradcheck.explain.observation import Observation
