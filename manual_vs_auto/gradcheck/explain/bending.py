@@ -4,80 +4,80 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 
 from manual_vs_auto.gradcheck.engines.jax import jaxpr as inside
 from manual_vs_auto.gradcheck.engines.jax.stripped import describe, run, stripped
+from manual_vs_auto.gradcheck.explain.ways import Entering, Way, ways_of
 from manual_vs_auto.gradcheck.numerics.precision import is_float
 
 
 class Edge(NamedTuple):
     """Where a floating value enters an operation of the program's top level.
 
-    source: one number a value. unary: it goes through alone and keeps its shape. square: it could be transposed;
-    partner: in a matrix product, where the other operand's derivative is formed with it.
+    source: one number a value. maker: the number of the operation that it comes from. ways: in which it may be bent.
+    name and text: of the operation, and with its line.
     """
 
     number: int
     operand: int
     source: int
-    unary: bool
-    square: bool
-    partner: bool
+    maker: int | None
+    ways: tuple[Way, ...]
+    name: str
     text: str
+
+
+class Bends(NamedTuple):
+    """For every edge: the scale of what flows through; which of its ways it is bent, from 1, or 0; and by how much."""
+
+    scales: Any
+    chosen: Any
+    amounts: Any
 
 
 def edges(f: Callable[..., Any], *args: Any) -> list[Edge]:
     """Every edge of the stripped program."""
     jaxpr = inside.traced(stripped(f, unroll=True), *args)[0].jaxpr
-    found, sources = [], dict[Any, int]()
+    found, sources, makers = [], dict[Any, int](), dict[Any, int]()
     for number, equation in enumerate(jaxpr.eqns):
         for operand, variable in enumerate(equation.invars):
             if inside.is_variable(variable) and is_float(inside.dtype_of(variable)):
-                same = len(equation.invars) == 1 and str(equation.outvars[0].aval) == str(variable.aval)
                 source = sources.setdefault(variable, len(sources))
-                shape = inside.shape_of(variable)
-                square = len(shape) == 2 and shape[0] == shape[1] > 1
-                partner = square and equation.primitive.name == "dot_general"
-                found.append(Edge(number, operand, source, same, square, partner, describe(equation, operand)))
+                maker = makers.get(variable)
+                ways = ways_of(equation, operand, None if maker is None else jaxpr.eqns[maker])
+                name, text = equation.primitive.name, describe(equation, operand)
+                found.append(Edge(number, operand, source, maker, ways, name, text))
+        makers.update(dict.fromkeys(equation.outvars, number))
     return found
 
 
-def bent(f: Callable[..., Any], order: Sequence[Edge]) -> Callable[..., Any]:
-    """g(bends, *args): f with its derivative bent at the edges, bends [4, edges] being
+def bent(f: Callable[..., Any], order: Sequence[Edge], stage: int) -> Callable[..., Any]:
+    """g(bends, *args): f with its derivative bent at the edges, in the ways of one stage."""
+    places = {(edge.number, edge.operand): at for at, edge in enumerate(order)}
 
-    the scale of what flows through each; and, each 0 or 1, whether the operation's own derivative is left out, whether
-    what flows through is transposed, and whether the other operand's derivative is formed with the transpose of this.
-    """
-
-    def changed(bends: Any, *args: Any) -> Any:
-        scales, skips, turns, partners = bends
+    def changed(bends: Bends, *args: Any) -> Any:
         program, tree = inside.traced(stripped(f, unroll=True), *args)
-        places = {(edge.number, edge.operand): at for at, edge in enumerate(order)}
+        before = dict[int | None, Any]()
 
-        def bend(number: int, operand: int, value: Any) -> Any:
-            if (number, operand) not in places:
-                return value
-            at = places[number, operand]
-            flow = value - jax.lax.stop_gradient(value)
-            bent_flow = scales[at].astype(value.dtype) * flow
-            if order[at].square:
-                bent_flow = bent_flow + turns[at].astype(value.dtype) * (flow.T - flow)
-            return jax.lax.stop_gradient(value) + bent_flow
-
-        def skip(number: int, given: Sequence[Any], made: Any, apply: Callable[[Sequence[Any]], Any]) -> Any:
-            at = places.get((number, 0))
-            if at is not None and order[at].unary:
-                passed = given[0] - jax.lax.stop_gradient(given[0])
-                return made + skips[at].astype(made.dtype) * (passed - made + jax.lax.stop_gradient(made))
-            for operand in range(len(given)):
-                at = places.get((number, operand))
-                if at is not None and order[at].partner:
-                    still = [jax.lax.stop_gradient(g) if i == operand else g for i, g in enumerate(given)]
-                    turned = [g.T if i == operand else g for i, g in enumerate(still)]
-                    apart = apply(turned) - apply(still)
-                    made = made + partners[at].astype(made.dtype) * (apart - jax.lax.stop_gradient(apart))
+        def step(number: int, given: Sequence[Any], apply: Callable[[Sequence[Any]], list[Any]]) -> list[Any]:
+            here = [(i, places[number, i]) for i in range(len(given)) if (number, i) in places]
+            still = [jax.lax.stop_gradient(value) for value in given]
+            before[number] = still[0] if still else None
+            flows = {i: bends.scales[at].astype(given[i].dtype) * (given[i] - still[i]) for i, at in here}
+            made = apply([still[i] + flows[i] if i in flows else value for i, value in enumerate(given)])
+            if len(made) != 1:
+                return made
+            for i, at in here:
+                entering = Entering(i, still, flows, apply, before.get(order[at].maker))
+                for which, way in enumerate(order[at].ways, 1):
+                    if way.stage == stage:
+                        taken = bends.chosen[at] == which
+                        change = way.change(entering, taken, bends.amounts[at].astype(still[i].dtype))
+                        change = jnp.where(taken, change, 0)
+                        made = [made[0] + change - jax.lax.stop_gradient(change)]
             return made
 
-        return jax.tree.unflatten(tree, run(program, jax.tree.leaves(args), True, bend, skip))
+        return jax.tree.unflatten(tree, run(program, jax.tree.leaves(args), True, step))
 
     return changed

@@ -48,9 +48,20 @@ def diagnose(
     numbers = range(0, 2 * count, 2) if why == "overflow" else range(count)
     own = eps(*(a.dtype for a in outcome.case.arrays if is_float(a.dtype)))
     explanation = Explanation(
-        claim, engine, [e for n in numbers if (e := observation(claim, engine, partial(draw, n))) is not None], own
-    )
+        claim, engine,
+        [e for n in numbers if (e := observation(claim, engine, partial(_held, claim, draw, n))) is not None], own,
+    )  # fmt: skip
     return explanation.overflow(outcome) if why == "overflow" else explanation.cause(variants)
+
+
+def _held(claim: Claim, draw: Callable[[int], Case], n: int) -> Case:
+    """The n-th case, every fourth with what is held as it is in the sample: a count that never changes is a factor."""
+    case = draw(n)
+    if n % 4 != 3:
+        return case
+    pairs = enumerate(zip(case.arrays, claim.inputs.sample, strict=True))
+    kept = [s.copy() if at not in claim.inputs.moving and s.shape == a.shape else a for at, (a, s) in pairs]
+    return Case(case.label, kept, case.cotangents)
 
 
 def _second_order(outcome: Outcome) -> Diagnosis:

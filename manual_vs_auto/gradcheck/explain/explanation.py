@@ -1,7 +1,7 @@
 """What explains all observations: hypotheses tried from simple to intricate, each judged on every one."""
 
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,7 @@ import numpy as np
 from manual_vs_auto.gradcheck.claims.claim import Claim
 from manual_vs_auto.gradcheck.claims.errors import Refused, WrongShapeError, refusing
 from manual_vs_auto.gradcheck.engines.engine import Engine, Found, widen
-from manual_vs_auto.gradcheck.explain import hypotheses
+from manual_vs_auto.gradcheck.explain import elsewhere, hypotheses
 from manual_vs_auto.gradcheck.explain.diagnosis import UNKNOWN, Diagnosis
 from manual_vs_auto.gradcheck.explain.hypotheses import Hypothesis, Observation
 from manual_vs_auto.gradcheck.numerics.precision import allowed, eps
@@ -18,6 +18,9 @@ from manual_vs_auto.gradcheck.witnesses.outcome import Case, Outcome
 from manual_vs_auto.gradcheck.witnesses.reference import reference
 
 OBSERVATIONS = 32
+# The share of the largest residual that may be left.
+_EXPLAINED = 1e-6
+_SQUARE = 64
 
 
 def observation(claim: Claim, engine: Engine, draw: Callable[[], Case]) -> Observation | None:
@@ -45,6 +48,13 @@ class Explanation:
             self._tolerance = 1e-6
         self._names = claim.result_names if not claim.forward else ["the tangent"] * 99
 
+    @cached_property
+    def _typical(self) -> list[float]:
+        """The size of every leaf: what is nothing beside it is rounding, as 1 - tanh^2 is far out."""
+        count = len(self._observations[0].reference)
+        largest = [[float(np.max(np.abs(e.reference[at]), initial=0.0)) for e in self._observations] for at in range(count)]
+        return [float(np.median(sizes)) for sizes in largest]
+
     def overflow(self, outcome: Outcome) -> Diagnosis:
         """Right wherever it is finite, and not finite where inputs are large."""
         if self._observations and not self._wrong_leaves():
@@ -70,7 +80,13 @@ class Explanation:
             self._by_jacobian,
             self._by_place,
             self._by_term,
+            self._by_point,
+            self._by_slope,
+            self._by_bending,
+            self._by_system,
             self._by_region,
+            self._by_exchange,
+            self._by_size,
         ):
             for hypothesis in guess(leaves):
                 if self._holds(hypothesis, leaves):
@@ -153,7 +169,7 @@ class Explanation:
         if len(leaves) != 1 or self._claim.kind == "gradient":
             return
         cotangent = e.cotangents[0]
-        if len(e.cotangents) != 1 or cotangent.size != e.reference[leaves[0]].size or cotangent.size > 64:
+        if len(e.cotangents) != 1 or cotangent.size != e.reference[leaves[0]].size or cotangent.size > _SQUARE:
             return
         for at, (kind, text, found) in enumerate(
             hypotheses.of_jacobian(self._jacobian(e, leaves[0]), cotangent.ravel())
@@ -181,28 +197,151 @@ class Explanation:
             self._pulled[key] = reference(self._claim, self._engine, e.arrays, cotangents).values
         return self._pulled[key]
 
-    def _by_term(self, _: list[int]) -> Iterator[Hypothesis]:
+    @cached_property
+    def _terms(self) -> Any:
+        """f's program, where it can be bent; otherwise None."""
         if not self._engine.has_autodiff:
-            return
+            return None
         from manual_vs_auto.gradcheck.explain.terms import Terms, usable
 
-        first = self._observations[0]
-        if not usable(first):
-            return
         try:
             with refusing():
-                terms = Terms(self._claim, first)
-                guesses = list(terms.guesses(first))
+                return Terms(self._claim, self._observations[0]) if usable(self._observations[0]) else None
         except Refused:
+            return None
+
+    def _by_term(self, _: list[int]) -> Iterator[Hypothesis]:
+        if self._terms is not None:
+            yield from self._refused_none(self._terms.scaled())
+
+    def _by_bending(self, _: list[int]) -> Iterator[Hypothesis]:
+        if self._terms is not None:
+            from manual_vs_auto.gradcheck.explain.ways import COPIED, ELSEWHERE, PASSED
+
+            yield from self._refused_none(self._terms.bendings(PASSED))
+            yield from self._refused_none(self._terms.pairs())
+            for stage in (COPIED, ELSEWHERE):
+                yield from self._refused_none(self._terms.bendings(stage))
+
+    @staticmethod
+    def _refused_none(guesses: Iterator[Hypothesis]) -> Iterator[Hypothesis]:
+        """The guesses until one of them is refused."""
+        while True:
+            try:
+                with refusing():
+                    found = next(guesses, None)
+            except Refused:
+                return
+            if found is None:
+                return
+            yield found
+
+    def _by_point(self, leaves: list[int]) -> Iterator[Hypothesis]:
+        first, inputs = self._observations[0], self._claim.inputs
+        own = [inputs.moving[leaf] for leaf in leaves] if not self._claim.forward else []
+        yield from self._changed(elsewhere.changes(inputs.leaves, first.arrays, self._outputs(first), own), leaves)
+        yield from self._changed((c for at in inputs.moving if (c := self._moved(at, leaves)) is not None), leaves)
+
+    def _by_exchange(self, leaves: list[int]) -> Iterator[Hypothesis]:
+        yield from self._changed(elsewhere.exchanges(self._claim.inputs.leaves, self._observations[0].arrays), leaves)
+
+    def _changed(self, changes: Iterable[elsewhere.Change], leaves: list[int]) -> Iterator[Hypothesis]:
+        """What fits the first observation."""
+        for change in changes:
+            if self._fits(change, self._observations[0], leaves):
+                yield Hypothesis(change.kind, change.text, lambda e, leaf, c=change: self._pull(e, c)[leaf])  # type: ignore[misc]
+
+    def _by_system(self, leaves: list[int]) -> Iterator[Hypothesis]:
+        """Where the output solves a system, the one that goes backwards is not transposed: J ct for J^T ct before all."""
+        first, inputs = self._observations[0], self._claim.inputs
+        if self._claim.forward or self._claim.kind == "gradient" or len(first.cotangents) != 1 or len(leaves) < 2:
             return
-        for kind, text, bends in guesses:
-            yield Hypothesis(kind, text, lambda e, leaf, bends=bends: terms.bend(e, bends)[leaf])  # type: ignore[misc]
+        for leaf in leaves:
+            if not 1 < first.cotangents[0].size == first.reference[leaf].size <= _SQUARE:
+                continue
+
+            def predict(e: Observation, at: int, leaf: int = leaf) -> np.ndarray:
+                jacobian = self._jacobian(e, leaf)
+                turned = np.linalg.lstsq(jacobian.T, jacobian @ e.cotangents[0].ravel(), rcond=None)[0]
+                return self._right(e, [turned.reshape(e.cotangents[0].shape)])[at]
+
+            name = inputs.leaves[inputs.moving[leaf]].name
+            text = f"the system that is solved backwards, by {name}, is not transposed"
+            if all(self._same(first.manual[at], predict(first, at)) for at in leaves):
+                yield Hypothesis("untransposed", text, predict)
+
+    def _moved(self, at: int, leaves: list[int]) -> elsewhere.Change | None:
+        first, name = self._observations[0], self._claim.inputs.leaves[at].name
+
+        def residual(by: float) -> np.ndarray:
+            found = self._pull(first, elsewhere.moved(name, at, by))
+            return np.concatenate([(found[leaf] - first.manual[leaf]).ravel() for leaf in leaves])
+
+        try:
+            by = elsewhere.offset(residual)
+        except Refused:
+            return None
+        change = None if by is None else elsewhere.moved(name, at, by)
+        return change if change is not None and self._fits(change, first, leaves) else None
+
+    def _fits(self, change: elsewhere.Change, e: Observation, leaves: list[int]) -> bool:
+        try:
+            found = self._pull(e, change)
+        except Refused:
+            return False
+        return all(self._same(e.manual[leaf], found[leaf]) for leaf in leaves)
+
+    def _pull(self, e: Observation, change: elsewhere.Change) -> Found:
+        """The derivative at other arguments."""
+        key = id(e), change.text
+        if key not in self._pulled:
+            arrays = change.of(e.arrays, self._outputs(e))
+            self._pulled[key] = reference(self._claim, self._engine, arrays, e.cotangents).values
+        found = self._pulled[key]
+        if not all(np.all(np.isfinite(a)) for a in found):
+            raise Refused(ArithmeticError("not finite there"))
+        if change.mask is None:
+            return found
+        kept = e.arrays[change.mask] != 0
+        return [a * kept if a.shape[a.ndim - kept.ndim :] == kept.shape else a for a in found]
+
+    def _outputs(self, e: Observation) -> Found:
+        key = id(e), "outputs"
+        if key not in self._pulled:
+            self._pulled[key] = self._engine.value(e.arrays)
+        return self._pulled[key]
+
+    def _by_slope(self, leaves: list[int]) -> Iterator[Hypothesis]:
+        """Of another function of one number that people mistake for this one."""
+        if len(leaves) != 1 or not self._engine.has_autodiff:
+            return
+        from manual_vs_auto.gradcheck.explain import slopes
+
+        places = self._claim.inputs.moving if self._claim.forward else [self._claim.inputs.moving[leaves[0]]]
+        for place in places:
+
+            def right_at(e: Observation, x: np.ndarray, place: int = place) -> np.ndarray:
+                arrays = [x if at == place else a for at, a in enumerate(e.arrays)]
+                return reference(self._claim, self._engine, arrays, e.cotangents).values[leaves[0]]
+
+            yield from slopes.of_siblings(self._observations, leaves[0], place, right_at)
+
+    def _by_size(self, leaves: list[int]) -> Iterator[Hypothesis]:
+        yield from hypotheses.of_sizes(self._observations, leaves)
 
     def _refined(self, hypothesis: Hypothesis, leaves: list[int], variants: Callable[[], Iterable[Case]]) -> Diagnosis:
         """A factor that goes with an axis' size is a mean for a sum, or a sum for a mean: other shapes tell."""
         some = len(leaves) < len(self._observations[0].reference)
         who = ", ".join(self._names[at] for at in leaves) + ": " if some else ""
+        if hypothesis.kind == "sign" and self._subtracts and hypothesis.text.endswith("turned round"):
+            return self._said("sign", f"{who}{hypothesis.text}, or the two arguments of a subtraction are exchanged")
         if hypothesis.kind == "factor":
+            for at in self._claim.inputs.moving:
+                change = self._moved(at, leaves)
+                moved = [] if change is None else list(self._changed([change], leaves))
+                # In exp it is both: the rounder of the two is what was meant.
+                if moved and _digits(moved[0].text) < _digits(hypothesis.text) and self._holds(moved[0], leaves):
+                    return self._said("shift", f"{who}{moved[0].text}, which is the same as that {hypothesis.text}")
             first = self._observations[0]
             for case in variants():
                 other = observation(self._claim, self._engine, partial(_itself, case))
@@ -211,6 +350,10 @@ class Explanation:
                     if changed is not None:
                         return self._said(changed[0], who + changed[1])
         return self._said(hypothesis.kind, who + hypothesis.text)
+
+    @property
+    def _subtracts(self) -> bool:
+        return self._terms is not None and self._terms.uses("sub")
 
     def _said(self, kind: str, text: str) -> Diagnosis:
         count = len(self._observations)
@@ -230,16 +373,20 @@ class Explanation:
         for e in self._observations:
             for leaf in leaves:
                 predicted = hypothesis.predict(e, leaf)
-                if predicted.shape != e.manual[leaf].shape or not self._same(e.manual[leaf], predicted):
+                if predicted.shape != e.manual[leaf].shape:
+                    return False
+                # f itself may be no more exact than its iteration is: what is explained is the residual.
+                slack = _EXPLAINED * float(np.max(np.abs(e.manual[leaf] - e.reference[leaf]), initial=0.0))
+                slack += 256 * eps("float64") * self._typical[leaf]
+                if not self._same(e.manual[leaf], predicted, slack):
                     return False
                 changes |= not self._same(predicted, e.reference[leaf])
         return changes
 
-    def _same(self, a: np.ndarray, b: np.ndarray) -> bool:
+    def _same(self, a: np.ndarray, b: np.ndarray, slack: float = 0.0) -> bool:
         size = float(np.sqrt(np.mean(np.square(b)))) if b.size else 0.0
-        return bool(
-            np.all(np.abs(a - b) <= self._tolerance * np.maximum(np.maximum(np.abs(a), np.abs(b)), 1e-3 * size))
-        )
+        allowed = self._tolerance * np.maximum(np.maximum(np.abs(a), np.abs(b)), 1e-3 * size)
+        return bool(np.all(np.abs(a - b) <= np.maximum(allowed, slack)))
 
     def _apart(self, a: np.ndarray, b: np.ndarray) -> int:
         return int(np.sum(np.abs(a - b) > self._tolerance * np.maximum(np.abs(a), np.abs(b))))
@@ -247,3 +394,8 @@ class Explanation:
 
 def _itself(case: Case) -> Case:
     return case
+
+
+def _digits(text: str) -> int:
+    """How many digits the number in it has."""
+    return sum(char.isdigit() for char in text if char != "0")

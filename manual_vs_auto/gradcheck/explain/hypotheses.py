@@ -68,7 +68,9 @@ def of_result(observations: Sequence[Observation], leaf: int, names: Sequence[st
     for other, name in enumerate(names):
         if other != leaf and observations[0].reference[other].shape == observations[0].reference[leaf].shape:
             turn = {leaf: other, other: leaf}
-            yield Hypothesis("swapped", f"the ones of {names[leaf]} and {name} are exchanged",
+            alone = all(np.array_equal(e.manual[other], e.reference[other]) for e in observations)
+            said = f"it is the one of {name}" if alone else f"the ones of {names[leaf]} and {name} are exchanged"
+            yield Hypothesis("swapped", said,
                        lambda e, at, turn=turn: e.reference[turn.get(at, at)])  # type: ignore[misc]  # fmt: skip
 
 
@@ -111,8 +113,39 @@ def of_regions(observations: Sequence[Observation], leaf: int, place: int, name:
             even = bool(np.all(np.abs(manual[wrong] - c * right[wrong]) <= 1e-8 * (np.abs(manual[wrong]) + 1e-300)))
             what = "" if not even else ": zero there" if c == 0 else f": {number(c)} times the right one there"
             kind = "mask" if even and c == 0 else "one_side"
-            yield Hypothesis(kind, f"it is wrong where {said} {sign} {number(edge, 3)}{what}, and right elsewhere",
+            where = f"{said} {sign} {number(edge, 3)}"
+            if below and measure is not x and inner.max() == 0:
+                kind, where = "value", f"{name} is 0"
+            yield Hypothesis(kind, f"it is wrong where {where}{what}, and right elsewhere",
                        lambda e, at: np.where(_apart(e, at), e.manual[at], e.reference[at]))  # fmt: skip
+
+
+def of_sizes(observations: Sequence[Observation], leaves: Sequence[int]) -> Iterator[Hypothesis]:
+    """It is right but for one factor an input, or one for each index of an axis, which is another every time."""
+    axes = [None, *range(max(observations[0].reference[leaf].ndim for leaf in leaves))]
+    for axis in axes:
+        if any(_free(observations[0].reference[leaf], axis) for leaf in leaves):
+            continue
+        found = [_factors(e.manual[leaf], e.reference[leaf], axis) for e in observations for leaf in leaves]
+        every = np.concatenate([c.ravel() for c in found])
+        each = "input" if axis is None else f"index of axis {axis}"
+        text = f"it is right but for one factor an {each}, {number(every.min(), 3)} to {number(every.max(), 3)}"
+        yield Hypothesis("scale", f"{text}: what it is divided or multiplied by (a count, a sum, a norm) is another",
+                   lambda e, at, axis=axis: _factors(e.manual[at], e.reference[at], axis) * e.reference[at])  # type: ignore[misc]  # fmt: skip
+
+
+def _free(a: np.ndarray, axis: int | None) -> bool:
+    """Whether a factor an index says nothing, since it is of one number."""
+    if axis is None:
+        return np.count_nonzero(a) < 2
+    return axis >= a.ndim or bool(np.all(np.count_nonzero(np.moveaxis(a, axis, 0).reshape(a.shape[axis], -1), 1) < 2))
+
+
+def _factors(manual: np.ndarray, right: np.ndarray, axis: int | None) -> np.ndarray:
+    """By least squares."""
+    others = tuple(i for i in range(right.ndim) if i != axis)
+    total = np.sum(right**2, others, keepdims=True)
+    return np.asarray(np.sum(manual * right, others, keepdims=True) / np.where(total == 0, 1, total))
 
 
 def of_cotangent(cotangents: Found, word: str, limit: float) -> Iterator[tuple[str, str, Found]]:
@@ -135,6 +168,8 @@ def of_cotangent(cotangents: Found, word: str, limit: float) -> Iterator[tuple[s
         for at, end in ((0, "first"), (-1, "last")):
             yield "axis", f"only the {end} entry of the {word} along axis {axis} counts", each(
                 lambda s, axis=axis, at=at: _only(s, axis, at))  # type: ignore[misc]  # fmt: skip
+        yield "first", f"the first entry of the {word} along axis {axis} stands for all", each(
+            lambda s, axis=axis: np.broadcast_to(np.take(s, [0], axis), s.shape).copy())  # type: ignore[misc]  # fmt: skip
         for reduce, done in ((np.sum, "summed"), (np.mean, "averaged")):
             yield "axis", f"the {word} is {done} over axis {axis} first", each(
                 lambda s, r=reduce, axis=axis: np.broadcast_to(r(s, axis=axis, keepdims=True), s.shape).copy())  # type: ignore[misc]  # fmt: skip

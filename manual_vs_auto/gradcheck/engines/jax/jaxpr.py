@@ -20,6 +20,15 @@ _jex: Any = jax.extend.core  # whose names have types in some releases alone
 _JAX = str(Path(jax.__file__).parent) + os.sep
 _RULES = ("custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr")
 _CALLS = ("jit", "pjit", "checkpoint", "remat", "remat2")
+_MIXING = (
+    "dot_general", "triangular_solve", "custom_linear_solve", "conv_general_dilated", "cumsum", "rev", "gather",
+    "transpose",
+)  # fmt: skip
+_BENDING = (
+    "mul", "div", "pow", "integer_pow", "square", "exp", "exp2", "expm1", "log", "log1p", "sqrt", "rsqrt", "cbrt",
+    "sin", "cos", "tan", "sinh", "cosh", "tanh", "asin", "acos", "atan", "asinh", "acosh", "atanh", "logistic", "erf",
+    "erfc", "atan2", "dot_general", "lgamma", "digamma",
+)  # fmt: skip
 _UNTRACED = (
     jax.errors.ConcretizationTypeError, jax.errors.NonConcreteBooleanIndexError, jax.errors.TracerArrayConversionError,
     jax.errors.TracerIntegerConversionError, jax.errors.UnexpectedTracerError,
@@ -176,12 +185,43 @@ def summed_axes(equation: Any) -> tuple[int, ...]:
     return tuple(int(shape_of(equation.invars[0])[axis]) for axis in axes)
 
 
+def is_sum(equation: Any) -> bool:
+    """Whether it is linear in each operand with the factor 1 or -1."""
+    return equation.primitive.name in ("add", "add_any", "sub")
+
+
+def is_reduction(equation: Any) -> bool:
+    """Whether it sums, or takes the largest, along axes."""
+    return equation.primitive.name in ("reduce_sum", "reduce_max")
+
+
+def copies(equation: Any) -> bool:
+    """Whether its result is made of copies of its operand's elements."""
+    return equation.primitive.name in ("broadcast_in_dim", "gather")
+
+
+def mixes(equation: Any) -> bool:
+    """Whether an element of the result may depend on other elements of the operand."""
+    return equation.primitive.name in _MIXING
+
+
+def bends(equation: Any) -> bool:
+    """Whether its derivative by an operand depends on where it is taken."""
+    return equation.primitive.name in _BENDING
+
+
 def apply(jaxpr: Any, equation: Any, given: Sequence[Any], change: Callable[[Any], Any]) -> list[Any]:
     """One operation of a program on these values, its parameters changed first; by a program of it alone."""
-    values = {v: x for v, x in zip(equation.invars, given, strict=True) if is_variable(v)}
+    values, operands = dict[Any, Any](), []
+    for operand, value in zip(equation.invars, given, strict=True):
+        if is_variable(operand):
+            # One that stands twice may be given two values.
+            operand = type(operand)(operand.aval) if operand in values else operand  # noqa: PLW2901
+            values[operand] = value
+        operands.append(operand)
     params = {name: change(value) for name, value in equation.params.items()}
     alone = jaxpr.replace(
-        constvars=[], invars=list(values), outvars=equation.outvars, eqns=[equation.replace(params=params)],
+        constvars=[], invars=list(values), outvars=equation.outvars, eqns=[equation.replace(invars=operands, params=params)],
         debug_info=jaxpr.debug_info.with_unknown_names(),
     )  # fmt: skip
     return list(_jex.jaxpr_as_fun(_jex.ClosedJaxpr(alone, ()))(*values.values()))

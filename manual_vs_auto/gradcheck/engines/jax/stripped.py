@@ -17,7 +17,8 @@ from manual_vs_auto.gradcheck.engines.jax import jaxpr as inside
 from manual_vs_auto.gradcheck.numerics.precision import is_float, lowest
 
 _OURS = str(Path(__file__).parents[2]) + os.sep
-_UNROLLED = 16
+_UNROLLED = 32
+Step = Callable[[int, Sequence[Any], Callable[[Sequence[Any]], list[Any]]], list[Any]]
 
 
 class Program(NamedTuple):
@@ -69,12 +70,8 @@ def detaches(f: Callable[..., Any], *args: Any) -> bool:
     return any(e.primitive.name == "stop_gradient" and not _stopped_by_jax(e) for e, _ in equations)
 
 
-def run(
-    program: inside.Program, args: Sequence[Any], unroll: bool = False,
-    bend: Callable[[int, int, Any], Any] | None = None,
-    skip: Callable[[int, Sequence[Any], Any, Callable[[Sequence[Any]], Any]], Any] | None = None,
-) -> list[Any]:  # fmt: skip
-    """Run a program. bend changes what enters an operation, skip what an operation of one result returns."""
+def run(program: inside.Program, args: Sequence[Any], unroll: bool = False, step: Step | None = None) -> list[Any]:
+    """Run a program. step: may change what an operation of its top level is given, and what it returns."""
     jaxpr = program.jaxpr
     values: dict[Any, Any] = dict(zip(jaxpr.constvars, program.consts, strict=True))
     values.update(zip(jaxpr.invars, args, strict=True))
@@ -84,21 +81,21 @@ def run(
 
     for number, equation in enumerate(jaxpr.eqns):
         given = [read(operand) for operand in equation.invars]
-        if bend is not None:
-            given = [bend(number, operand, value) for operand, value in enumerate(given)]
-        rule, loop, call = _own(equation), inside.loop_of(equation) if unroll else None, inside.called(equation)
-        if rule is not None:
-            found = run(rule.primal, given, unroll)
-        elif loop is not None and loop.length <= _UNROLLED:
-            found = _unrolled(loop, given)
-        elif call is not None:
-            found = run(call, given, unroll)
-        else:
-            found = inside.apply(jaxpr, equation, given, _without_rules)
-        if skip is not None and len(found) == 1:
-            found = [skip(number, given, found[0], partial(_first, jaxpr, equation))]
+        apply = partial(_apply, jaxpr, equation, unroll)
+        found = apply(given) if step is None else step(number, given, apply)
         values.update(zip(equation.outvars, found, strict=True))
     return [read(operand) for operand in jaxpr.outvars]
+
+
+def _apply(jaxpr: Any, equation: Any, unroll: bool, given: Sequence[Any]) -> list[Any]:
+    rule, loop, call = _own(equation), inside.loop_of(equation) if unroll else None, inside.called(equation)
+    if rule is not None:
+        return run(rule.primal, given, unroll)
+    if loop is not None and loop.length <= _UNROLLED:
+        return _unrolled(loop, given)
+    if call is not None:
+        return run(call, given, unroll)
+    return inside.apply(jaxpr, equation, given, _without_rules)
 
 
 def _unrolled(loop: inside.Loop, given: Sequence[Any]) -> list[Any]:
@@ -111,10 +108,6 @@ def _unrolled(loop: inside.Loop, given: Sequence[Any]) -> list[Any]:
         carry, made[i] = out[: loop.carried], out[loop.carried :]
     stacked = [jax.numpy.stack([made[i][at] for i in range(loop.length)]) for at in range(len(made[0]) if made else 0)]
     return [*carry, *stacked]
-
-
-def _first(jaxpr: Any, equation: Any, given: Sequence[Any]) -> Any:
-    return inside.apply(jaxpr, equation, given, _without_rules)[0]
 
 
 def _without_rules(value: Any) -> Any:
@@ -145,8 +138,8 @@ def _stopped_by_jax(equation: Any) -> bool:
 
 
 def describe(equation: Any, operand: int) -> str:
-    """An operation and the line that calls it."""
+    """An operation, with the file and the line that call it."""
     own = [frame for frame in inside.frames(equation) if not frame.of_jax and not frame.file.startswith(_OURS)]
-    where = f" in {own[0].function}, line {own[0].line}" if own else ""
+    where = f" in {own[0].function}, {Path(own[0].file).name}:{own[0].line}" if own else ""
     place = f"operand {operand + 1} of " if len(equation.invars) > 1 else ""
     return f"{place}{equation.primitive.name}{where}"
