@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from os import PathLike
-from typing import Any, TypeAlias, TypedDict
+from typing import Any, Literal, TypeAlias, TypedDict, get_args
 
 import numpy as np
 
@@ -13,7 +13,10 @@ from manual_vs_auto.gradcheck.witnesses.kinks import Convention
 from manual_vs_auto.gradcheck.witnesses.limit import Limit
 
 DType: TypeAlias = str | type[np.generic] | np.dtype[Any]
-EFFORTS = ("quick", "full")
+Effort: TypeAlias = Literal["quick", "full"]
+SpecialPoints: TypeAlias = Literal["report", "fail", "ignore"]
+EFFORTS: tuple[str, ...] = get_args(Effort)
+SPECIAL_POINTS: tuple[str, ...] = get_args(SpecialPoints)
 DTYPES = ("float64", "float32", "bfloat16", "float16")
 
 
@@ -30,11 +33,13 @@ class Settings(TypedDict, total=False):
     surrogate: Callable[..., Any] | None
     probes: bool
     budget_s: float
-    effort: str
+    effort: Effort
     rtol: float | None
     atol: float | None
     dtypes: DType | Sequence[DType] | None
     cache: str | PathLike[str] | None
+    special_points: SpecialPoints
+    f_accuracy: float | None
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,10 @@ class Options:
                 Neither allows anything that the bound does not.
     dtypes:     "float32", or a list: the sample is cast to each and judged; the report is that of the worst. The
                 budget is for all together.
+    special_points: what a rule is that is right everywhere but at single points where f has a derivative: "report"
+                makes it SPECIAL, "fail" DISAGREE, "ignore" AGREE with a note.
+    f_accuracy: how exact f itself is, relative to its largest number: 1e-4 for an iteration that stops there. Its
+                derivative is held to no more. None measures it, by iterating once more.
     cache:      a folder in which JAX keeps compiled programs for the next process (jax_compilation_cache_dir).
     """
 
@@ -76,11 +85,13 @@ class Options:
     surrogate: Callable[..., Any] | None = None
     probes: bool = True
     budget_s: float = 30.0
-    effort: str = "full"
+    effort: Effort = "full"
     rtol: float | None = None
     atol: float | None = None
-    dtypes: Sequence[str] = ()
+    dtypes: Sequence[str] | None = None
     cache: str | PathLike[str] | None = None
+    special_points: SpecialPoints = "report"
+    f_accuracy: float | None = None
 
     @property
     def limit(self) -> Limit | None:
@@ -112,6 +123,11 @@ class Options:
             raise UsageError(f"shapes={shapes!r}: a list, with one tuple of sizes an array argument in each entry")
         if options.effort not in EFFORTS:
             raise UsageError(f"effort={options.effort!r}: {' or '.join(map(repr, EFFORTS))}")
+        if options.special_points not in SPECIAL_POINTS:
+            raise UsageError(f"special_points={options.special_points!r}: {', '.join(map(repr, SPECIAL_POINTS))}")
+        accuracy: Any = options.f_accuracy
+        if accuracy is not None and not (isinstance(accuracy, int | float) and 0 <= accuracy < 1):
+            raise UsageError(f"f_accuracy={accuracy!r}: from 0 to 1, relative")
         cache: Any = options.cache
         if cache is not None and not (isinstance(cache, str | PathLike) and str(cache)):
             raise UsageError(f"cache={options.cache!r}: the path of a folder")
@@ -136,10 +152,10 @@ def _limit(name: str, given: Any) -> float | None:
     return None if given is None else float(array)
 
 
-def _dtypes(given: Any) -> tuple[str, ...]:
+def _dtypes(given: Any) -> tuple[str, ...] | None:
     """Their names, each once. Raises: UsageError for one that is not judged, or none at all."""
-    if given is None or given == ():
-        return ()
+    if given is None:
+        return None
     listed = given if isinstance(given, tuple | list) else (given,)
     names = tuple(dict.fromkeys(map(_name_of, listed)))
     unknown = [name for name in names if name not in DTYPES]

@@ -1,5 +1,7 @@
 """From the claim to the report: the sample thoroughly, then the probes while the budget lasts, then what is wrong."""
 
+import contextlib
+import itertools
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -10,11 +12,12 @@ from manual_vs_auto.gradcheck.claims.claim import Claim
 from manual_vs_auto.gradcheck.claims.domain import Domain
 from manual_vs_auto.gradcheck.claims.errors import Refused, UsageError, WrongShapeError
 from manual_vs_auto.gradcheck.claims.verdict import Verdict
-from manual_vs_auto.gradcheck.engines.engine import Engine, Found, widen
+from manual_vs_auto.gradcheck.engines.engine import Engine, Found
 from manual_vs_auto.gradcheck.explain.diagnose import diagnose
 from manual_vs_auto.gradcheck.explain.diagnosis import Diagnosis
 from manual_vs_auto.gradcheck.explain.shrink import Minimal, shrink
-from manual_vs_auto.gradcheck.numerics.precision import eps, is_float
+from manual_vs_auto.gradcheck.explain.special import of_special
+from manual_vs_auto.gradcheck.numerics.precision import eps
 from manual_vs_auto.gradcheck.options import Options
 from manual_vs_auto.gradcheck.report.cost import cost_of
 from manual_vs_auto.gradcheck.report.report import LEFT_OUT, Probe, Report
@@ -22,12 +25,15 @@ from manual_vs_auto.gradcheck.report.wording import coverage_of, hiding, quarrel
 from manual_vs_auto.gradcheck.search import properties
 from manual_vs_auto.gradcheck.search.cotangents import Cotangents
 from manual_vs_auto.gradcheck.search.draws import Draws
-from manual_vs_auto.gradcheck.search.points import QUICK, points
+from manual_vs_auto.gradcheck.search.held import out_of_range
+from manual_vs_auto.gradcheck.search.points import points, quick
+from manual_vs_auto.gradcheck.search.second_order import SecondOrder
+from manual_vs_auto.gradcheck.witnesses.accuracy import accuracy_of
 from manual_vs_auto.gradcheck.witnesses.compare import size, try_case
 from manual_vs_auto.gradcheck.witnesses.limit import hold
 from manual_vs_auto.gradcheck.witnesses.outcome import Case, Outcome
-from manual_vs_auto.gradcheck.witnesses.reference import reference
 
+_SPECIAL = {"report": Verdict.SPECIAL, "fail": Verdict.DISAGREE, "ignore": Verdict.AGREE}
 _MANY = 32
 # Further points for second order where it was asked for.
 _MORE = 3
@@ -49,29 +55,60 @@ class Session:
         self._scale: list[float] = []
 
     def report(self) -> Report:
-        """Witness it."""
+        """Judge it."""
         if not all(np.all(np.isfinite(self._sample[at].astype(np.float64))) for at in self._claim.inputs.moving):
             raise UsageError("the sample holds numbers that are not finite")
         case = Case("the sample", self._sample, self._cotangents.random(self._sample))
-        sample = self._try(case, thorough=True)
-        decisive = self._first = sample
+        exact = accuracy_of(self._engine, self._options.f_accuracy, case)
+        # What is far from every limit is no iteration towards one: it is what it is.
+        self._iterates = self._engine.iterates and bool(np.isfinite(exact))
+        self._accuracy = exact if np.isfinite(exact) else 0.0
+        if self._accuracy > 0:
+            self._notes.append(f"f is exact to {self._accuracy:.0e} of its largest number: so is its derivative")
+        sample = decisive = self._first = self._try(case, thorough=True)
         if size(sample.case.cotangents) > 0:
             found = [np.abs(a[np.isfinite(a)]) for a in sample.reference]
             self._scale = [float(np.max(a, initial=0.0)) / size(sample.case.cotangents) for a in found]
         if sample.skipped:
             self._notes.append(f"nothing can be said at the sample: {sample.skipped}")
-        elif sample.verdict is not Verdict.DISAGREE:
-            for outcome in self._beyond(case):
-                if outcome.verdict is Verdict.DISAGREE:
+        else:
+            special: list[Outcome] = []
+            for outcome in itertools.chain([sample], self._beyond()):
+                if outcome.verdict is Verdict.DISAGREE and not self._is_special(outcome):
                     decisive = outcome
                     break
-        return self._written(sample, decisive)
+                special += [outcome] if outcome.verdict is Verdict.DISAGREE else []
+            else:
+                if special:
+                    return self._written(sample, special[0], _SPECIAL[self._options.special_points], special=True)
+        return self._written(sample, decisive, Verdict.INCONCLUSIVE if sample.skipped else decisive.verdict)
+
+    def _is_special(self, outcome: Outcome) -> bool:
+        """Whether the rule is right at every input beside that one."""
+        wrong = {mark.why for mark in outcome.marks if mark.verdict is Verdict.DISAGREE}
+        # What the author's own sample shows at a kink, he sees himself.
+        if not wrong <= {"formula", "overflow", "nonlinear", *(["kink"] if outcome is not self._first else [])}:
+            return False
+        told = []
+        for case in self._draws.beside(outcome.case):
+            with contextlib.suppress(Refused):
+                near = self._try(case, thorough=True, rounding=False)
+                told += [] if near.skipped else [near.verdict]
+        if len(told) < 2 or set(told) != {Verdict.AGREE}:
+            return False
+        if self._probes and outcome is not self._first:
+            self._probes[-1] = Probe(outcome.case.label, Verdict.SPECIAL)
+        return True
 
     def _try(self, case: Case, thorough: bool = False, rounding: bool = True) -> Outcome:
-        options = self._options
+        options, accuracy = self._options, self._accuracy
+        if self._iterates and options.f_accuracy is None:
+            accuracy = accuracy_of(self._engine, None, case)
+            if not np.isfinite(accuracy):
+                return Outcome(case, skipped="f has not come near its limit there")
         outcome = try_case(
             self._claim, self._engine, case, options.convention, thorough, options.seed, self._deadline, rounding,
-            self._scale,
+            self._scale, accuracy,
         )  # fmt: skip
         if options.limit and case.arrays is self._sample:
             hold(self._engine, outcome, options.limit)
@@ -80,7 +117,7 @@ class Session:
     def _try_at(self, label: str, arrays: Found, rounding: bool = True) -> Outcome:
         return self._try(self._draws.case(label, arrays), rounding=rounding)
 
-    def _beyond(self, case: Case) -> Iterator[Outcome]:
+    def _beyond(self) -> Iterator[Outcome]:
         """Everything that is tried where the sample agrees; the caller stops at the first that does not."""
         if not self._options.probes:
             if self._options.order == 2:
@@ -88,15 +125,17 @@ class Session:
             return
         for label, cotangents in self._cotangents.others(self._sample):
             yield from self._kept(label, partial(self._try, Case(label, self._sample, cotangents)))
-        every = points(self._domain, self._sample, self._generator, not self._engine.scatters)
-        for label, arrays in (point for point in every if point[0] in QUICK or self._full(point[0])):
+        every = points(self._domain, self._sample, self._generator, not self._engine.scatters, self._engine.bounds)
+        for label, arrays in (point for point in every if quick(point[0]) or self._full(point[0])):
             if arrays is None:
                 self._probes.append(Probe(label, None, "outside the domain"))
             else:
                 yield from self._kept(label, partial(self._try_at, label, arrays))
-        yield from self._kept("called twice", lambda: properties.called_twice(self._claim, self._engine, case))
+        for label, arrays in out_of_range(self._domain, self._sample, self._engine):
+            yield from self._kept(label, partial(self._try_at, label, arrays))
+        yield from self._kept("called twice", lambda: properties.called_twice(self._claim, self._engine, self._first))
         inside = eps(self._engine.dtype, self._engine.manual_dtype)
-        if eps("float64") < inside <= eps(*(a.dtype for a in self._sample if is_float(a.dtype))):
+        if inside > eps("float64"):
             averaged = partial(properties.on_average, self._claim, self._engine, self._draws.fresh, inside, _MANY)
             yield from self._kept("many inputs on average", averaged)
         if self._engine.has_autodiff:
@@ -104,14 +143,19 @@ class Session:
             traces = getattr(self._engine, "rule_traces", False)
             carried = self._claim.paired is not None and traces
             if carried and self._full("under vmap"):
-                mapped = partial(properties.under_vmap, self._claim, self._engine, case, self._draws.fresh())
-                yield from self._kept("under vmap", mapped)
+                yield from self._kept("under vmap", self._under_vmap)
             if self._options.order == 2 or (carried and self._full("second order")):
                 yield from self._second_order()
-            elif traces and not carried:
-                self._probes.append(Probe("second order", None, "a rule apart from f: order=2 tries it"))
+            elif (traces or self._engine.xp == "torch") and not carried:
+                apart = "" if self._claim.paired is not None else "a rule apart from f: "
+                self._probes.append(Probe("second order", None, f"{apart}order=2 tries it"))
         if self._options.shapes is not None or self._full("other shapes"):
             yield from self._shapes()
+
+    def _under_vmap(self) -> Outcome:
+        other = self._try_at("fresh numbers", self._draws.fresh().arrays, rounding=False)
+        # Where f is not finite, the sample stands beside itself.
+        return properties.under_vmap(self._claim, self._engine, self._first, self._first if other.skipped else other)
 
     def _full(self, label: str) -> bool:
         """Whether the check is a full one; a quick one writes down what it leaves out."""
@@ -120,7 +164,7 @@ class Session:
         return self._options.effort == "full"
 
     def _kept(self, label: str, judge: Callable[[], Outcome]) -> Iterator[Outcome]:
-        """Witness a probe within the budget, and write down what became of it."""
+        """Judge a probe within the budget, and write down what became of it."""
         if time.perf_counter() > self._deadline:
             self._probes.append(Probe(label, None, "no time left"))
             return
@@ -139,45 +183,19 @@ class Session:
         yield outcome
 
     def _second_order(self) -> Iterator[Outcome]:
-        """The derivative of the rule at a few points, each along a tangent of its own."""
-        from manual_vs_auto.gradcheck.engines.jax.engine import JaxEngine
-
-        point = self._draws.fresh()
-        claim, seeded = properties.derivative_of(self._claim, self._engine, point, self._generator)
+        if self._accuracy > 0:
+            self._probes.append(Probe("second order", None, "f itself is only so exact"))
+            return
+        thorough = self._options.order == 2
+        points = [self._draws.fresh() for _ in range(1 + _MORE * thorough)]
         try:
-            engine = JaxEngine(claim, self._engine if isinstance(self._engine, JaxEngine) else None)
+            second = SecondOrder(self._claim, self._engine, points[0], self._generator)
         except Refused as refusal:
             self._probes.append(Probe("second order", None, f"refused: {refusal}"))
             return
-        scale: list[float] = []
-        others = [self._draws.fresh() for _ in range(_MORE)] if self._options.order == 2 else []
-        for label, arrays in (found for at in (point, *others) for found in self._draws.around(at)):
-            case = Case(label, arrays, point.cotangents)
-            # Second order is linear in the rule's own cotangents, too, and they grow with the arguments.
-            own = size(seeded(widen(arrays))) or 1.0
-            for outcome in self._kept(
-                label, partial(self._second, claim, engine, case, [own * unit for unit in scale])
-            ):
-                scale = scale or [float(np.max(np.abs(a), initial=0.0)) / own for a in outcome.reference]
-                yield outcome
-
-    def _second(self, claim: Claim, engine: Engine, case: Case, scale: list[float]) -> Outcome:
-        if not reference(self._claim, self._engine, widen(case.arrays), widen(case.cotangents)).defined:
-            return Outcome(case, skipped="the function is not finite there")
-        tangents = [self._generator.normal(size=case.arrays[at].shape) for at in claim.inputs.moving]
-        outcome = try_case(
-            claim, engine, Case(case.label, case.arrays, tangents), None, self._options.order == 2,
-            self._options.seed, self._deadline, False, scale,
-        )  # fmt: skip
-        outcome.case = case
-        broken = [mark for mark in outcome.marks if not np.isfinite(mark.manual)]
-        if self._options.order == 1 and broken:
-            # A rule that was not asked to be differentiated may overflow when it is.
-            outcome.skipped = "the derivative of the rule is not finite there"
-        for mark, name in zip(outcome.marks, self._claim.result_names, strict=False):
-            mark.name = "the tangent's derivative" if self._claim.forward else f"the derivative of {name}'s"
-            mark.why = "second_order" if mark.verdict is Verdict.DISAGREE else mark.why
-        return outcome
+        for label, arrays in (found for at in points for found in self._draws.around(at)):
+            judge = partial(second.judge, label, arrays, thorough, self._options.seed, self._deadline)
+            yield from self._kept(label, judge)
 
     def _shapes(self) -> Iterator[Outcome]:
         if self._options.shapes is not None:
@@ -189,8 +207,10 @@ class Session:
         for label, arrays in self._draws.other_ranks():
             # A rule that stands apart from f promises nothing about ranks that its author never meant;
             # one that f carries is used wherever f is.
+            # With fewer axes torch spreads an argument, and sums its gradient in silence, whatever was meant.
+            spread = self._engine.xp == "torch" and label == "one rank less"
             for outcome in self._shape(label, arrays, strict=False):
-                if self._claim.paired is not None or outcome.verdict is not Verdict.DISAGREE:
+                if (self._claim.paired is not None and not spread) or outcome.verdict is not Verdict.DISAGREE:
                     yield outcome
                 else:
                     self._notes.append(f"at {label} than the sample's, the rule is no longer f's derivative")
@@ -211,14 +231,25 @@ class Session:
         found = [a.ravel() == 0 for a in outcome.reference]
         return float(np.mean(np.concatenate(found))) if found else 0.0
 
-    def _written(self, sample: Outcome, decisive: Outcome) -> Report:
-        verdict = Verdict.INCONCLUSIVE if sample.skipped else decisive.verdict
+    def _written(self, sample: Outcome, decisive: Outcome, verdict: Verdict, special: bool = False) -> Report:
         diagnosis: Diagnosis | None = None
         minimal: Minimal | None = None
-        if verdict is Verdict.DISAGREE:
+        if special and verdict is Verdict.AGREE:
+            self._notes.append(f"ignored, as asked for: {of_special(self._claim, decisive).text}")
+            decisive = sample
+        elif decisive.verdict is Verdict.DISAGREE:
             decisive = self._steady(decisive)
-            diagnosis = diagnose(
-                self._claim, self._engine, decisive, self._draws.like(decisive.case), self._draws.variants
+            diagnosis = (
+                of_special(self._claim, decisive)
+                if special
+                else diagnose(
+                    self._claim,
+                    self._engine,
+                    decisive,
+                    self._draws.like(decisive.case),
+                    self._draws.variants,
+                    self._accuracy,
+                )
             )
             minimal = shrink(
                 self._claim, self._engine, self._domain, decisive, self._options.convention, self._options.seed
@@ -239,7 +270,7 @@ class Session:
         """A rule that does not return the same twice is wrong for that reason, whatever else it seems to be."""
         if not any(mark.why == "formula" for mark in decisive.marks):
             return decisive
-        again = properties.called_twice(self._claim, self._engine, decisive.case)
+        again = properties.called_twice(self._claim, self._engine, decisive)
         if again.verdict is Verdict.DISAGREE:
             for mark in decisive.marks:
                 mark.why = "nondeterministic" if mark.verdict is Verdict.DISAGREE else mark.why

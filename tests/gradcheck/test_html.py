@@ -2,13 +2,14 @@
 
 import re
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from manual_vs_auto.gradcheck import Report, check_gradient
+from manual_vs_auto.gradcheck import Report, Verdict, check_gradient
 from manual_vs_auto.gradcheck.explain.diagnosis import Diagnosis
 
 X = np.array([0.3, -0.7])
@@ -50,6 +51,17 @@ def test_it_is_alone() -> None:
     fixed = set(re.findall(r"(?<![-\w])color:(#?\w+)", html)) - {"inherit"}
     assert fixed == {"#fff"}
     assert html.count("#fff") == 1, "the verdict alone, on a ground of its own"
+
+
+@pytest.mark.parametrize("verdict", Verdict)
+def test_every_verdict_can_be_read(verdict: Verdict) -> None:
+    """White on its ground has a contrast of 4.5 at least, which WCAG asks for."""
+    ground = re.findall(r"background:#(\w{6})", replace(of(2), verdict=verdict)._repr_html_())
+    assert len(ground) == 1
+    parts = [int(ground[0][at : at + 2], 16) / 255 for at in (0, 2, 4)]
+    linear = [p / 12.92 if p <= 0.03928 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    luminance = float(np.dot([0.2126, 0.7152, 0.0722], linear))
+    assert 1.05 / (luminance + 0.05) >= 4.5
 
 
 def test_what_was_given_is_escaped() -> None:

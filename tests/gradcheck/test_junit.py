@@ -40,9 +40,10 @@ def test_verdicts() -> None:
     cases = [(str(verdict), noted("", verdict)) for verdict in Verdict]
     (suite,) = ET.fromstring(junit("file", cases))
     assert {case.attrib["name"]: [part.tag for part in case] for case in suite} == {
-        "AGREE": [], "DISAGREE": ["failure"], "INCONCLUSIVE": ["error"],
+        "AGREE": [], "SPECIAL": ["failure"], "DISAGREE": ["failure"], "INCONCLUSIVE": ["error"],
     }  # fmt: skip
-    assert {part.attrib["type"] for case in suite for part in case} == {"DISAGREE", "INCONCLUSIVE"}
+    assert {part.attrib["type"] for case in suite for part in case} == {"SPECIAL", "DISAGREE", "INCONCLUSIVE"}
+    assert [suite.attrib[name] for name in ("tests", "failures", "errors")] == ["4", "2", "1"]
 
 
 def test_no_case_at_all() -> None:

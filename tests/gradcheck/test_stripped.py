@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from manual_vs_auto.gradcheck import UsageError, check_custom_rule
-from manual_vs_auto.gradcheck.engines.jax.stripped import detaches, program, rules_in, stripped
+from manual_vs_auto.gradcheck.engines.jax.stripped import program, rules_in, stripped, traits
 
 pytestmark = pytest.mark.newest
 Function = Callable[..., Any]
@@ -204,4 +204,4 @@ STOPPING: dict[str, tuple[Function, bool]] = {
 @pytest.mark.parametrize("name", STOPPING)
 def test_a_function_that_stops_gradients_itself_is_known(name: str) -> None:
     f, expected = STOPPING[name]
-    assert detaches(f, X) is expected
+    assert traits(f, X).detaches is expected

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from manual_vs_auto.gradcheck.claims.errors import UsageError, asked
+from manual_vs_auto.gradcheck.claims.tensors import as_numpy, is_tensor
 from manual_vs_auto.gradcheck.claims.trees import flatten
 from manual_vs_auto.gradcheck.numerics.precision import is_float
 
@@ -21,6 +22,7 @@ class Leaf:
 
     name:   as in "W" or "params['bias']". argument: the position of the argument that it is in.
     moves:  whether the derivative by it is judged. plain: whether it was a Python number.
+    device: where it lies, as torch names it; empty for what is no tensor.
     """
 
     name: str
@@ -28,6 +30,7 @@ class Leaf:
     dtype: str
     moves: bool
     plain: bool = False
+    device: str = ""
 
     @property
     def floating(self) -> bool:
@@ -58,13 +61,16 @@ class Inputs:
 def inputs_of(f: Callable[..., Any], args: tuple[Any, ...], argnums: Any) -> Inputs:
     """Take the arguments apart.
 
-    Args:    argnums: the arguments to differentiate; None for all that hold floating numbers.
+    Args:    argnums: the arguments to differentiate; None for all that hold floating numbers. Beside tensors just
+             tensors are differentiated, and where argnums is None and some require a gradient, just those.
     Raises:  UsageError where argnums names no argument, or where nothing is left to differentiate.
     """
     chosen = _chosen(argnums, len(args))
     tree = flatten(args)
     names = _names(f, len(args))
     static = set(getattr(f, "nondiff_argnums", ()))
+    tensors = [value for value in tree.leaves if is_tensor(value)]
+    required = chosen is None and any(value.requires_grad for value in tensors)
     leaves, sample, places = [], [], []
     for place, (value, path) in enumerate(zip(tree.leaves, tree.paths, strict=True)):
         head, rest = path[1:].split("]", 1)
@@ -74,18 +80,22 @@ def inputs_of(f: Callable[..., Any], args: tuple[Any, ...], argnums: Any) -> Inp
             continue
         if str(getattr(value, "dtype", "")).startswith("key<"):
             continue
-        array = np.array(value)
+        array = _numbers(value, names[at] + rest)
         if array.dtype.kind == "c":
             raise UsageError(f"{names[at]}{rest} is complex: only real functions are judged; split it in two")
         if array.dtype.kind in "OSU":
             continue
         moves = is_float(array.dtype) and (chosen is None or at in chosen)
-        leaves.append(Leaf(names[at] + rest, at, str(array.dtype), moves, isinstance(value, float)))
+        if tensors:
+            moves &= is_tensor(value) and (value.requires_grad or not required)
+        device = str(value.device) if is_tensor(value) else ""
+        leaves.append(Leaf(names[at] + rest, at, str(array.dtype), moves, isinstance(value, float), device))
         sample.append(array)
         places.append(place)
     if not any(leaf.moves for leaf in leaves):
         where = "argnums" if chosen is not None else "the arguments"
-        raise UsageError(f"nothing to differentiate: {where} hold no floating numbers (integers are skipped)")
+        numbers = "tensors" if tensors else "numbers"
+        raise UsageError(f"nothing to differentiate: {where} hold no floating {numbers} (integers are skipped)")
     if argnums is None:
         chosen = tuple(sorted({leaf.argument for leaf in leaves if leaf.moves}))
 
@@ -140,6 +150,15 @@ def _names(f: Callable[..., Any], count: int) -> list[str]:
     except (TypeError, ValueError):
         named = []
     return [named[at] if at < len(named) else f"argument {at}" for at in range(count)]
+
+
+def _numbers(value: Any, name: str) -> np.ndarray:
+    if is_tensor(value) and str(value.layout) != "torch.strided":
+        raise UsageError(f"{name} is a sparse tensor: give its values as a dense one, and build it inside f")
+    try:
+        return as_numpy(value)
+    except TypeError as refusal:
+        raise UsageError(f"{name} {refusal}: give a tensor of float64, float32, bfloat16 or float16") from None
 
 
 def _is_array(value: Any) -> bool:

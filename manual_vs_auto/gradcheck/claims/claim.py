@@ -13,6 +13,7 @@ import numpy as np
 
 from manual_vs_auto.gradcheck.claims.arguments import Inputs
 from manual_vs_auto.gradcheck.claims.errors import UsageError, WrongShapeError, asked, refusing
+from manual_vs_auto.gradcheck.claims.tensors import copied, is_tensor, zeros_like
 from manual_vs_auto.gradcheck.claims.trees import flatten, import_jax
 from manual_vs_auto.gradcheck.numerics.precision import is_float
 
@@ -74,6 +75,8 @@ class Claim:
             return f"{self.rule_name}(({names},), tangents)"
         if self.kind == "custom_jvp":
             return f"jax.jvp({self.rule_name}, ({names},), tangents)[1]"
+        if self.kind == "autograd.Function":
+            return f"{self.rule_name}{'.apply' if isinstance(self.rule, type) else ''}({names})"
         if self.kind == "custom_vjp":
             return f"jax.vjp({self.rule_name}, {names})[1](cotangent)"
         return f"{self.rule_name}({names if self.kind == 'gradient' else f'cotangent, {names}'})"
@@ -89,7 +92,7 @@ def outputs(f: Callable[..., Any], inputs: Inputs) -> Callable[[Arrays], list[An
 
     def flat(arrays: Arrays) -> list[Any]:
         leaves = flatten(asked(f, *inputs.unpack(arrays))).leaves
-        return [leaf for leaf in leaves if floating(leaf) or np.iscomplexobj(leaf)]
+        return [leaf for leaf in leaves if floating(leaf) or _is_complex(leaf)]
 
     return flat
 
@@ -114,7 +117,7 @@ def vjp_claim(f: Callable[..., Any], vjp_fn: Callable[..., Any], inputs: Inputs)
     def manual(arrays: Arrays, cotangents: Arrays) -> list[Any]:
         args = inputs.unpack(arrays)
         # f gets arrays of its own: it may write into them.
-        own = inputs.unpack([a.copy() if isinstance(a, np.ndarray) else a for a in arrays])
+        own = inputs.unpack([copied(a) for a in arrays])
         found = asked(vjp_fn, like_output(f, own, cotangents), *args)
         if not isinstance(found, tuple | list):
             if len(inputs.arguments) != 1:
@@ -141,9 +144,10 @@ def jvp_claim(f: Callable[..., Any], jvp_fn: Callable[..., Any], inputs: Inputs)
         moved: list[Any] = [None] * len(arrays)
         for at, tangent in zip(inputs.moving, tangents, strict=True):
             moved[at] = tangent
-        filled = inputs.unpack([np.zeros(()) if t is None else t for t in moved])
+        nothing = None if any(map(is_tensor, tangents)) else np.zeros(())
+        filled = inputs.unpack([nothing if t is None else t for t in moved])
         given = tuple(value if at in inputs.arguments else None for at, value in enumerate(filled))
-        own = inputs.unpack([a.copy() if isinstance(a, np.ndarray) else a for a in arrays])
+        own = inputs.unpack([copied(a) for a in arrays])
         expected = flatten(asked(f, *own))
         found = asked(jvp_fn, args, given)
         if len(flatten(found).leaves) == 2 * len(expected.leaves) and isinstance(found, tuple) and len(found) == 2:
@@ -160,7 +164,7 @@ def jvp_claim(f: Callable[..., Any], jvp_fn: Callable[..., Any], inputs: Inputs)
 
 
 def like_output(f: Callable[..., Any], args: tuple[Any, ...], cotangents: Arrays) -> Any:
-    """The cotangents in the structure of f's output; integer outputs get float0 zeros, as from JAX."""
+    """The cotangents in the structure of f's output; integer outputs get float0 zeros, as from JAX, or torch's None."""
     jax = import_jax()
     by_jax = jax is not None and any(isinstance(leaf, jax.Array) for leaf in flatten(args).leaves)
     with refusing():
@@ -168,13 +172,17 @@ def like_output(f: Callable[..., Any], args: tuple[Any, ...], cotangents: Arrays
     rest, filled = list(cotangents), []
     for leaf in tree.leaves:
         no_tangent = np.zeros(np.shape(leaf), [("float0", "V")] if jax is None else jax.dtypes.float0)
-        filled.append(rest.pop(0) if floating(leaf) else no_tangent)
+        filled.append(rest.pop(0) if floating(leaf) else None if is_tensor(leaf) else no_tangent)
     return tree.rebuild(filled)
 
 
 def floating(leaf: Any) -> bool:
     """Whether an array, a tracer or a Python number has a derivative."""
     return isinstance(leaf, float) or is_float(getattr(leaf, "dtype", None))
+
+
+def _is_complex(leaf: Any) -> bool:
+    return isinstance(leaf, complex) or "complex" in str(getattr(leaf, "dtype", ""))
 
 
 def _matched(parts: tuple[Any, ...], args: tuple[Any, ...], inputs: Inputs) -> list[Any]:
@@ -196,7 +204,7 @@ def _matched(parts: tuple[Any, ...], args: tuple[Any, ...], inputs: Inputs) -> l
             if leaf.moves:
                 derivative = given.get(path)
                 if derivative is None or str(getattr(derivative, "dtype", "")) == "[('float0', 'V')]":
-                    derivative = np.zeros(np.shape(value), np.float32 if leaf.dtype == "bfloat16" else leaf.dtype)
+                    derivative = zeros_like(value, "float32" if leaf.dtype == "bfloat16" else leaf.dtype)
                 _same_shape(leaf.name, derivative, value)
                 found[place] = derivative
     return [found[place] for place in inputs.moving]
@@ -207,12 +215,16 @@ def _countable(value: Any) -> bool:
 
 
 def _same_shape(name: str, found: Any, expected: Any) -> None:
-    if asked(np.shape, found) != np.shape(expected):
-        raise WrongShapeError(f"{name}: shape {np.shape(found)}, expected {np.shape(expected)}")
+    if tuple(asked(np.shape, found)) != tuple(np.shape(expected)):
+        raise WrongShapeError(f"{name}: shape {tuple(np.shape(found))}, expected {tuple(np.shape(expected))}")
+    if is_tensor(expected) and not (is_tensor(found) or isinstance(found, float | int)):
+        raise WrongShapeError(f"{name}: {_kind(found)} of {type(found).__module__}, expected a tensor")
+    if is_tensor(found) and not found.is_floating_point():
+        raise WrongShapeError(f"{name}: {found.dtype}, expected floating numbers")
 
 
 def _kind(value: Any) -> str:
-    return f"an array of shape {np.shape(value)}" if hasattr(value, "shape") else type(value).__name__
+    return f"an array of shape {tuple(np.shape(value))}" if hasattr(value, "shape") else type(value).__name__
 
 
 def _name(f: Callable[..., Any]) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from manual_vs_auto.gradcheck.claims.arguments import Found, Inputs
 from manual_vs_auto.gradcheck.claims.claim import Claim
 from manual_vs_auto.gradcheck.claims.errors import UsageError
+from manual_vs_auto.gradcheck.claims.tensors import cast
 
 
 def _symmetric(a: Any) -> Any:
@@ -23,7 +24,7 @@ def _masked(below: int, above: int) -> Callable[[Any], Any]:
     def mask(a: Any) -> Any:
         n = a.shape[-1]
         apart = np.arange(n)[:, None] - np.arange(n)[None, :]
-        return a * ((apart <= below * n) & (-apart <= above * n)).astype(a.dtype)
+        return a * cast((apart <= below * n) & (-apart <= above * n), a)
 
     return mask
 

@@ -19,7 +19,7 @@ class Verdict(Enum):
         return self.value
 
 
-SEVERITY = (Verdict.AGREE, Verdict.INCONCLUSIVE, Verdict.DISAGREE)
+SEVERITY = (Verdict.AGREE, Verdict.SPECIAL, Verdict.INCONCLUSIVE, Verdict.DISAGREE)
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:

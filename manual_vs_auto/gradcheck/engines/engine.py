@@ -21,12 +21,16 @@ TINY_STEP = 2.0**-100
 class Engine(Protocol):
     """Arrays in, arrays out, in float64 whatever was computed in; `arrays` says by its dtypes what to compute in.
 
+    xp: the namespace of the arrays that the function is given: "np", "jnp" or "torch".
     dtype: the lowest precision inside f; manual_dtype: inside the manual rule; longest_sum: terms of either's longest.
     detaches: whether f stops gradients itself; scatters: whether it writes by index, so that no index may repeat.
+    bounds: numbers that f compares floating ones with; excluded: integers beyond those that it compares integers with,
+    None where nobody can look; clamped: the same of what it clamps integers to. iterates: whether `further` has more.
     notes: what could not be done, for the report. has_autodiff: whether `reference` and `autodiff` are there.
     in_numpy: whether the function, given NumPy arrays, stays in NumPy.
     """
 
+    xp: str
     dtype: str
     manual_dtype: str
     longest_sum: int
@@ -34,9 +38,19 @@ class Engine(Protocol):
     has_autodiff: bool
     detaches: bool
     scatters: bool
+    bounds: tuple[float, ...]
+    excluded: tuple[int, ...] | None
+    clamped: tuple[int, ...]
+    iterates: bool
 
     @property
     def in_numpy(self) -> bool: ...
+
+    def of(self, claim: Claim) -> "Engine":
+        """An engine for a claim made from this one's."""
+
+    def given(self, arrays: Arrays) -> list[Any]:
+        """The arrays as the function is given them."""
 
     def outputs_like(self, arrays: Arrays) -> list[tuple[tuple[int, ...], Any]]:
         """Shape and dtype of every floating output, for arrays in the author's precision."""
@@ -58,6 +72,9 @@ class Engine(Protocol):
 
     def sweep(self, arrays: Arrays, direction: Arrays) -> list[Sweep]:
         """The function along a direction, at every step ahead and behind: one sweep an output."""
+
+    def further(self, arrays: Arrays) -> list[tuple[Found, Found, Found]]:
+        """Outputs, and their tangents along directions, as they are and one and two steps further in every loop."""
 
     def complex_step(self, arrays: Arrays, direction: Arrays) -> Found:
         """Im f(x + i h t) / h for a vanishing h. Raises where the function refuses complex numbers."""

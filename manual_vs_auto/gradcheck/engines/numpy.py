@@ -12,17 +12,28 @@ from manual_vs_auto.gradcheck.numerics.differences import Sweep
 class NumpyEngine:
     """Runs functions that take nothing but NumPy arrays: no autodiff, float64 and the author's precision."""
 
+    xp = "np"
     dtype = "float64"
     manual_dtype = "float64"
     has_autodiff = False
     detaches = False
     scatters = False
+    bounds: tuple[float, ...] = ()
+    excluded: tuple[int, ...] | None = None
+    clamped: tuple[int, ...] = ()
+    iterates = False
 
     def __init__(self, claim: Claim) -> None:
         self._claim = claim
         self.in_numpy = True
         self.notes = ["a function of NumPy alone: no autodiff"]
         self.longest_sum = max(a.size for a in claim.inputs.sample)
+
+    def of(self, claim: Claim) -> "NumpyEngine":
+        return NumpyEngine(claim)
+
+    def given(self, arrays: Arrays) -> list[Any]:
+        return [np.array(a) for a in arrays]
 
     def outputs_like(self, arrays: Arrays) -> list[tuple[tuple[int, ...], Any]]:
         return [(np.shape(a), np.asarray(a).dtype) for a in self._claim.judged([np.array(a) for a in arrays])]
@@ -44,6 +55,9 @@ class NumpyEngine:
 
     def sweep(self, arrays: Arrays, direction: Arrays) -> list[Sweep]:
         return sweep_by_calls(self._claim, self.value, arrays, direction)
+
+    def further(self, arrays: Arrays) -> list[tuple[Found, Found, Found]]:  # noqa: ARG002
+        return []
 
     def complex_step(self, arrays: Arrays, direction: Arrays) -> Found:
         found = self._claim.judged(moved(self._claim, arrays, direction, TINY_STEP * 1j))

@@ -69,15 +69,15 @@ def bent(f: Callable[..., Any], order: Sequence[Edge], stage: int) -> Callable[.
             if len(made) != 1:
                 return made
             for i, at in here:
-                entering = Entering(i, still, flows, apply, before.get(order[at].maker))
                 for which, way in enumerate(order[at].ways, 1):
                     if way.stage == stage:
-                        taken = bends.chosen[at] == which
-                        change = way.change(entering, taken, bends.amounts[at].astype(still[i].dtype))
+                        taken, amount = bends.chosen[at] == which, bends.amounts[at].astype(still[i].dtype)
+                        maker = before.get(order[at].maker)
+                        change = way.change(Entering(i, still, flows, apply, maker, taken, amount))
                         change = jnp.where(taken, change, 0)
                         made = [made[0] + change - jax.lax.stop_gradient(change)]
             return made
 
-        return jax.tree.unflatten(tree, run(program, jax.tree.leaves(args), True, step))
+        return jax.tree.unflatten(tree, run(program, jax.tree.leaves(args), True, step=step))
 
     return changed

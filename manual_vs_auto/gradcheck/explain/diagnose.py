@@ -9,7 +9,8 @@ from manual_vs_auto.gradcheck.claims.claim import Claim
 from manual_vs_auto.gradcheck.claims.verdict import Verdict
 from manual_vs_auto.gradcheck.engines.engine import Engine
 from manual_vs_auto.gradcheck.explain.diagnosis import UNKNOWN, Diagnosis
-from manual_vs_auto.gradcheck.explain.explanation import OBSERVATIONS, Explanation, observation
+from manual_vs_auto.gradcheck.explain.explanation import OBSERVATIONS, Explanation
+from manual_vs_auto.gradcheck.explain.observation import Observation, observation
 from manual_vs_auto.gradcheck.numerics.precision import eps, is_float
 from manual_vs_auto.gradcheck.witnesses.outcome import Case, Outcome
 
@@ -22,14 +23,20 @@ _SIMPLE = {
     "vmap": "the rule returns other numbers under vmap than one by one",
     "primal": "the rule's forward does not return what the function returns",
     "limit": "within rounding, but beyond the limit that was given",
+    "nonlinear": "it is not linear in its cotangent there: what it says of a sum is not the sum",
     "kink": "at the kink it lies outside the one-sided slopes, or is not the one that is declared",
 }
 
 
 def diagnose(
-    claim: Claim, engine: Engine, outcome: Outcome, draw: Callable[[int], Case], variants: Callable[[], Iterable[Case]]
-) -> Diagnosis:
-    """Find the cause. draw(n): the n-th fresh case like the one that failed; variants(): cases of other shapes."""
+    claim: Claim, engine: Engine, outcome: Outcome, draw: Callable[[int], Case], variants: Callable[[], Iterable[Case]],
+    accuracy: float = 0.0,
+) -> Diagnosis:  # fmt: skip
+    """Find the cause.
+
+    draw(n): the n-th fresh case like the one that failed. variants(): cases of other shapes. accuracy: of f itself,
+    relative to its largest number.
+    """
     wrong = [mark for mark in outcome.marks if mark.verdict is Verdict.DISAGREE]
     why = wrong[0].why
     if why in _SIMPLE:
@@ -41,16 +48,18 @@ def diagnose(
         return UNKNOWN
     if why == "digits":
         return Diagnosis("digits", "the formula is right, but it loses more than half of its digits to rounding")
+    own = eps(*(a.dtype for a in outcome.case.arrays if is_float(a.dtype)))
+    shown: list[Observation] = []
     if why == "second_order":
-        return _second_order(outcome)
+        shown = [e for e in [observation(claim, engine, lambda: outcome.case)] if e is not None]
+        if not Explanation(claim, engine, shown, own, accuracy).wrong:
+            return _second_order(outcome)
     count = OBSERVATIONS if sum(a.size for a in outcome.case.arrays) <= _LARGE else OBSERVATIONS // 4
     # An overflow is judged by inputs of ordinary size, which are every other one.
     numbers = range(0, 2 * count, 2) if why == "overflow" else range(count)
-    own = eps(*(a.dtype for a in outcome.case.arrays if is_float(a.dtype)))
-    explanation = Explanation(
-        claim, engine,
-        [e for n in numbers if (e := observation(claim, engine, partial(_held, claim, draw, n))) is not None], own,
-    )  # fmt: skip
+    drawn = (observation(claim, engine, partial(_held, claim, draw, n)) for n in numbers)
+    shown += [e for e in drawn if e is not None]
+    explanation = Explanation(claim, engine, shown, own, accuracy)
     return explanation.overflow(outcome) if why == "overflow" else explanation.cause(variants)
 
 

@@ -5,6 +5,7 @@ flipped, a mask that was never applied and arguments that were exchanged are all
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
@@ -50,7 +51,7 @@ def changes(leaves: Sequence[Leaf], arrays: Found, outputs: Found, own: Sequence
             yield Change("precision", f"it is the derivative at {name} rounded to {digits}", _one(at, rounded))
         if a.ndim >= 2 and a.shape[-1] == a.shape[-2] > 1:
             yield Change("transpose", f"it is the derivative where {name} is transposed", _one(at, _transposed))
-            yield Change("transpose", f"it is the derivative where {name} is symmetric: the mean of it and its transpose",
+            yield Change("transpose", f"it is the derivative where {name} is the mean of it and its transpose",
                          _one(at, lambda a: (a + _transposed(a)) / 2))  # fmt: skip
         for axis in range(a.ndim):
             if a.shape[axis] < 2:
@@ -60,20 +61,22 @@ def changes(leaves: Sequence[Leaf], arrays: Found, outputs: Found, own: Sequence
             for by in (1, -1) if a.shape[axis] > 2 else ():
                 yield Change("shift", f"it is the derivative where {name} is shifted by {by} along axis {axis}",
                              _one(at, lambda a, axis=axis, by=by: np.roll(a, by, axis)))  # type: ignore[misc]  # fmt: skip
-            yield Change("statistics", f"it is the derivative where {name} is averaged over axis {axis}",
-                         _one(at, lambda a, axis=axis: np.broadcast_to(np.mean(a, axis, keepdims=True), a.shape).copy()))  # type: ignore[misc]  # noqa: E501  # fmt: skip
 
 
 def exchanges(leaves: Sequence[Leaf], arrays: Found) -> Iterator[Change]:
     """Those of two arguments, and functions of one that are seldom meant."""
     for at, name in ((at, leaf.name) for at, leaf in enumerate(leaves) if leaf.floating):
+        for axis in range(arrays[at].ndim):
+            yield Change("statistics", f"it is the derivative where {name} is averaged over axis {axis}",
+                         _one(at, lambda a, axis=axis: np.broadcast_to(np.mean(a, axis, keepdims=True), a.shape).copy()))  # type: ignore[misc]  # noqa: E501  # fmt: skip
         yield Change("point", f"it is the derivative at -{name}", _one(at, np.negative))
         yield Change("point", f"it is the derivative at |{name}|", _one(at, np.abs))
         yield Change("point", f"it is the derivative at the sign of {name}", _one(at, np.sign))
         yield Change("point", f"it is the derivative at the square of {name}", _one(at, np.square))
-    alike = [(i, j) for j in range(min(len(arrays), _MOST)) for i in range(j)
-             if arrays[i].shape == arrays[j].shape and is_float(arrays[i].dtype) and is_float(arrays[j].dtype)]  # fmt: skip
-    for i, j in alike:
+    floating = [at for at, leaf in enumerate(leaves) if leaf.floating][:_MOST]
+    for i, j in combinations(floating, 2):
+        if arrays[i].shape != arrays[j].shape:
+            continue
         one, two = leaves[i].name, leaves[j].name
         yield Change("swapped", f"it is the derivative where {one} and {two} are exchanged",
                      lambda arrays, _, i=i, j=j: _put(arrays, {i: arrays[j], j: arrays[i]}))  # type: ignore[misc]  # fmt: skip
@@ -97,7 +100,7 @@ def offset(residual: Callable[[float], np.ndarray]) -> float | None:
         slope = (after - before).ravel()
         size = float(slope @ slope)
         if not np.isfinite(size) or size == 0.0:
-            break
+            return None if here == 0.0 else next_
         here, next_, before = next_, next_ - float(slope @ after.ravel()) / size * (next_ - here), after
         if abs(next_ - here) <= 1e-12 * max(1.0, abs(here)):
             break

@@ -4,22 +4,12 @@ An hypothesis is a guess made from one observation; whether it is the cause is d
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from manual_vs_auto.gradcheck.engines.engine import Found
-
-
-@dataclass(frozen=True)
-class Observation:
-    """A fresh input with what the manual rule and the reference make of it, in float64."""
-
-    arrays: Found
-    cotangents: Found
-    manual: Found
-    reference: Found
+from manual_vs_auto.gradcheck.explain.observation import Observation
 
 
 class Hypothesis(NamedTuple):
@@ -37,7 +27,10 @@ def of_result(observations: Sequence[Observation], leaf: int, names: Sequence[st
     yield Hypothesis("sign", "the sign is turned round", lambda e, at: -e.reference[at])
     yield Hypothesis("detached", "it is zero: the argument is treated as a constant", lambda e, at: 0 * e.reference[at])
     c = ratio(manual, right)
-    yield Hypothesis("factor", f"it is {number(c)} times the right one", lambda e, at: c * e.reference[at])
+    # Two digits will do where f itself has no more.
+    for factor in dict.fromkeys((c, float(f"{c:.2g}"))):
+        yield Hypothesis("factor", f"it is {number(factor)} times the right one",
+            lambda e, at, factor=factor: factor * e.reference[at])  # type: ignore[misc]  # fmt: skip
     axes = observations[0].reference[leaf].ndim
     if axes >= 2:
         yield Hypothesis(
@@ -74,80 +67,6 @@ def of_result(observations: Sequence[Observation], leaf: int, names: Sequence[st
                        lambda e, at, turn=turn: e.reference[turn.get(at, at)])  # type: ignore[misc]  # fmt: skip
 
 
-def of_places(observations: Sequence[Observation], leaf: int) -> Iterator[Hypothesis]:
-    """The same elements are wrong every time."""
-    wrong = np.any([_apart(e, leaf) for e in observations], axis=0)
-    count = int(np.sum(wrong))
-    if not 0 < count < wrong.size:
-        return
-    c = ratio(
-        *(np.concatenate([getattr(e, side)[leaf][wrong] for e in observations]) for side in ("manual", "reference"))
-    )
-    where = ", ".join(str(tuple(int(i) for i in place)) for place in np.argwhere(wrong)[:3]) + (
-        ", ..." if count > 3 else ""
-    )
-    which = f"element {where} is" if count == 1 else f"{count} of {wrong.size} elements ({where}) are"
-    what = "zero" if c == 0 else f"{number(c)} times the right one"
-    kind = "entry" if count == 1 else "mask"
-    yield Hypothesis(kind, f"{which} {what}", lambda e, at: np.where(wrong, c * e.reference[at], e.reference[at]))
-
-
-def of_regions(observations: Sequence[Observation], leaf: int, place: int, name: str) -> Iterator[Hypothesis]:
-    """It is wrong on one side of a threshold of its own argument. place: of the argument among the arrays."""
-    if observations[0].arrays[place].shape != observations[0].reference[leaf].shape:
-        return
-    x = np.concatenate([e.arrays[place].ravel() for e in observations])
-    manual = np.concatenate([e.manual[leaf].ravel() for e in observations])
-    right = np.concatenate([e.reference[leaf].ravel() for e in observations])
-    wrong = np.concatenate([_apart(e, leaf).ravel() for e in observations])
-    if min(np.sum(wrong), np.sum(~wrong)) < 8:
-        return
-    for measure, said in ((x, name), (np.abs(x), f"|{name}|")):
-        for below in (True, False):
-            inner, outer = (measure[wrong], measure[~wrong]) if below else (measure[~wrong], measure[wrong])
-            if inner.max() > outer.min() or inner.max() == outer.min():
-                continue
-            edge = 0.0 if inner.max() <= 0 <= outer.min() else float((inner.max() + outer.min()) / 2)
-            sign = "<" if below else ">"
-            c = ratio(manual[wrong], right[wrong])
-            even = bool(np.all(np.abs(manual[wrong] - c * right[wrong]) <= 1e-8 * (np.abs(manual[wrong]) + 1e-300)))
-            what = "" if not even else ": zero there" if c == 0 else f": {number(c)} times the right one there"
-            kind = "mask" if even and c == 0 else "one_side"
-            where = f"{said} {sign} {number(edge, 3)}"
-            if below and measure is not x and inner.max() == 0:
-                kind, where = "value", f"{name} is 0"
-            yield Hypothesis(kind, f"it is wrong where {where}{what}, and right elsewhere",
-                       lambda e, at: np.where(_apart(e, at), e.manual[at], e.reference[at]))  # fmt: skip
-
-
-def of_sizes(observations: Sequence[Observation], leaves: Sequence[int]) -> Iterator[Hypothesis]:
-    """It is right but for one factor an input, or one for each index of an axis, which is another every time."""
-    axes = [None, *range(max(observations[0].reference[leaf].ndim for leaf in leaves))]
-    for axis in axes:
-        if any(_free(observations[0].reference[leaf], axis) for leaf in leaves):
-            continue
-        found = [_factors(e.manual[leaf], e.reference[leaf], axis) for e in observations for leaf in leaves]
-        every = np.concatenate([c.ravel() for c in found])
-        each = "input" if axis is None else f"index of axis {axis}"
-        text = f"it is right but for one factor an {each}, {number(every.min(), 3)} to {number(every.max(), 3)}"
-        yield Hypothesis("scale", f"{text}: what it is divided or multiplied by (a count, a sum, a norm) is another",
-                   lambda e, at, axis=axis: _factors(e.manual[at], e.reference[at], axis) * e.reference[at])  # type: ignore[misc]  # fmt: skip
-
-
-def _free(a: np.ndarray, axis: int | None) -> bool:
-    """Whether a factor an index says nothing, since it is of one number."""
-    if axis is None:
-        return np.count_nonzero(a) < 2
-    return axis >= a.ndim or bool(np.all(np.count_nonzero(np.moveaxis(a, axis, 0).reshape(a.shape[axis], -1), 1) < 2))
-
-
-def _factors(manual: np.ndarray, right: np.ndarray, axis: int | None) -> np.ndarray:
-    """By least squares."""
-    others = tuple(i for i in range(right.ndim) if i != axis)
-    total = np.sum(right**2, others, keepdims=True)
-    return np.asarray(np.sum(manual * right, others, keepdims=True) / np.where(total == 0, 1, total))
-
-
 def of_cotangent(cotangents: Found, word: str, limit: float) -> Iterator[tuple[str, str, Found]]:
     """Edits of the cotangent (or tangent) before it is pulled back: kind, text, the edited cotangents."""
 
@@ -178,11 +97,13 @@ def of_cotangent(cotangents: Found, word: str, limit: float) -> Iterator[tuple[s
             yield "roll", f"the {word} is shifted by {by} along axis {axis}", each(
                 lambda s, by=by, axis=axis: np.roll(s, by, axis))  # type: ignore[misc]  # fmt: skip
     for at, s in enumerate(cotangents if len(cotangents) > 1 else []):
+        which = f"{'argument' if word == 'tangent' else 'output'} {at}"
         yield (
             "detached" if word == "tangent" else "cotangent",
-            f"the {word} of {'argument' if word == 'tangent' else 'output'} {at} is ignored",
+            f"the {word} of {which} is ignored",
             [0 * t if t is s else t for t in cotangents],
         )
+        yield "sign", f"the {word} of {which} has the wrong sign", [-t if t is s else t for t in cotangents]
         for other in range(at):
             if cotangents[other].shape == s.shape:
                 turned = {at: other, other: at}
@@ -241,10 +162,9 @@ def number(value: float, digits: int = 6) -> str:
     return f"{value:.{digits}g}"
 
 
-def _apart(observation: Observation, leaf: int) -> np.ndarray:
-    manual, right = observation.manual[leaf], observation.reference[leaf]
-    typical = float(np.sqrt(np.mean(right**2))) if right.size else 0.0
-    return np.asarray(~(np.abs(manual - right) <= 1e-9 * np.maximum(np.abs(right), 1e-3 * typical)))
+def digits(text: str) -> int:
+    """How many the numbers in a text have that are not zero."""
+    return sum(char in "123456789" for char in text)
 
 
 def _norm(a: np.ndarray) -> float:

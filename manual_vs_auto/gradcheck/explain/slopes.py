@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from manual_vs_auto.gradcheck.explain.hypotheses import Hypothesis, Observation
+from manual_vs_auto.gradcheck.explain.hypotheses import Hypothesis
+from manual_vs_auto.gradcheck.explain.observation import Observation
 
 Slope = Callable[[np.ndarray], np.ndarray]
 _ROOT = math.sqrt(2 / math.pi)
@@ -13,33 +14,33 @@ _erf = np.vectorize(math.erf, otypes=[float])
 
 
 def _sigmoid(x: np.ndarray) -> np.ndarray:
-    return 0.5 * (1 + np.tanh(x / 2))
+    return np.asarray(0.5 * (1 + np.tanh(x / 2)))
 
 
 def _d_sigmoid(x: np.ndarray) -> np.ndarray:
-    return 0.25 / np.cosh(x / 2) ** 2
+    return np.asarray(0.25 / np.cosh(x / 2) ** 2)
 
 
 def _d_tanh(x: np.ndarray) -> np.ndarray:
-    return 1 / np.cosh(x) ** 2
+    return np.asarray(1 / np.cosh(x) ** 2)
 
 
 def _density(x: np.ndarray) -> np.ndarray:
-    return np.exp(-(x**2) / 2) / math.sqrt(2 * math.pi)
+    return np.asarray(np.exp(-(x**2) / 2) / math.sqrt(2 * math.pi))
 
 
 def _d_silu(x: np.ndarray, sharp: float = 1.0) -> np.ndarray:
-    return _sigmoid(sharp * x) + sharp * x * _d_sigmoid(sharp * x)
+    return np.asarray(_sigmoid(sharp * x) + sharp * x * _d_sigmoid(sharp * x))
 
 
 def _d_gelu_tanh(x: np.ndarray) -> np.ndarray:
     inner = _ROOT * (x + 0.044715 * x**3)
-    return 0.5 * (1 + np.tanh(inner)) + 0.5 * x * _d_tanh(inner) * _ROOT * (1 + 3 * 0.044715 * x**2)
+    return np.asarray(0.5 * (1 + np.tanh(inner)) + 0.5 * x * _d_tanh(inner) * _ROOT * (1 + 3 * 0.044715 * x**2))
 
 
 def _d_mish(x: np.ndarray) -> np.ndarray:
     soft = np.logaddexp(x, 0)
-    return np.tanh(soft) + x * _d_tanh(soft) * _sigmoid(x)
+    return np.asarray(np.tanh(soft) + x * _d_tanh(soft) * _sigmoid(x))
 
 
 def _between(x: np.ndarray, low: float, high: float) -> np.ndarray:
@@ -95,7 +96,10 @@ SLOPES: dict[str, Slope] = {
 
 
 def of_siblings(
-    observations: Sequence[Observation], leaf: int, place: int, right_at: Callable[[Observation, np.ndarray], np.ndarray]
+    observations: Sequence[Observation],
+    leaf: int,
+    place: int,
+    right_at: Callable[[Observation, np.ndarray], np.ndarray],
 ) -> Iterator[Hypothesis]:
     """The slope of one of SLOPES for that of another, or for that of a function of one argument that is none of them.
 
@@ -112,11 +116,11 @@ def of_siblings(
         for h in own:
             if g != h and _close(first.manual[leaf] * here[h], one * here[g]):
                 yield Hypothesis("variant", f"the slope of {g} stands where that of {h} belongs",
-                    lambda e, at, g=g, h=h: e.reference[at] * _slope(g, e.arrays[place]) / _slope(h, e.arrays[place]))  # type: ignore[misc]  # noqa: E501  # fmt: skip
+                    lambda e, at, g=g, h=h: e.reference[at] * _slope(g, e.arrays[place]) / _slope(h, e.arrays[place]))  # type: ignore[misc]  # fmt: skip
         alone = len(first.arrays) == len(first.cotangents) == 1 and first.cotangents[0].shape == x.shape
         if alone and not own and _close(first.manual[leaf], first.cotangents[0] * here[g]):
             yield Hypothesis("variant", f"it is the slope of another function: {g}",
-                lambda e, at, g=g: e.cotangents[0] * _slope(g, e.arrays[place]))  # type: ignore[misc]  # fmt: skip
+                lambda e, _, g=g: e.cotangents[0] * _slope(g, e.arrays[place]))  # type: ignore[misc]  # fmt: skip
 
 
 def _slope(name: str, x: np.ndarray) -> np.ndarray:

@@ -14,10 +14,13 @@ import jax
 import numpy as np
 
 from manual_vs_auto.gradcheck.claims.claim import Claim
+from manual_vs_auto.gradcheck.claims.errors import Refused
 from manual_vs_auto.gradcheck.engines.engine import Found
-from manual_vs_auto.gradcheck.engines.jax.engine import hasty, precision
+from manual_vs_auto.gradcheck.engines.jax.engine import precision
+from manual_vs_auto.gradcheck.engines.jax.together import hasty
 from manual_vs_auto.gradcheck.explain.bending import Bends, bent, edges
-from manual_vs_auto.gradcheck.explain.hypotheses import Hypothesis, Observation, number, ratio
+from manual_vs_auto.gradcheck.explain.hypotheses import Hypothesis, number, ratio
+from manual_vs_auto.gradcheck.explain.observation import Observation, Tolerance
 from manual_vs_auto.gradcheck.explain.ways import COPIED, ELSEWHERE, PASSED, Way
 from manual_vs_auto.gradcheck.numerics.precision import is_float
 
@@ -45,19 +48,23 @@ class Bent(NamedTuple):
 class Terms:
     """The parts of the reference, edge by edge, as one observation shows them."""
 
-    def __init__(self, claim: Claim, observation: Observation) -> None:
+    def __init__(self, claim: Claim, observation: Observation, tolerance: Tolerance) -> None:
         self._claim, self._observation = claim, observation
         with precision(np.float64):
-            self._edges = edges(claim.judged, observation.arrays)[:_MOST]
+            found = edges(claim.judged, observation.arrays)
+        if len(found) > 2 * _MOST:
+            raise Refused(MemoryError("the program is too long to be bent"))
+        self._edges = found[:_MOST]
         small = sum(a.size for a in observation.arrays) <= 1 << 14
         options = hasty() if small else None
         # None of the ways is of stage -1: only scales.
         self._derivatives = {
-            stage: jax.jit(self._derivative(stage), compiler_options=options) for stage in (-1, PASSED, COPIED, ELSEWHERE)
+            stage: jax.jit(self._derivative(stage), compiler_options=options)
+            for stage in (-1, PASSED, COPIED, ELSEWHERE)
         }
         self._right, manual = _flat(observation.reference), _flat(observation.manual)
         self._residual = manual - self._right
-        self._enough = 1e-6 * float(np.max(np.abs(self._residual), initial=0.0))
+        self._enough = tolerance.left(self._residual, self._right)
         self._parts: dict[int, np.ndarray] = {}
 
     def _derivative(self, stage: int) -> Callable[..., list[jax.Array]]:
@@ -100,9 +107,13 @@ class Terms:
                 said = {0.0: "is missing", -1.0: "has the wrong sign"}.get(scale, f"is taken {number(scale)} times")
                 kind = "sign" if scale == -1 else "term"
                 bends = self._bends(scales=dict.fromkeys(group, scale))
-                found.append((scale not in (0, -1), scale, self._hypothesis(kind, f"{self._place(group)} {said}", bends)))
+                found.append(
+                    (scale not in (0, -1), scale, self._hypothesis(kind, f"{self._place(group)} {said}", bends))
+                )
         # One of the two in x x that is taken -1 times is both of them missing.
-        yield from (hypothesis for *_, hypothesis in sorted(found, key=lambda one: (one[0], -one[1] if not one[0] else 0)))
+        yield from (
+            hypothesis for *_, hypothesis in sorted(found, key=lambda one: (one[0], -one[1] if not one[0] else 0))
+        )
 
     def pairs(self) -> Iterator[Hypothesis]:
         """The same of two edges at once: both are missing, or one stands for both."""
@@ -179,7 +190,9 @@ class Terms:
                 if self._explained(found.change + self._right - self._try(both, PASSED) - part):
                     text = found.way.text.format(found.text)
 
-                    def predict(e: Observation, leaf: int, bends: Bends = found.bends, both: Bends = both, cut: Bends = cut) -> np.ndarray:
+                    def predict(
+                        e: Observation, leaf: int, bends: Bends = found.bends, both: Bends = both, cut: Bends = cut
+                    ) -> np.ndarray:
                         with_, without, apart = (self.bend(e, b, PASSED)[leaf] for b in (bends, both, cut))
                         return with_ - without + apart
 
@@ -205,7 +218,9 @@ class Terms:
             return f"every derivative of what enters {text}"
         same = [at for at, edge in enumerate(self._edges) if edge.text == text]
         once = len(group) == 1 and len(same) > 1
-        return f"the derivative through {text}" + (f" ({same.index(group[0]) + 1} of {len(same)} there)" if once else "")
+        return f"the derivative through {text}" + (
+            f" ({same.index(group[0]) + 1} of {len(same)} there)" if once else ""
+        )
 
     def _try(self, bends: Bends, stage: int = -1) -> np.ndarray:
         return _flat(self.bend(self._observation, bends, stage))

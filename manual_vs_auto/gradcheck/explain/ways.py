@@ -11,12 +11,13 @@ import jax
 import jax.numpy as jnp
 
 from manual_vs_auto.gradcheck.engines.jax import jaxpr as inside
+from manual_vs_auto.gradcheck.engines.jax import operations
 
 _MOST = 1 << 10
 _SLOPES: dict[str, Callable[[Any, Any], Any]] = {
-    "its result": lambda x, y: y,
-    "1 minus its result": lambda x, y: 1 - y,
-    "its argument": lambda x, y: x,
+    "its result": lambda _, y: y,
+    "1 minus its result": lambda _, y: 1 - y,
+    "its argument": lambda x, _: x,
 }
 """What stands for the slope of an operation, from its argument and its result."""
 PASSED, COPIED, ELSEWHERE = range(3)
@@ -27,7 +28,7 @@ class Entering(NamedTuple):
     """What an operation is given, with what flows through the operand at hand.
 
     still: all operands, without their derivatives. flows: of every floating operand. before: what the operand itself
-    was made of, None where it was not made by an operation of one operand and the same shape.
+    was made of, None where it was made by none. taken: whether it is bent in the way at hand, and by which amount.
     """
 
     operand: int
@@ -35,6 +36,8 @@ class Entering(NamedTuple):
     flows: dict[int, Any]
     apply: Callable[[Sequence[Any]], list[Any]]
     before: Any
+    taken: Any
+    amount: Any
 
     @property
     def value(self) -> Any:
@@ -46,9 +49,9 @@ class Entering(NamedTuple):
         """What flows through it."""
         return self.flows[self.operand]
 
-    def at(self, flows: dict[int, Any], **values: Any) -> Any:
+    def at(self, flows: dict[int, Any], value: Any = None) -> Any:
         """The operation's result where these flow into it, and with another value of the operand."""
-        given = [values.get("value", v) if i == self.operand else v for i, v in enumerate(self.still)]
+        given = [v if value is None or i != self.operand else value for i, v in enumerate(self.still)]
         return self.apply([v + flows[i] if i in flows else v for i, v in enumerate(given)])[0]
 
     def through(self, flow: Any) -> Any:
@@ -65,14 +68,14 @@ class Entering(NamedTuple):
 class Way(NamedTuple):
     """stage: of trying. kind and text: what is said, with {} for the operation.
 
-    change(entering, taken, amount) -> what is added to the operation's result. Its own value does not count, but it
-    must be finite, also where the way is not taken. amounts: whether another factor than 1 is a cause, too.
+    change(entering) -> what is added to the operation's result. Its own value does not count, but it must be finite,
+    also where the way is not taken. constant: what is said where another amount than 1 explains it, too.
     """
 
     stage: int
     kind: str
     text: str
-    change: Callable[[Entering, Any, Any], Any]
+    change: Callable[[Entering], Any]
     constant: str = ""
 
 
@@ -85,36 +88,42 @@ def _ways(equation: Any, operand: int, maker: Any) -> Iterator[Way]:
     shape, out = inside.shape_of(equation.invars[operand]), inside.shape_of(equation.outvars[0])
     inputs = len(equation.invars)
     square = len(shape) == 2 and shape[0] == shape[1] > 1
-    if shape == out and not inside.is_sum(equation):
+    if shape == out and not operations.is_sum(equation):
         scaled = "the factor of {} is taken to be {amount}, a constant"
         yield Way(PASSED, "term", "the factor of {} is missing from the chain", _passed, scaled if inputs > 1 else "")
     if square:
         turned = "what flows through {} is transposed"
-        yield Way(PASSED, "transpose", turned, lambda e, t, a: e.through(e.flow.T - e.flow))
-    if inside.mixes(equation):
+        yield Way(PASSED, "transpose", turned, lambda e: e.through(e.flow.T - e.flow))
+    if operations.mixes(equation):
         if _size(shape) == _size(out) > 1:
             yield Way(COPIED, "untransposed", "{} is not transposed going back", _untransposed)
         if square and inputs > 1:
             text = "{} is not transposed in the other operand's derivative"
             yield Way(COPIED, "untransposed", text, partial(_elsewhere, point=lambda e: e.value.T))
-    if inside.copies(equation) and max(_size(shape), _size(out)) <= _MOST:
-        kind, copies = ("repeats", "what {} reads more than once") if inputs > 1 else ("group", "the copies that {} makes")
+    # An axis of one is repeated by most operations themselves.
+    spread = len(shape) == len(out) and shape != out and all(n in (1, m) for n, m in zip(shape, out, strict=True))
+    if (operations.copies(equation) or spread) and max(_size(shape), _size(out)) <= _MOST:
+        kind, copies = (
+            ("repeats", "what {} reads more than once")
+            if inputs > 1 and not spread
+            else ("group", "the copies that {} makes")
+        )
         for kind_, text, weight in (
             (kind, f"of {copies} only the first counts", _first),
             (kind, f"of {copies} only the last counts", _last),
             ("reduction", f"of {copies} the mean stands where the sum belongs", _even),
             (kind, f"of {copies} the first stands for all", _first_for_all),
         ):
-            yield Way(COPIED, kind_, text, partial(_copied, weight=weight))
-    for axis in range(len(out)) if inside.is_reduction(equation) else ():
+            yield Way(COPIED, kind_, text, partial(_copied, weight=weight, spread=out if spread else None))
+    for axis in range(len(out)) if operations.is_reduction(equation) else ():
         if out[axis] > 1:
             text = f"what flows through {{}} is averaged over axis {axis} of its result too"
             yield Way(COPIED, "statistics", text, partial(_averaged, axis=axis))
-    if inside.bends(equation):
+    if operations.bends(equation):
         if shape == out:
             text = "the derivative of {} is taken at its result"
             yield Way(ELSEWHERE, "slope", text, partial(_elsewhere, point=lambda e: e.out))
-        if maker is not None and inside.shape_of(maker.invars[0]) == shape and inside.bends(maker):
+        if maker is not None and inside.shape_of(maker.invars[0]) == shape and operations.bends(maker):
             text = f"the derivative of {{}} is taken at what goes into {maker.primitive.name}, for what comes out"
             yield Way(ELSEWHERE, "slope", text, partial(_elsewhere, point=lambda e: e.before))
         if inputs > 1:
@@ -133,35 +142,35 @@ def _size(shape: Sequence[int]) -> int:
     return count
 
 
-def _passed(e: Entering, taken: Any, amount: Any) -> Any:
-    return amount * e.flow - e.through(e.flow)
+def _passed(e: Entering) -> Any:
+    return e.amount * e.flow - e.through(e.flow)
 
 
-def _untransposed(e: Entering, taken: Any, amount: Any) -> Any:
+def _untransposed(e: Entering) -> Any:
     """The operation is linear in the flow: L t becomes L^T t."""
     made, back = jax.vjp(e.through, e.flow)
     return back(e.flow.reshape(made.shape))[0].reshape(made.shape) - made
 
 
-def _elsewhere(e: Entering, taken: Any, amount: Any, point: Callable[[Entering], Any]) -> Any:
-    value = jnp.where(taken, jax.lax.stop_gradient(point(e)), e.value)
-    return e.at(e.flows, value=value) - e.at(e.flows)
+def _elsewhere(e: Entering, point: Callable[[Entering], Any]) -> Any:
+    value = jnp.where(e.taken, jax.lax.stop_gradient(point(e)), e.value)
+    return e.at(e.flows, value) - e.at(e.flows)
 
 
-def _sloped(e: Entering, taken: Any, amount: Any, slope: Callable[[Any, Any], Any]) -> Any:
+def _sloped(e: Entering, slope: Callable[[Any, Any], Any]) -> Any:
     return jax.lax.stop_gradient(slope(e.value, e.out)) * e.flow - e.through(e.flow)
 
 
-def _averaged(e: Entering, taken: Any, amount: Any, axis: int) -> Any:
+def _averaged(e: Entering, axis: int) -> Any:
     made = e.through(e.flow)
     return jnp.broadcast_to(jnp.mean(made, axis, keepdims=True), made.shape) - made
 
 
-def _copied(e: Entering, taken: Any, amount: Any, weight: Callable[[Any], Any]) -> Any:
-    """Every element of the result is one of the operand, whose number the operation tells of itself."""
+def _copied(e: Entering, weight: Callable[[Any], Any], spread: Sequence[int] | None) -> Any:
+    """Every element of the result is of one of the operand, whose number the operation tells of itself."""
     numbers = jnp.arange(e.value.size, dtype=e.value.dtype).reshape(e.value.shape)
     given = [numbers if i == e.operand else v for i, v in enumerate(e.still)]
-    which = e.apply(given)[0]
+    which = e.apply(given)[0] if spread is None else jnp.broadcast_to(numbers, spread)
     same = which.reshape(-1, 1) == which.reshape(1, -1)
     return e.through(e.flow) * (weight(same).reshape(which.shape).astype(e.value.dtype) - 1)
 

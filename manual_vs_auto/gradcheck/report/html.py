@@ -6,7 +6,9 @@ from manual_vs_auto.gradcheck.claims.verdict import Verdict
 from manual_vs_auto.gradcheck.report.report import Report, describe, tried
 
 # White is readable on each of them, whatever is around.
-_COLOUR = {Verdict.AGREE: "#1a7f37", Verdict.DISAGREE: "#b3261e", Verdict.INCONCLUSIVE: "#8a5a00"}
+_COLOUR = {
+    Verdict.AGREE: "#1a7f37", Verdict.SPECIAL: "#9a4b00", Verdict.INCONCLUSIVE: "#6e5b00", Verdict.DISAGREE: "#b3261e",
+}  # fmt: skip
 _CELL = "text-align:left;vertical-align:top;padding:2px 12px 2px 0;background:none;color:inherit"
 _CODE = (
     "margin:4px 0;padding:6px;border:1px solid rgba(128,128,128,.5);background:none;color:inherit;"

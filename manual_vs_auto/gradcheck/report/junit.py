@@ -8,13 +8,13 @@ from manual_vs_auto.gradcheck.claims.verdict import Verdict
 from manual_vs_auto.gradcheck.report.report import Report
 
 # A pair that could not be decided is an error: what was asked is not answered, and the command does not end with 0.
-_ELEMENT = {Verdict.DISAGREE: "failure", Verdict.INCONCLUSIVE: "error"}
+_ELEMENT = {Verdict.DISAGREE: "failure", Verdict.SPECIAL: "failure", Verdict.INCONCLUSIVE: "error"}
 # XML has no other control characters, not even escaped.
 _NO_XML = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def junit(classname: str, cases: Sequence[tuple[str, Report]]) -> bytes:
-    r"""One testsuite. A DISAGREE is a failure and an INCONCLUSIVE an error, with the report as the text.
+    r"""One testsuite. DISAGREE and SPECIAL are failures, INCONCLUSIVE is an error, with the report as the text.
 
     Args:    classname: of every case: what was judged. cases: name and report.
     Returns: XML in UTF-8; what XML can't hold stands there as Python writes it, "\x1b".
@@ -22,7 +22,7 @@ def junit(classname: str, cases: Sequence[tuple[str, Report]]) -> bytes:
     verdicts = [report.verdict for _, report in cases]
     suite = ET.Element(
         "testsuite", name="manual_vs_auto.gradcheck", tests=str(len(cases)), skipped="0",
-        failures=str(verdicts.count(Verdict.DISAGREE)), errors=str(verdicts.count(Verdict.INCONCLUSIVE)),
+        failures=_count("failure", verdicts), errors=_count("error", verdicts),
         time=f"{sum(report.seconds for _, report in cases):.3f}",
     )  # fmt: skip
     for name, report in cases:
@@ -38,6 +38,10 @@ def junit(classname: str, cases: Sequence[tuple[str, Report]]) -> bytes:
     ET.indent(root)
     found: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
     return found
+
+
+def _count(element: str, verdicts: Sequence[Verdict]) -> str:
+    return str(sum(_ELEMENT.get(verdict) == element for verdict in verdicts))
 
 
 def _legal(text: str) -> str:

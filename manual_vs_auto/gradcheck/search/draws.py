@@ -8,9 +8,11 @@ from manual_vs_auto.gradcheck.claims.claim import Claim
 from manual_vs_auto.gradcheck.claims.domain import Domain
 from manual_vs_auto.gradcheck.claims.errors import Refused, UsageError
 from manual_vs_auto.gradcheck.engines.engine import Engine, Found, plainly, widen
+from manual_vs_auto.gradcheck.numerics.precision import eps
 from manual_vs_auto.gradcheck.search import shapes
 from manual_vs_auto.gradcheck.search.cotangents import Cotangents
-from manual_vs_auto.gradcheck.search.points import CHANGES, Unfit, all_held, fresh, in_dtypes, resized
+from manual_vs_auto.gradcheck.search.held import all_held
+from manual_vs_auto.gradcheck.search.points import CHANGES, Unfit, fresh, in_dtypes, resized, typical
 from manual_vs_auto.gradcheck.witnesses.outcome import Case
 
 _AROUND: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -49,6 +51,20 @@ class Draws:
             arrays = in_dtypes(self._domain, self._domain.shaped(changed))
             if self._domain.holds(arrays):
                 yield label, arrays
+
+    def beside(self, case: Case) -> Iterator[Case]:
+        """The case with every number that moves shifted a little: by a hundredth of its size, and by some roundings."""
+        moving = self._claim.inputs.moving
+        for share in (1e-2, 1e-2, None, None):
+            arrays = list(case.arrays)
+            for at in moving:
+                own = self._sample[at] if self._sample[at].shape == case.arrays[at].shape else case.arrays[at]
+                size = np.maximum(np.abs(case.arrays[at].astype(np.float64)), typical(own))
+                step = 64 * eps(own.dtype) if share is None else share
+                arrays[at] = arrays[at] + step * size * self._generator.normal(size=arrays[at].shape)
+            arrays = in_dtypes(self._domain, self._domain.shaped(arrays))
+            if self._domain.holds(arrays):
+                yield Case(f"beside {case.label}", arrays, case.cotangents)
 
     def like(self, case: Case) -> Callable[[int], Case]:
         """The n-th fresh case of the shapes of one that failed; every other one is changed as that was."""

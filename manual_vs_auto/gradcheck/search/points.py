@@ -1,17 +1,20 @@
 """Points beyond the author's sample: the values that hide faults in it are changed one way at a time."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from manual_vs_auto.gradcheck.claims.arguments import Leaf
 from manual_vs_auto.gradcheck.claims.domain import Domain
 from manual_vs_auto.gradcheck.engines.engine import Found
+from manual_vs_auto.gradcheck.search.held import all_held, orthonormal
 
 
 class Unfit(ValueError):  # noqa: N818, it is no error
     """Numbers of that shape would mean something else than the sample's."""
 
+
+# So many arguments are tried alone.
+_ARGUMENTS = 6
 
 _Change = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
@@ -32,17 +35,30 @@ def _saturated(a: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     return a + raised
 
 
+def _both_signs(a: np.ndarray) -> np.ndarray:
+    """What overflows at large numbers often does so on one side of 0."""
+    signed = a.copy()
+    signed.flat[:1] = np.abs(a.flat[:1])
+    signed.flat[1:2] = -np.abs(a.flat[1:2])
+    return signed
+
+
 def _symmetric(a: np.ndarray, _: np.random.Generator) -> np.ndarray:
     return a + np.swapaxes(a, -1, -2) if is_square(a) else a
+
+
+def quick(label: str) -> bool:
+    """Whether a quick check tries a point of this name: the values that hide most, in fewest points."""
+    return label in QUICK or label.endswith((" all 0", " some 0"))
 
 
 CHANGES: dict[str, _Change] = {
     "fresh numbers": lambda a, _: a,
     "all positive": lambda a, _: np.abs(a),
     "all negative": lambda a, _: -np.abs(a),
-    "large, x 30": lambda a, _: 30 * a,
-    "large, x 1000": lambda a, _: 1000 * a,
-    "huge, x 1e5": lambda a, _: 1e5 * a,
+    "large, x 30": lambda a, _: 30 * _both_signs(a),
+    "large, x 1000": lambda a, _: 1000 * _both_signs(a),
+    "huge, x 1e5": lambda a, _: -1e5 * _both_signs(a),
     "near zero, x 1e-3": lambda a, _: 1e-3 * a,
     "tiny, x 1e-6": lambda a, _: 1e-6 * a,
     "some zeros": _some_zeros,
@@ -52,39 +68,12 @@ CHANGES: dict[str, _Change] = {
 }
 
 
-# What a quick check tries of these and of the points below: the values that hide most, in fewest points.
-QUICK = frozenset({"fresh numbers", "some zeros", "zeros", "near the edge of the domain", "what is held changed"})
-
-
-def held_changed(leaf: Leaf, a: np.ndarray, generator: np.random.Generator, indexed: int, repeat: bool) -> np.ndarray:
-    """What is not differentiated, rearranged so that it stays what it was: distinct, sorted, one-hot, a mask.
-
-    Numbers that are all alike are made different. indexed: the shortest axis that integers may point into. repeat:
-    whether distinct integers that are no permutation may repeat.
-    """
-    if leaf.moves or a.size == 0 or (leaf.floating and not np.all(np.isfinite(a.astype(np.float64)))):
-        return a
-    alike = bool(np.all(a == a.flat[0]))
-    ordered = a.ndim == 1 and bool(np.all(a[1:] >= a[:-1])) and not alike
-    if leaf.floating:
-        if alike:
-            return np.asarray((a.astype(np.float64) + (a == 0)) * generator.uniform(0.5, 1.5, a.shape))
-        if ordered:
-            gaps = np.diff(a.astype(np.float64)) * generator.uniform(0.5, 1.5, a.size - 1)
-            return np.concatenate([a[:1], a[0] + np.cumsum(gaps)])
-        if _orthonormal(a):
-            return np.asarray(a[:, generator.permutation(a.shape[1])])
-        return generator.permuted(a, axis=-1)
-    if a.dtype.kind == "b":
-        return generator.random(a.shape) > 0.5 if alike else generator.permuted(a, axis=-1)
-    if a.min() < 0 or a.ndim == 0 or (ordered and a[0] == 0 and int(a[-1]) + 1 > np.unique(a).size):
-        return a
-    distinct = np.unique(a).size == a.size > 1 and not (repeat and int(a.max()) + 1 > a.size)
-    last = int(a.max()) + 1 if not alike else max(int(a.max()) + 1, indexed)
-    drawn = generator.choice(last, a.shape, replace=not distinct).astype(a.dtype)
-    if 0 not in drawn:
-        drawn.flat[0] = 0  # the first index is the one that is forgotten
-    return np.sort(drawn) if ordered else drawn
+# What a quick check tries of these and of the points below: the values that hide most, in fewest points. Two are large:
+# there exponentials overflow, in float16 and in float64, and what is clipped is clipped.
+QUICK = frozenset({
+    "fresh numbers", "large, x 1000", "huge, x 1e5", "some zeros", "zeros", "near the edge of the domain",
+    "what is held changed",
+})  # fmt: skip
 
 
 def resized(a: np.ndarray, shape: tuple[int, ...], moves: bool, generator: np.random.Generator) -> np.ndarray:
@@ -95,7 +84,7 @@ def resized(a: np.ndarray, shape: tuple[int, ...], moves: bool, generator: np.ra
     flat = a.ravel() if a.size else np.zeros(1, a.dtype)
     count = int(np.prod(shape))
     if not moves and a.dtype.kind == "f" and a.ndim and shape:
-        if _orthonormal(a):
+        if orthonormal(a):
             raise Unfit("an orthonormal matrix of another shape is another function")
         return _rows_like(a, shape, generator)
     if not moves and a.ndim == 1 and a.dtype.kind in "iu" and a.size > 1 and a[0] == 0 and a[-1] > a.size:
@@ -132,11 +121,6 @@ def _rows_like(a: np.ndarray, shape: tuple[int, ...], generator: np.random.Gener
     return drawn.reshape(shape).astype(a.dtype)
 
 
-def _orthonormal(a: np.ndarray) -> bool:
-    wide = a.astype(np.float64)
-    return a.ndim == 2 and a.size > 1 and bool(np.allclose(wide.T @ wide, np.eye(a.shape[1]), atol=1e-5))
-
-
 def typical(a: np.ndarray) -> float:
     """The root mean square of an array; 1 where that is nothing."""
     size = float(np.sqrt(np.mean(np.square(a, dtype=np.float64)))) if a.size else 0.0
@@ -168,11 +152,11 @@ def fresh(domain: Domain, like: Found, generator: np.random.Generator) -> Found:
 
 
 def points(
-    domain: Domain, sample: Found, generator: np.random.Generator, repeat: bool
+    domain: Domain, sample: Found, generator: np.random.Generator, repeat: bool, constants: Sequence[float] = ()
 ) -> Iterator[tuple[str, Found | None]]:
     """Every probe by name with its arrays in the sample's dtypes; None where it would leave the domain.
 
-    repeat: whether distinct integers may be tried repeated.
+    repeat: whether distinct integers may be tried repeated. constants: numbers that the program names.
     """
     for name, change in CHANGES.items():
         if name == "symmetric" and not any(map(is_square, sample)):
@@ -189,6 +173,7 @@ def points(
     tied = [np.full(a.shape, level) if at in domain.inputs.moving else a for at, a in enumerate(sample)]
     tied = in_dtypes(domain, domain.shaped(tied))
     yield "ties", tied if domain.holds(tied) else None
+    yield from _alone(domain, sample, generator, constants)
     near = _near_the_edge(domain, sample, generator)
     if near is not None:
         yield "near the edge of the domain", near
@@ -197,11 +182,25 @@ def points(
         yield "what is held changed", in_dtypes(domain, fresh(domain, held, generator))
 
 
-def all_held(domain: Domain, sample: Found, generator: np.random.Generator, repeat: bool) -> Found:
-    """The arrays with what is held changed, where it can be."""
-    indexed = min((n for at in domain.inputs.moving for n in sample[at].shape), default=1)
-    pairs = zip(domain.inputs.leaves, sample, strict=True)
-    return [held_changed(leaf, a, generator, indexed, repeat) for leaf, a in pairs]
+def _alone(
+    domain: Domain, sample: Found, generator: np.random.Generator, constants: Sequence[float]
+) -> Iterator[tuple[str, Found | None]]:
+    """One argument alone at 0, in all its places and in some, or at the program's own numbers: the rest stays.
+
+    What lies beside them is the sample, for which f was meant: fresh numbers may be outside of what it takes.
+    """
+    special = {"all 0": np.zeros(1), "some 0": np.zeros(1), "at a bound": np.array(constants)}
+    for at in domain.inputs.moving[:_ARGUMENTS]:
+        name, a = domain.inputs.leaves[at].name, sample[at]
+        for label, values in special.items():
+            if not values.size or not a.size or (label == "some 0" and a.size == 1):
+                continue
+            chosen = np.ones(a.shape, bool) if label == "all 0" else generator.random(a.shape) < 0.5
+            chosen.flat[generator.integers(a.size)] = True
+            changed = list(sample)
+            changed[at] = np.where(chosen, generator.choice(values, a.shape), a.astype(np.float64))
+            cast = in_dtypes(domain, domain.shaped(changed))
+            yield f"{name} {label}", cast if domain.holds(cast) else None
 
 
 def in_dtypes(domain: Domain, arrays: Found) -> Found:

@@ -44,11 +44,22 @@ def other_shapes(shapes: Shapes, whole: Sequence[bool], accepts: Accepts) -> Ite
         yield from _accepted("not square", shapes, apart, accepts)
     yield from _accepted("one longer", shapes, {(leaf, axis): size + 1 for leaf, axis, size in axes}, accepts)
     if sizes and sizes[-1] <= _LONGEST:
-        yield from _accepted("longer", shapes, {(leaf, a): 2 * size + 3 for leaf, a, size in axes if size > 1}, accepts)
+        for more in (3, 0):  # what goes by pairs is longer by pairs
+            longer = {(leaf, a): 2 * size + more for leaf, a, size in axes if size > 1}
+            if found := list(_accepted("longer", shapes, longer, accepts)):
+                yield from found
+                break
+    if len(sizes) > 1 and sizes[-1] not in own:
+        longest = {(leaf, axis): size + 1 for leaf, axis, size in axes if size == sizes[-1]}
+        yield from _accepted("the longest one longer", shapes, longest, accepts)
     large = [size for size in sizes if size > 1 and size not in own]
     if len(large) > 1:
         grown = {(leaf, axis): large[1] for leaf, axis, size in axes if size == large[0]}
         yield from _accepted("square", shapes, grown, accepts)
+    if len(large) > 1 and not own:
+        turned = {large[0]: large[1], large[1]: large[0]}
+        exchanged = {(leaf, axis): turned[size] for leaf, axis, size in axes if size in turned}
+        yield from _accepted("two sizes exchanged", shapes, exchanged, accepts)
 
 
 def other_ranks(shapes: Shapes, moving: Sequence[int], accepts: Accepts) -> Iterator[tuple[str, Shapes]]:
@@ -69,15 +80,19 @@ def other_ranks(shapes: Shapes, moving: Sequence[int], accepts: Accepts) -> Iter
 
 def _split(shapes: Shapes, together: Axes, size: int, accepts: Accepts) -> dict[tuple[int, int], int]:
     """Axes of one size that are several dimensions: the smallest groups that may change alone, each to its own size."""
-    found: list[Axes] = []
+    found: list[tuple[Axes, int]] = []
     if not 1 < len(together) <= _AXES:
         return {}
     for count in range(1, len(together)):
         for group in combinations(together, count):
-            taken = any(set(group) & set(other) for other in found)
-            if not taken and accepts(_changed(shapes, dict.fromkeys(group, size + 1))):
-                found.append(group)
-    return {axis: size + 1 + at for at, group in enumerate(found) for axis in group}
+            taken = any(set(group) & set(other) for other, _ in found)
+            if taken:
+                continue
+            # Heads of attention may be twice as many as those that they share, but not one more.
+            grown = next((n for n in (size + 1, 2 * size) if accepts(_changed(shapes, dict.fromkeys(group, n)))), None)
+            if grown is not None:
+                found.append((group, grown))
+    return {axis: grown + (grown == size + 1) * at for at, (group, grown) in enumerate(found) for axis in group}
 
 
 def _accepted(

@@ -28,13 +28,13 @@ _FLOOR = 8
 
 def try_case(
     claim: Claim, engine: Engine, case: Case, convention: Convention = None, thorough: bool = False, seed: int = 0,
-    deadline: float = math.inf, rounding: bool = True, scale: Sequence[float] = (),
+    deadline: float = math.inf, rounding: bool = True, scale: Sequence[float] = (), accuracy: float = 0.0,
 ) -> Outcome:  # fmt: skip
-    """Witness one case.
+    """Judge one case.
 
     thorough: ask the panel although nothing differs. deadline: ask it no more after that time. rounding: judge the
     author's own precision, too. scale: how large each leaf's derivative is elsewhere, per unit of the cotangent:
-    what is below rounding there can be seen by nobody.
+    what is below rounding there can be seen by nobody. accuracy: how exact f itself is, relative to the largest.
     """
     outcome = Outcome(case)
     wide, cotangents = widen(case.arrays), widen(case.cotangents)
@@ -55,7 +55,7 @@ def try_case(
     # A rule may compute below float64 where its author's inputs are below; not where they are float64.
     inside = eps(engine.dtype, *([engine.manual_dtype] if eps(engine.manual_dtype) <= own else []))
     moves = spread(engine, wide, cotangents, _nudges(claim, case, inside), generator, truth, outcome.manual)
-    other = _other_output(outputs, truth.outputs, max(1e-9, 256 * inside))
+    other = _other_output(outputs, truth.outputs, max(1e-9, 256 * inside, 4 * accuracy))
     if other is not None:
         outcome.marks = [other]
         return outcome
@@ -63,13 +63,14 @@ def try_case(
     usual = scale or [0.0] * len(truth.values)
     floors = [_FLOOR * max(big * size(cotangents), _largest(v)) for big, v in zip(usual, truth.values, strict=True)]
     slack = [
-        _slack(value, move, shaky, bound, limit, inside) + floor * inside
+        _slack(value, move, shaky, bound, limit, inside) + floor * inside + accuracy * _largest(value)
         for value, move, shaky, bound, floor in zip(truth.values, *moves, truth.bounds, floors, strict=True)
     ]
     suspects = _suspects(outcome.manual, truth, slack)
     if any(map(np.any, suspects)):
         slack = _with_lost_digits(engine, outcome, truth, slack, limit, inside)
         suspects = _suspects(outcome.manual, truth, slack)
+    outcome.slack = slack
     outcome.reference, outcome.compared = truth.values, sum(int(np.sum(k)) for k in truth.known)
     outcome.marks = [
         _mark(name, manual, value, allowance, limit)
@@ -91,8 +92,38 @@ def try_case(
         # f itself may compute in less than its inputs have.
         lower = max(own, eps(engine.dtype))
         nudges = _nudges(claim, case, lower)
-        judge_rounding(engine, outcome, lower, nudges, floors, generator, replace(truth, values=held), thorough)
+        bounds = [b + accuracy * _largest(v) for b, v in zip(truth.bounds, held, strict=True)]
+        truth = replace(truth, values=held, bounds=bounds)
+        try:
+            judge_rounding(engine, outcome, lower, nudges, floors, generator, truth, thorough)
+        except Refused as refusal:
+            outcome.notes.append(
+                f"the formula is right in float64; in the author's precision it can't be run: {refusal}"
+            )
+            for mark in outcome.marks:
+                mark.verdict = Verdict.INCONCLUSIVE
+    if not thorough and claim.kind != "gradient" and outcome.verdict is Verdict.AGREE:
+        _judge_linearity(engine, outcome, wide, cotangents, limit * inside, generator)
     return outcome
+
+
+def _judge_linearity(
+    engine: Engine, outcome: Outcome, arrays: Found, cotangents: Found, rounding: float, generator: np.random.Generator
+) -> None:
+    """Whatever f does there, a derivative adds up: what is said of c + d is what is said of c and of d."""
+    other = [(size(cotangents) or 1.0) * generator.normal(size=c.shape) for c in cotangents]
+    together = engine.manual(arrays, [c + d for c, d in zip(cotangents, other, strict=True)])
+    for mark, a, b, both, slack in zip(
+        outcome.marks, outcome.manual, engine.manual(arrays, other), together, outcome.slack, strict=True
+    ):
+        largest = max(map(_largest, (a, b, both)))
+        with np.errstate(invalid="ignore"):
+            apart = np.abs(both - a - b) - 4 * np.where(np.isfinite(slack), slack, 0.0)
+        beyond = np.where(np.isfinite(apart), apart, -np.inf)
+        if beyond.size and np.max(beyond) > 4 * rounding * largest:
+            place = tuple(int(i) for i in np.unravel_index(int(np.argmax(beyond)), beyond.shape))
+            mark.verdict, mark.why, mark.index = Verdict.DISAGREE, "nonlinear", place
+            mark.manual, mark.reference = float(both[place]), float((a + b)[place])
 
 
 def _nudges(claim: Claim, case: Case, ulp: float) -> list[float]:

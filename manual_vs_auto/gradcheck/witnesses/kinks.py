@@ -35,13 +35,14 @@ class Smoothness:
             corner = kinked(*one_sided(question.outputs)) & (question.weights != 0)
             if np.any(corner):
                 return np.zeros(question.manual.shape, bool)
-        smooth = ~kinked(*one_sided(question.sweep))
+        ahead, behind = one_sided(question.sweep)
+        smooth = ~kinked(ahead, behind) & np.isfinite(ahead.bound) & np.isfinite(behind.bound)
         for other, slopes in self._along_others(question):
             both = [d + r for d, r in zip(question.direction, other, strict=True)]
             found = one_sided(question.elsewhere(question.arrays, both).sweep)
             for own, beside, together in zip(one_sided(question.sweep), slopes, found, strict=True):
                 smooth &= ~_apart(together, own, beside)
-        return smooth
+        return np.asarray(smooth)
 
     def _along_others(self, question: Question) -> list[tuple[Found, tuple[Slope, Slope]]]:
         while len(self._others) < 2:
@@ -84,8 +85,10 @@ def settle(answer: Answer, smoothness: Smoothness, convention: Convention) -> np
     with np.errstate(invalid="ignore"):
         slack = question.tolerance + 1e-6 * np.where(np.isfinite(high - low), high - low, 0.0)
         inside = (question.manual >= low - slack) & (question.manual <= high + slack)
-    # What neither has a number for, or nobody could read, is not claimed.
+    # What neither has a number for, or nobody could read, as at a jump, is not claimed.
     nowhere = ~np.isfinite(question.manual) & ~np.isfinite(question.autodiff)
+    for slope in one_sided(question.sweep):
+        nowhere |= ~np.isfinite(slope.bound)
     return np.where(nowhere | (np.isinf(low) & np.isinf(high)), 0, np.where(inside, YES, NO))
 
 

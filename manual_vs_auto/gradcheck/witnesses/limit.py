@@ -44,7 +44,7 @@ def _refuse(outcome: Outcome, manual: Found, limit: Limit) -> None:
         # How far off the reference may be itself is nobody's fault; an overflow is judged with the rounding.
         beyond = gap(found, right) - doubt - (limit.atol + limit.rtol * np.abs(right))
         beyond = np.where(np.isfinite(found) & np.isfinite(right), beyond, -np.inf)
-        if not beyond.size or np.max(beyond) <= 0 or mark.verdict is not Verdict.AGREE:
+        if not beyond.size or np.max(beyond) <= 0:
             continue
         place = tuple(int(i) for i in np.unravel_index(int(np.argmax(beyond)), beyond.shape))
         mark.verdict, mark.why, mark.index = Verdict.DISAGREE, "limit", place

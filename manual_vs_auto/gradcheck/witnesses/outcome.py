@@ -22,7 +22,7 @@ class Mark:
 
     ulp, bound: the worst error and what is allowed, in units in the last place (of the element, or of what one ulp of
     input makes of it). index, manual, reference: that element. why: what kind of fault, if it is one: "formula",
-    "overflow", "cast", "digits", "limit", "kink", "shape".
+    "overflow", "cast", "digits", "limit", "kink", "shape", "nonlinear".
     """
 
     name: str
@@ -40,6 +40,7 @@ class Outcome:
     """A case after it was judged. skipped: why it could not be, or None. answers: what the panel said.
 
     doubt: how far off the reference itself may be; infinite where the panel held with the rule against it.
+    slack: how far apart rounding, the reference's own bound and f's own accuracy may set both.
     """
 
     case: Case
@@ -50,6 +51,7 @@ class Outcome:
     manual: Found = field(default_factory=list)
     reference: Found = field(default_factory=list)
     doubt: Found = field(default_factory=list)
+    slack: Found = field(default_factory=list)
     compared: int = 0
 
     @property

@@ -44,7 +44,8 @@ def judge_rounding(
             continue
         lost = np.where(judged, gap(auto[at], truth.values[at]) / unit, 0.0)
         limit = allowed(engine.longest_sum, float(np.max(lost)))
-        errors = np.where(judged, gap(manual[at], truth.values[at]) / unit, 0.0)
+        doubt = np.where(np.isfinite(truth.bounds[at]), truth.bounds[at], 0.0)
+        errors = np.where(judged, np.maximum(gap(manual[at], truth.values[at]) - doubt, 0.0) / unit, 0.0)
         place = np.unravel_index(int(np.argmax(errors)), errors.shape)
         mark.ulp, mark.bound, mark.index = float(errors[place]), limit, tuple(int(i) for i in place)
         mark.manual, mark.reference = float(manual[at][place]), float(truth.values[at][place])

@@ -60,7 +60,11 @@ class Poll:
             length = float(np.max(np.abs(parts), initial=0.0))
             direction.append(length * (np.any(np.array(parts) != 0, axis=0) | suspects[leaf]))
         leaf = next(at for at, part in enumerate(direction) if np.any(part))
-        self._decide(self._outcome.marks[leaf], partial(self._along, direction, "all kinks at once"), leaf, None)
+        mark = self._outcome.marks[leaf]
+        agreed = mark.verdict is not Verdict.DISAGREE
+        self._decide(mark, partial(self._along, direction, "all kinks at once"), leaf, None)
+        if agreed and mark.verdict is Verdict.DISAGREE:
+            mark.why = "kink"  # f has a slope along all of them, but no derivative
 
     def forward(self, suspects: Found, thorough: bool) -> None:
         """The tangent is the direction: ask once, of every output."""

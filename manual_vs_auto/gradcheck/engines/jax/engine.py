@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache, cached_property, partial
+from functools import cached_property, partial
 from typing import Any
 
 import jax
@@ -19,18 +19,14 @@ from manual_vs_auto.gradcheck.engines.engine import (
     sweep_by_calls,
     widen,
 )
-from manual_vs_auto.gradcheck.engines.jax.stripped import detaches, program, stripped, uses
-from manual_vs_auto.gradcheck.engines.jax.together import Together, beside, shapes_of
+from manual_vs_auto.gradcheck.engines.jax.further import each_step_further
+from manual_vs_auto.gradcheck.engines.jax.stripped import Traits, program, stripped, traits
+from manual_vs_auto.gradcheck.engines.jax.together import Together, beside, hasty, shapes_of
 from manual_vs_auto.gradcheck.numerics.differences import STEPS, Sweep
 from manual_vs_auto.gradcheck.numerics.precision import is_float
 
-# What runs a few times on a few numbers is compiled in a hurry, in a third of the time: compiling is most of a check.
+# What has so few numbers is compiled in a hurry.
 _SMALL = 1 << 14
-_HASTY: dict[str, str | bool] = {
-    "xla_backend_optimization_level": "0",
-    "xla_cpu_use_fusion_emitters": False,
-    "xla_cpu_parallel_codegen_split_count": "1",
-}
 # Above this many numbers a sweep is kept in pieces: one call a step.
 _AT_ONCE = 1 << 20
 
@@ -52,17 +48,6 @@ def precision(*dtypes: Any) -> Iterator[None]:
         yield
 
 
-@cache
-def hasty() -> dict[str, str | bool] | None:
-    """Compiler's options for programs that are small and run a few times: those that this compiler knows."""
-    known = {}
-    for name, value in _HASTY.items():
-        with contextlib.suppress(Exception):
-            jax.jit(lambda x: x + 1).lower(1.0).compile(compiler_options={name: value})
-            known[name] = value
-    return known if known and jax.default_backend() == "cpu" else None
-
-
 class JaxEngine:
     """See Engine.
 
@@ -70,11 +55,16 @@ class JaxEngine:
     sweep and the complex step.
     """
 
+    xp = "jnp"
     dtype: str
     manual_dtype: str
     longest_sum: int
     detaches: bool
     scatters: bool
+    bounds: tuple[float, ...]
+    excluded: tuple[int, ...] | None
+    clamped: tuple[int, ...]
+    iterates: bool
 
     def __init__(self, claim: Claim, like: "JaxEngine | None" = None) -> None:
         """like: an engine whose precision and sums this one's programs share, so that they need not be looked at."""
@@ -94,7 +84,7 @@ class JaxEngine:
             if like is None:
                 self._look(wide, cotangents)
             else:
-                for name in ("dtype", "manual_dtype", "longest_sum", "detaches", "scatters"):
+                for name in ("dtype", "manual_dtype", "longest_sum", *Traits._fields):
                     setattr(self, name, getattr(like, name))
         first: Callable[..., Any] = claim.paired or self._alone
         second: Callable[..., Any] = self._value_and_derivative
@@ -109,7 +99,8 @@ class JaxEngine:
     def _look(self, wide: Sequence[Any], cotangents: Sequence[Any]) -> None:
         """What the programs of this claim are made of."""
         claim = self._claim
-        self.detaches, self.scatters = detaches(claim.judged, wide), uses(claim.judged, "scatter", wide)
+        for name, trait in traits(claim.judged, wide)._asdict().items():
+            setattr(self, name, trait)
         try:
             with refusing():
                 self.dtype, self.longest_sum = program(self.differentiate, wide, cotangents)
@@ -123,6 +114,16 @@ class JaxEngine:
     def in_numpy(self) -> bool:
         """See Engine."""
         return runs_in_numpy(self._claim)
+
+    def of(self, claim: Claim) -> "JaxEngine":
+        return JaxEngine(claim, self)
+
+    def given(self, arrays: Arrays) -> list[Any]:
+        return _as_jax(arrays)
+
+    @staticmethod
+    def pushed(f: Any, primals: Any, tangents: Any) -> Any:
+        return jax.jvp(f, (primals,), (tangents,))[1]
 
     def differentiate(self, arrays: Sequence[Any], cotangents: Sequence[Any]) -> list[Any]:
         """Autodiff of the stripped function: traceable."""
@@ -201,6 +202,21 @@ class JaxEngine:
             found = [np.asarray(a) for a in self._steps.first(wide, tangent)]
         count = len(STEPS)
         return [Sweep(a[:count], a[count:-1], a[-1]) for a in found]
+
+    def further(self, arrays: Arrays) -> list[tuple[Found, Found, Found]]:
+        if not self.iterates:
+            return []
+        with precision(np.float64), refusing():
+            found = jax.jit(each_step_further(self._claim))(*self._along(widen(arrays)))
+        return [(widen(now), widen(once), widen(twice)) for now, once, twice in zip(*found, strict=True)]
+
+    def _along(self, arrays: Found) -> tuple[Found, list[Found]]:
+        """The arrays, and two directions to differentiate along."""
+        generator, moving = np.random.default_rng(0), [arrays[at] for at in self._claim.inputs.moving]
+        sizes = [np.max(np.abs(a), initial=1e-3) for a in moving]
+        return arrays, [
+            [s * generator.normal(size=a.shape) for s, a in zip(sizes, moving, strict=True)] for _ in range(2)
+        ]
 
     def complex_step(self, arrays: Arrays, direction: Arrays) -> Found:
         with precision(np.float64), refusing():

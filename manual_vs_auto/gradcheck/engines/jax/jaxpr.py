@@ -19,16 +19,8 @@ KNOWN = ("0.10", "0.11", "0.12")
 _jex: Any = jax.extend.core  # whose names have types in some releases alone
 _JAX = str(Path(jax.__file__).parent) + os.sep
 _RULES = ("custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr")
+_MANTISSA = {"bfloat16": 7, "float16": 10, "float32": 23}
 _CALLS = ("jit", "pjit", "checkpoint", "remat", "remat2")
-_MIXING = (
-    "dot_general", "triangular_solve", "custom_linear_solve", "conv_general_dilated", "cumsum", "rev", "gather",
-    "transpose",
-)  # fmt: skip
-_BENDING = (
-    "mul", "div", "pow", "integer_pow", "square", "exp", "exp2", "expm1", "log", "log1p", "sqrt", "rsqrt", "cbrt",
-    "sin", "cos", "tan", "sinh", "cosh", "tanh", "asin", "acos", "atan", "asinh", "acosh", "atanh", "logistic", "erf",
-    "erfc", "atan2", "dot_general", "lgamma", "digamma",
-)  # fmt: skip
 _UNTRACED = (
     jax.errors.ConcretizationTypeError, jax.errors.NonConcreteBooleanIndexError, jax.errors.TracerArrayConversionError,
     jax.errors.TracerIntegerConversionError, jax.errors.UnexpectedTracerError,
@@ -104,6 +96,14 @@ def dtype_of(operand: Any) -> Any:
     return getattr(operand.aval, "dtype", None)
 
 
+def precision_of(result: Any, equation: Any) -> Any:
+    """The dtype that a result has, or the lower one to which the operation rounds it."""
+    if equation.primitive.name != "reduce_precision":
+        return dtype_of(result)
+    kept = parameter(equation, "mantissa_bits")
+    return next((name for name, bits in _MANTISSA.items() if kept <= bits), dtype_of(result))
+
+
 def parameter(equation: Any, *names: str) -> Any:
     """The parameter that goes by one of these names. Raises: UnknownJaxError."""
     for name in names:
@@ -142,6 +142,25 @@ def loop_of(equation: Any) -> Loop | None:
     return Loop(body, constants, carried, int(parameter(equation, "length")), parameter(equation, "reverse"))
 
 
+class Iteration(NamedTuple):
+    """A loop that carries numbers and reads no rows: its body, and where the constants of that are among operands."""
+
+    body: Program
+    constants: slice
+
+
+def iteration_of(equation: Any) -> Iteration | None:
+    """The while loop, or the scan over nothing, that an operation is."""
+    if equation.primitive.name == "while":
+        start = parameter(equation, "cond_nconsts")
+        constants = slice(start, start + parameter(equation, "body_nconsts"))
+        return Iteration(opened(parameter(equation, "body_jaxpr")), constants)
+    loop = loop_of(equation)
+    if loop is None or loop.constants + loop.carried < len(equation.invars) or loop.carried < len(equation.outvars):
+        return None
+    return Iteration(loop.body, slice(0, loop.constants))
+
+
 def called(equation: Any) -> Program | None:
     """The program that an operation runs once and as it is: of a jit, of a checkpoint."""
     return opened(parameter(equation, "jaxpr")) if equation.primitive.name in _CALLS else None
@@ -152,14 +171,20 @@ def is_program(value: Any) -> bool:
     return isinstance(value, _jex.ClosedJaxpr | _jex.Jaxpr)
 
 
+def programs_in(equation: Any) -> Iterator[Program]:
+    """The programs in an operation."""
+    for value in equation.params.values():
+        for inner in value if isinstance(value, tuple | list) else (value,):
+            if is_program(inner):
+                yield opened(inner)
+
+
 def inside(equation: Any, times: int = 1) -> Iterator[tuple[Any, int]]:
     """The operations of the programs in an operation, each with how often a loop repeats it."""
     loop = loop_of(equation)
     repeated = times * loop.length if loop is not None else times
-    for value in equation.params.values():
-        for inner in value if isinstance(value, tuple | list) else (value,):
-            if is_program(inner):
-                yield from every(opened(inner).jaxpr, repeated)
+    for inner in programs_in(equation):
+        yield from every(inner.jaxpr, repeated)
 
 
 def every(jaxpr: Any, times: int = 1) -> Iterator[tuple[Any, int]]:
@@ -185,43 +210,19 @@ def summed_axes(equation: Any) -> tuple[int, ...]:
     return tuple(int(shape_of(equation.invars[0])[axis]) for axis in axes)
 
 
-def is_sum(equation: Any) -> bool:
-    """Whether it is linear in each operand with the factor 1 or -1."""
-    return equation.primitive.name in ("add", "add_any", "sub")
-
-
-def is_reduction(equation: Any) -> bool:
-    """Whether it sums, or takes the largest, along axes."""
-    return equation.primitive.name in ("reduce_sum", "reduce_max")
-
-
-def copies(equation: Any) -> bool:
-    """Whether its result is made of copies of its operand's elements."""
-    return equation.primitive.name in ("broadcast_in_dim", "gather")
-
-
-def mixes(equation: Any) -> bool:
-    """Whether an element of the result may depend on other elements of the operand."""
-    return equation.primitive.name in _MIXING
-
-
-def bends(equation: Any) -> bool:
-    """Whether its derivative by an operand depends on where it is taken."""
-    return equation.primitive.name in _BENDING
-
-
 def apply(jaxpr: Any, equation: Any, given: Sequence[Any], change: Callable[[Any], Any]) -> list[Any]:
     """One operation of a program on these values, its parameters changed first; by a program of it alone."""
     values, operands = dict[Any, Any](), []
     for operand, value in zip(equation.invars, given, strict=True):
         if is_variable(operand):
             # One that stands twice may be given two values.
-            operand = type(operand)(operand.aval) if operand in values else operand  # noqa: PLW2901
+            operand = type(operand)(operand.aval) if operand in values else operand
             values[operand] = value
         operands.append(operand)
     params = {name: change(value) for name, value in equation.params.items()}
     alone = jaxpr.replace(
-        constvars=[], invars=list(values), outvars=equation.outvars, eqns=[equation.replace(invars=operands, params=params)],
+        constvars=[], invars=list(values), outvars=equation.outvars,
+        eqns=[equation.replace(invars=operands, params=params)],
         debug_info=jaxpr.debug_info.with_unknown_names(),
     )  # fmt: skip
     return list(_jex.jaxpr_as_fun(_jex.ClosedJaxpr(alone, ()))(*values.values()))

@@ -6,18 +6,27 @@ computes, also inside jit, scan, while and cond. JAX's own rules (relu at 0, sin
 
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 
 from manual_vs_auto.gradcheck.engines.jax import jaxpr as inside
 from manual_vs_auto.gradcheck.numerics.precision import is_float, lowest
 
 _OURS = str(Path(__file__).parents[2]) + os.sep
 _UNROLLED = 32
+# As many numbers as that are tried.
+_BOUNDS = 4
+# Of a comparison and the place of its number, on which side of it that lies which it excludes.
+_EXCLUDED = {
+    **{(name, at): 0 for name in ("eq", "ne") for at in (0, 1)},
+    ("lt", 1): -1, ("ge", 1): -1, ("max", 0): -1, ("max", 1): -1, ("gt", 0): -1, ("le", 0): -1, ("clamp", 0): -1,
+    ("lt", 0): 1, ("ge", 0): 1, ("min", 0): 1, ("min", 1): 1, ("gt", 1): 1, ("le", 1): 1, ("clamp", 2): 1,
+}  # fmt: skip
 Step = Callable[[int, Sequence[Any], Callable[[Sequence[Any]], list[Any]]], list[Any]]
 
 
@@ -28,12 +37,15 @@ class Program(NamedTuple):
     longest_sum: int
 
 
-def stripped(f: Callable[..., Any], unroll: bool = False) -> Callable[..., Any]:
-    """f without the custom rules in it that are not JAX's own; unroll: with short loops written out."""
+def stripped(f: Callable[..., Any], unroll: bool = False, further: int = 0) -> Callable[..., Any]:
+    """f without the custom rules in it that are not JAX's own.
+
+    unroll: with short loops written out. further: with so many steps more in every loop that reads no rows.
+    """
 
     def plain(*args: Any) -> Any:
         program, tree = inside.traced(f, *args)
-        return jax.tree.unflatten(tree, run(program, jax.tree.leaves(args), unroll))
+        return jax.tree.unflatten(tree, run(program, jax.tree.leaves(args), unroll, further=further))
 
     return plain
 
@@ -48,7 +60,7 @@ def program(f: Callable[..., Any], *args: Any) -> Program:
             continue
         needed |= {variable for variable in equation.invars if inside.is_variable(variable)}
         for inner, times in ((equation, 1), *inside.inside(equation)):
-            dtypes += [dtype for dtype in map(inside.dtype_of, inner.outvars) if is_float(dtype)]
+            dtypes += [dtype for made in inner.outvars if is_float(dtype := inside.precision_of(made, inner))]
             longest = max(longest, times * math.prod(max(size, 1) for size in inside.summed_axes(inner)))
     return Program(lowest(dtypes), longest)
 
@@ -59,18 +71,64 @@ def rules_in(f: Callable[..., Any], *args: Any) -> frozenset[str]:
     return frozenset(rule.kind for rule in found if rule is not None)
 
 
-def uses(f: Callable[..., Any], primitive: str, *args: Any) -> bool:
-    """Whether an operation of this name is in f."""
-    return any(e.primitive.name == primitive for e, _ in inside.every(inside.traced(f, *args)[0].jaxpr))
+class Traits(NamedTuple):
+    """What a function does that matters to a check.
+
+    detaches: it stops gradients itself, as JAX's own functions may too. scatters: it writes by index. bounds: the
+    numbers that it compares floating ones with. excluded: integers on the other side of what it compares integers with.
+    clamped: the same of what it clamps integers to. iterates: it has loops that read no rows.
+    """
+
+    detaches: bool
+    scatters: bool
+    bounds: tuple[float, ...]
+    excluded: tuple[int, ...]
+    clamped: tuple[int, ...]
+    iterates: bool
 
 
-def detaches(f: Callable[..., Any], *args: Any) -> bool:
-    """Whether f stops gradients itself, as JAX's own functions may too."""
-    equations = inside.every(inside.traced(f, *args)[0].jaxpr)
-    return any(e.primitive.name == "stop_gradient" and not _stopped_by_jax(e) for e, _ in equations)
+def traits(f: Callable[..., Any], *args: Any) -> Traits:
+    """Trace f, and look."""
+    jaxpr = inside.traced(f, *args)[0].jaxpr
+    equations = [equation for equation, _ in inside.every(jaxpr)]
+    found = list(compared(jaxpr, {}))
+    bounds = sorted({abs(value) for value, *_ in found if isinstance(value, float) and 1e-4 < abs(value) < 1e4})
+    beyond = [(value + side, clamps) for value, side, clamps in found if isinstance(value, int)]
+    excluded, clamped = (sorted({v for v, clamps in beyond if clamps == asked}) for asked in (False, True))
+    return Traits(
+        any(e.primitive.name == "stop_gradient" and not _stopped_by_jax(e) for e in equations),
+        any(e.primitive.name == "scatter" for e in equations),
+        tuple(sign * value for value in bounds[:_BOUNDS] for sign in (1, -1)),
+        tuple(excluded[:_BOUNDS]),
+        tuple(clamped[:_BOUNDS]),
+        any(inside.iteration_of(e) is not None for e in equations),
+    )
 
 
-def run(program: inside.Program, args: Sequence[Any], unroll: bool = False, step: Step | None = None) -> list[Any]:
+def compared(jaxpr: Any, known: dict[Any, Any]) -> Iterator[tuple[float | int, int, bool]]:
+    """Numbers written into a program that others are compared with; where the excluded lies: -1, 0 or 1 beside it; and
+
+    whether it is what others are clamped to. known: the values of its variables that are numbers.
+    """
+    known = dict(known)
+    for equation in jaxpr.eqns:
+        given = [known.get(v) if inside.is_variable(v) else inside.value_of(v) for v in equation.invars]
+        single = [g.item() if g is not None and np.size(g) == 1 and hasattr(g, "item") else g for g in given]
+        name = equation.primitive.name
+        for at, value in enumerate(single):
+            sides = _EXCLUDED.get((name, at))
+            if sides is not None and isinstance(value, int | float) and not isinstance(value, bool):
+                yield value, sides, name in ("max", "min", "clamp")
+        if name in ("convert_element_type", "broadcast_in_dim", "copy") and single[0] is not None:
+            known[equation.outvars[0]] = given[0]
+        for inner in inside.programs_in(equation):
+            passed = zip(inner.jaxpr.invars, given, strict=False) if len(inner.jaxpr.invars) == len(given) else ()
+            yield from compared(inner.jaxpr, {v: g for v, g in passed if g is not None})
+
+
+def run(
+    program: inside.Program, args: Sequence[Any], unroll: bool = False, further: int = 0, step: Step | None = None
+) -> list[Any]:
     """Run a program. step: may change what an operation of its top level is given, and what it returns."""
     jaxpr = program.jaxpr
     values: dict[Any, Any] = dict(zip(jaxpr.constvars, program.consts, strict=True))
@@ -81,21 +139,25 @@ def run(program: inside.Program, args: Sequence[Any], unroll: bool = False, step
 
     for number, equation in enumerate(jaxpr.eqns):
         given = [read(operand) for operand in equation.invars]
-        apply = partial(_apply, jaxpr, equation, unroll)
+        apply = partial(_apply, jaxpr, equation, unroll, further)
         found = apply(given) if step is None else step(number, given, apply)
         values.update(zip(equation.outvars, found, strict=True))
     return [read(operand) for operand in jaxpr.outvars]
 
 
-def _apply(jaxpr: Any, equation: Any, unroll: bool, given: Sequence[Any]) -> list[Any]:
+def _apply(jaxpr: Any, equation: Any, unroll: bool, further: int, given: Sequence[Any]) -> list[Any]:
     rule, loop, call = _own(equation), inside.loop_of(equation) if unroll else None, inside.called(equation)
     if rule is not None:
-        return run(rule.primal, given, unroll)
+        return run(rule.primal, given, unroll, further)
     if loop is not None and loop.length <= _UNROLLED:
         return _unrolled(loop, given)
     if call is not None:
-        return run(call, given, unroll)
-    return inside.apply(jaxpr, equation, given, _without_rules)
+        return run(call, given, unroll, further)
+    found = inside.apply(jaxpr, equation, given, _without_rules)
+    if further and (iteration := inside.iteration_of(equation)) is not None:
+        for _ in range(further):
+            found = run(iteration.body, [*given[iteration.constants], *found])
+    return found
 
 
 def _unrolled(loop: inside.Loop, given: Sequence[Any]) -> list[Any]:

@@ -1,0 +1,54 @@
+"""What the reference says of an observation at other cotangents and at other points, each asked for once."""
+
+from typing import Any
+
+import numpy as np
+
+from manual_vs_auto.gradcheck.claims.claim import Claim
+from manual_vs_auto.gradcheck.claims.errors import Refused
+from manual_vs_auto.gradcheck.engines.engine import Engine, Found
+from manual_vs_auto.gradcheck.explain.elsewhere import Change
+from manual_vs_auto.gradcheck.explain.observation import Observation
+from manual_vs_auto.gradcheck.witnesses.reference import reference
+
+
+class Truth:
+    """Every wrong leaf asks for the same, so that answers are kept."""
+
+    def __init__(self, claim: Claim, engine: Engine) -> None:
+        self._claim, self._engine = claim, engine
+        self._pulled: dict[Any, Found] = {}
+
+    def jacobian(self, e: Observation, leaf: int) -> np.ndarray:
+        """[N, N] such that the reference is its transpose times the cotangent: J in reverse, J^T in forward."""
+        size = e.cotangents[0].size
+        rows = [self.right(e, [np.eye(size)[i].reshape(e.cotangents[0].shape)])[leaf].ravel() for i in range(size)]
+        return np.stack(rows)
+
+    def right(self, e: Observation, cotangents: Found) -> Found:
+        """The derivative at the observation's own arguments, with other cotangents."""
+        key = id(e), *(cotangent.tobytes() for cotangent in cotangents)
+        if key not in self._pulled:
+            self._pulled[key] = reference(self._claim, self._engine, e.arrays, cotangents).values
+        return self._pulled[key]
+
+    def at(self, e: Observation, change: Change) -> Found:
+        """The derivative at other arguments. Raises: Refused, also where it is not finite."""
+        key = id(e), change.text
+        if key not in self._pulled:
+            arrays = change.of(e.arrays, self.outputs(e))
+            self._pulled[key] = reference(self._claim, self._engine, arrays, e.cotangents).values
+        found = self._pulled[key]
+        if not all(np.all(np.isfinite(a)) for a in found):
+            raise Refused(ArithmeticError("not finite there"))
+        if change.mask is None:
+            return found
+        kept = e.arrays[change.mask] != 0
+        return [a * kept if a.shape[a.ndim - kept.ndim :] == kept.shape else a for a in found]
+
+    def outputs(self, e: Observation) -> Found:
+        """What f makes of its arguments."""
+        key = id(e), "outputs"
+        if key not in self._pulled:
+            self._pulled[key] = self._engine.value(e.arrays)
+        return self._pulled[key]
