@@ -76,7 +76,7 @@ def lines(table: str) -> Iterator[Line]:
 
 def floating(array: Any) -> bool:
     """Whether it is differentiated."""
-    return np.asarray(array).dtype.kind in "fc"
+    return np.result_type(array).kind in "fc"
 
 
 def _sample(kind: str, shape: tuple[int, ...], generator: np.random.Generator, dtype: Any) -> np.ndarray:

@@ -18,7 +18,7 @@ from jax import lax
 from benchmarks import _peers_jax_loops as loops
 from benchmarks import _peers_jax_more as more
 from benchmarks import _peers_jax_tables as tables
-from benchmarks._peers_item import Item, Line, lines
+from benchmarks._peers_item import Item, Line, floating, lines
 from benchmarks._peers_numpy import COMPLEX, shared, ufuncs
 
 # Functions that JAX can't differentiate at all.
@@ -36,11 +36,14 @@ def pullback(f: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def pushforward(f: Callable[..., Any]) -> Callable[..., Any]:
-    """jax.jvp as a rule; what does not move has JAX's empty tangent."""
+    """jax.jvp as a rule; what does not move has the tangent zero, of JAX's empty kind if it is a whole number."""
+
+    def still(primal: Any) -> Any:
+        return jnp.zeros_like(primal) if floating(primal) else np.zeros(np.shape(primal), jax.dtypes.float0)
 
     def rule(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> Any:
-        empty = [np.zeros(np.shape(p), jax.dtypes.float0) for p in primals]
-        return jax.jvp(f, primals, tuple(e if t is None else t for t, e in zip(tangents, empty, strict=True)))
+        pairs = zip(primals, tangents, strict=True)
+        return jax.jvp(f, primals, tuple(still(primal) if t is None else t for primal, t in pairs))
 
     return rule
 
@@ -77,6 +80,7 @@ def complex_items() -> Iterator[Item]:
 
 def _named() -> Iterator[Item]:
     """Functions of several lines, which the tables can't hold."""
-    for f, samples in loops.FUNCTIONS:
+    for f, samples, options in (*loops.FUNCTIONS, *loops.FORWARD):
         call = f"{f.__name__}({', '.join('xyzw'[: len(samples.split())])})"
-        yield from both("jax control flow", Line(call, samples, {}), {f.__name__: f})
+        found = list(both("jax control flow", Line(call, samples, options), {f.__name__: f}))
+        yield from found[1:] if (f, samples, options) in loops.FORWARD else found

@@ -11,8 +11,18 @@ Function = Callable[..., Any]
 
 
 def halving(x: Any, y: Any) -> Any:
-    """A while loop of a held number of turns: forward mode alone goes through it."""
+    """A fori_loop of a held number of turns."""
     return lax.fori_loop(0, 5, lambda _, c: 0.5 * c + jnp.sin(x) * y, y)
+
+
+def turning(x: Any) -> Any:
+    """A while loop, which has no reverse mode."""
+    return lax.while_loop(lambda c: c[0] < 4, lambda c: (c[0] + 1, jnp.sin(c[1]) * x), (0, x))[1]
+
+
+def until_small(x: Any, y: Any) -> Any:
+    """A while loop as long as its carry is large."""
+    return lax.while_loop(lambda c: jnp.max(jnp.abs(c)) > 1e-2, lambda c: 0.3 * jnp.sin(x) * c, y)
 
 
 def recurrent(x: Any, y: Any, z: Any) -> Any:
@@ -65,11 +75,18 @@ def mapped(x: Any, y: Any) -> Any:
     return jax.vmap(lambda row, w: jnp.outer(jnp.sin(row), w))(x, y)
 
 
-FUNCTIONS: tuple[tuple[Function, str], ...] = (
-    (recurrent, "n53 n33 n3"), (backwards, "n53 n3"), (checkpointed, "n34 n42"), (branches, "n5"),
-    (linear_solve, "s33 n3"), (square_root, "p"), (by_conjugate_gradients, "s44 n4"), (mapped, "n34 n32"),
-    (halving, "n n4"),
-)  # fmt: skip
+FUNCTIONS: tuple[tuple[Function, str, dict[str, Any]], ...] = (
+    (recurrent, "n53 n33 n3", {}),
+    (backwards, "n53 n3", {}),
+    (checkpointed, "n34 n42", {}),
+    (branches, "n5", {}),
+    (linear_solve, "s33 n3", {}),
+    (square_root, "p", {"domain": (0, None)}),
+    (by_conjugate_gradients, "s44 n4", {"structure": {"x": "positive_definite"}}),
+    (mapped, "n34 n32", {}),
+    (halving, "n n4", {}),
+)
+FORWARD: tuple[tuple[Function, str, dict[str, Any]], ...] = ((turning, "n3", {}), (until_small, "n4 n4", {}))
 
 CUSTOM = """
 nn.relu(x) | n34

@@ -34,7 +34,6 @@ ol.safe_softmax_cross_entropy(x, y) | n34 q34
 op.projection_simplex(x) | n5
 op.projection_l1_ball(x, 1.0) | n5
 ol.multiclass_sparsemax_loss(x, y) | n34 k3
-optax.safe_norm(x, 1e-3) | n5
 """
 
 _TABLE = """

@@ -1,14 +1,15 @@
 """What came of the peers' rules: a table by source, and every item that is not AGREE by what went wrong."""
 
+import re
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
 import numpy as np
 
-VERDICTS = ("AGREE", "INCONCLUSIVE", "DISAGREE", "refused", "traceback")
+VERDICTS = ("AGREE", "SPECIAL", "INCONCLUSIVE", "DISAGREE", "refused", "traceback")
 SLOWEST, LONG_S = 20, 30.0
-_LINES = 12
+_LINES, _LONG, _KIND = 12, 500, 40
 
 Answer = Mapping[str, Any]
 
@@ -53,19 +54,23 @@ def _row(source: str, answers: Sequence[Answer]) -> dict[str, Any]:
 def _kind(answer: Answer) -> str:
     """Verdict, what kind of fault, and where it was seen."""
     verdict: str = answer["verdict"]
-    if "leaves" not in answer:
-        return f"{verdict}: {answer['text'].strip().splitlines()[-1][:80]}"
+    if verdict == "traceback":
+        raised = [line for line in answer["text"].splitlines() if re.match(r"[\w.]+(Error|Exception)", line)]
+        return f"{verdict}: {(raised or ['?'])[-1][:_KIND]}"
+    if verdict == "refused":
+        return f"{verdict}: {answer['text'][:_KIND]}"
     why = ", ".join(sorted({leaf["why"] or "no reason" for leaf in answer["leaves"]})) or "no leaf"
     place = "at the sample" if answer["hidden"] is None else answer["hidden"].split("this does: ")[-1].split(":")[0]
     return f"{verdict}, {why}, {place}"
 
 
 def _decisive(answer: Answer) -> list[str]:
-    """The report without its list of probes, or the end of a traceback."""
+    """The report without its code and its lists of what was tried, or the end of a traceback."""
     lines: list[str] = answer["text"].rstrip().splitlines()
     if "leaves" not in answer:
         return lines[-_LINES:]
-    return [line for line in lines if not line.startswith(("  covered", "  cost"))][:_LINES]
+    passed_over = ("  covered", "  probes", "  cost", " " * 9)
+    return [line[:_LONG] for line in lines if not line.startswith(passed_over)][:_LINES]
 
 
 def _markdown(cells: Sequence[str]) -> str:

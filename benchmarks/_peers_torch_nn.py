@@ -93,7 +93,7 @@ F.binary_cross_entropy_with_logits(x, y) | n34 u34
 F.binary_cross_entropy_with_logits(x, y) | w34 u34
 F.kl_div(x, y, reduction='batchmean') | n34 q34 | domain=[None, (0, None)]
 F.poisson_nll_loss(x, y) | n34 p34
-F.gaussian_nll_loss(x, y, z) | n34 n34 p34 | domain=[None, None, (0, None)]
+F.gaussian_nll_loss(x, y, z) | n34 n34 p34 | domain=[None, None, (1e-5, None)]
 F.hinge_embedding_loss(x, T.tensor([1, -1, 1, -1], dtype=x.dtype)) | n34
 F.soft_margin_loss(x, 2.0 * y - 1) | n34 b34
 F.margin_ranking_loss(x, y, 2.0 * z - 1) | n5 n5 b5

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple, Unpack
 import numpy as np
 
 from manual_vs_auto.gradcheck.api import check_custom_rule, check_gradient, check_jvp, check_vjp
-from manual_vs_auto.gradcheck.claims.claim import floating
 from manual_vs_auto.gradcheck.claims.errors import UsageError
+from manual_vs_auto.gradcheck.claims.outputs import floating
 from manual_vs_auto.gradcheck.claims.tensors import is_function
 from manual_vs_auto.gradcheck.claims.trees import flatten, import_jax
 from manual_vs_auto.gradcheck.options import Settings

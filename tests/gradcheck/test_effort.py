@@ -8,7 +8,8 @@ import pytest
 
 from manual_vs_auto.gradcheck import Report, Verdict, check_custom_rule, check_gradient, check_vjp
 from manual_vs_auto.gradcheck.report.report import LEFT_OUT
-from manual_vs_auto.gradcheck.search.points import CHANGES, QUICK
+from manual_vs_auto.gradcheck.search.changes import CHANGES
+from manual_vs_auto.gradcheck.search.points import QUICK
 from tests.gradcheck.test_assertions import carried
 
 X = np.array([0.3, -0.7, 1.1])

@@ -513,7 +513,6 @@ USAGE: dict[str, tuple[Callable[[], Any], str]] = {
     "integers": (lambda: check_custom_rule(Apart, torch.arange(3)), "no floating tensors"),
     "meta": (lambda: check_custom_rule(Apart, torch.ones(3, device="meta")), 'x is on the device "meta"'),
     "sparse": (lambda: check_custom_rule(Apart, torch.eye(3).to_sparse()), "x is a sparse tensor"),
-    "complex": (lambda: check_custom_rule(Apart, torch.ones(3, dtype=torch.complex64)), "x is complex"),
     "no tensor comes back": (lambda: check_vjp(lambda x: None, lambda ct, x: x, X), "returns no floating numbers"),
 }
 

@@ -26,8 +26,8 @@ def found(f: Callable[..., Any], wrong: Rule, *args: np.ndarray) -> tuple[terms.
         inputs = inputs_of(f, args, None)
         out, pull = jax.vjp(f, *args)
         ct = normal(*out.shape, seed=9)
-        sides = [[np.asarray(a) for a in side] for side in (wrong(ct, *args), pull(ct))]
-    observation = Observation(list(args), [ct], *sides)
+        manual, right = ([np.asarray(a) for a in side] for side in (wrong(ct, *args), pull(ct)))
+    observation = Observation(list(args), [ct], manual, right)
     return terms.Terms(vjp_claim(f, wrong, inputs), observation, Tolerance(1e-8)), observation
 
 

@@ -5,10 +5,13 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from manual_vs_auto.gradcheck.claims.complex import __file__ as boundary
+from manual_vs_auto.gradcheck.claims.complex import real_dtype
 from manual_vs_auto.gradcheck.engines.jax import jaxpr as inside
 from manual_vs_auto.gradcheck.engines.jax.stripped import describe, run, stripped
-from manual_vs_auto.gradcheck.explain.ways import Entering, Way, ways_of
+from manual_vs_auto.gradcheck.explain.ways import Entering, Way, flow_of, ways_of
 from manual_vs_auto.gradcheck.numerics.precision import is_float
 
 
@@ -36,13 +39,30 @@ class Bends(NamedTuple):
     amounts: Any
 
 
+def unbent(
+    count: int, scales: dict[int, float] | None = None, chosen: dict[int, int] | None = None,
+    amounts: dict[int, float] | None = None,
+) -> Bends:  # fmt: skip
+    """Of so many edges, but for what is given by their numbers."""
+    made = Bends(np.ones(count), np.zeros(count, np.int32), np.ones(count))
+    for values, given in zip(made, (scales, chosen, amounts), strict=True):
+        for at, value in (given or {}).items():
+            values[at] = value
+    return made
+
+
 def edges(f: Callable[..., Any], *args: Any) -> list[Edge]:
-    """Every edge of the stripped program."""
+    """Every edge of the stripped program, but for where complex numbers are put together and taken apart for it."""
     jaxpr = inside.traced(stripped(f, unroll=True), *args)[0].jaxpr
     found, sources, makers = [], dict[Any, int](), dict[Any, int]()
     for number, equation in enumerate(jaxpr.eqns):
+        callers = [frame.file for frame in inside.frames(equation) if not frame.of_jax]
         for operand, variable in enumerate(equation.invars):
-            if inside.is_variable(variable) and is_float(inside.dtype_of(variable)):
+            if (
+                callers[:1] != [boundary]
+                and inside.is_variable(variable)
+                and is_float(real_dtype(inside.dtype_of(variable)))
+            ):
                 source = sources.setdefault(variable, len(sources))
                 maker = makers.get(variable)
                 ways = ways_of(equation, operand, None if maker is None else jaxpr.eqns[maker])
@@ -64,7 +84,7 @@ def bent(f: Callable[..., Any], order: Sequence[Edge], stage: int) -> Callable[.
             here = [(i, places[number, i]) for i in range(len(given)) if (number, i) in places]
             still = [jax.lax.stop_gradient(value) for value in given]
             before[number] = still[0] if still else None
-            flows = {i: bends.scales[at].astype(given[i].dtype) * (given[i] - still[i]) for i, at in here}
+            flows = {i: bends.scales[at].astype(given[i].dtype) * flow_of(given[i]) for i, at in here}
             made = apply([still[i] + flows[i] if i in flows else value for i, value in enumerate(given)])
             if len(made) != 1:
                 return made
@@ -74,8 +94,7 @@ def bent(f: Callable[..., Any], order: Sequence[Edge], stage: int) -> Callable[.
                         taken, amount = bends.chosen[at] == which, bends.amounts[at].astype(still[i].dtype)
                         maker = before.get(order[at].maker)
                         change = way.change(Entering(i, still, flows, apply, maker, taken, amount))
-                        change = jnp.where(taken, change, 0)
-                        made = [made[0] + change - jax.lax.stop_gradient(change)]
+                        made = [made[0] + flow_of(jnp.where(taken, change, 0))]
             return made
 
         return jax.tree.unflatten(tree, run(program, jax.tree.leaves(args), True, step=step))

@@ -33,6 +33,8 @@ def changes(leaves: Sequence[Leaf], arrays: Found, outputs: Found, own: Sequence
     """Those of one argument that these arrays allow, the simplest first. own: whose derivative it is."""
     for at, (leaf, a) in enumerate(zip(leaves, arrays, strict=True)):
         name = leaf.name
+        if leaf.complex:
+            continue
         kind = "weight" if a.ndim else "scale"
         if at not in own:
             yield Change(kind, f"{name} is forgotten: it is the derivative where {name} is 1", _one(at, np.ones_like))
@@ -65,7 +67,7 @@ def changes(leaves: Sequence[Leaf], arrays: Found, outputs: Found, own: Sequence
 
 def exchanges(leaves: Sequence[Leaf], arrays: Found) -> Iterator[Change]:
     """Those of two arguments, and functions of one that are seldom meant."""
-    for at, name in ((at, leaf.name) for at, leaf in enumerate(leaves) if leaf.floating):
+    for at, name in ((at, leaf.name) for at, leaf in enumerate(leaves) if leaf.floating and not leaf.complex):
         for axis in range(arrays[at].ndim):
             yield Change("statistics", f"it is the derivative where {name} is averaged over axis {axis}",
                          _one(at, lambda a, axis=axis: np.broadcast_to(np.mean(a, axis, keepdims=True), a.shape).copy()))  # type: ignore[misc]  # noqa: E501  # fmt: skip
@@ -73,7 +75,7 @@ def exchanges(leaves: Sequence[Leaf], arrays: Found) -> Iterator[Change]:
         yield Change("point", f"it is the derivative at |{name}|", _one(at, np.abs))
         yield Change("point", f"it is the derivative at the sign of {name}", _one(at, np.sign))
         yield Change("point", f"it is the derivative at the square of {name}", _one(at, np.square))
-    floating = [at for at, leaf in enumerate(leaves) if leaf.floating][:_MOST]
+    floating = [at for at, leaf in enumerate(leaves) if leaf.floating and not leaf.complex][:_MOST]
     for i, j in combinations(floating, 2):
         if arrays[i].shape != arrays[j].shape:
             continue

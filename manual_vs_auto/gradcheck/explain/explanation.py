@@ -1,6 +1,6 @@
 """What explains all observations: guesses from simple to intricate, each judged on every one."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property, partial
 
 import numpy as np
@@ -49,7 +49,7 @@ class Explanation:
         # Observations that show the fault best come first: guesses are made from them.
         apart = self._tolerance.apart
         self._observations.sort(key=lambda e: -sum(apart(e.manual[at], e.reference[at]) for at in self.wrong))
-        guesses = Guesses(self._claim, self._engine, self._observations, self._tolerance)
+        guesses = Guesses(self._claim, self._engine, self._observations, self._tolerance, self._holds)
         for hypothesis in guesses.every(self.wrong):
             if self._holds(hypothesis):
                 return self._refined(hypothesis, guesses, variants)
@@ -71,14 +71,15 @@ class Explanation:
         """The precision that explains the residual: seen in the rule's program, or in the numbers that it returns."""
         low = self._engine.manual_dtype
         if not self._engine.has_autodiff and all(
-            np.array_equal(a, a.astype(np.float32)) for e in self._observations for a in e.manual
+            np.array_equal(a, a.astype(np.float32)) for e in self._observations for a in e.real.manual
         ):
             low = "float32"
         if eps(low) <= max(self._own, eps(self._engine.dtype)):
             return None
-        for leaf in range(len(self._observations[0].reference)):
+        inside = [e.real for e in self._observations]
+        for leaf in range(len(inside[0].reference)):
             a, b = (np.concatenate([side[leaf].ravel() for side in sides])
-                    for sides in zip(*((e.manual, e.reference) for e in self._observations), strict=True))  # fmt: skip
+                    for sides in zip(*((e.manual, e.reference) for e in inside), strict=True))  # fmt: skip
             typical = float(np.sqrt(np.mean(np.square(b)))) if b.size else 0.0
             # Rounding has no preference: a factor would.
             if np.any(np.abs(a - b) > allowed(self._engine.longest_sum) * eps(low) * np.maximum(np.abs(b), typical)):
@@ -88,11 +89,11 @@ class Explanation:
                 return None
         return low
 
-    def _holds(self, hypothesis: Hypothesis) -> bool:
-        """Whether it explains every wrong leaf of every observation, and is more than nothing."""
+    def _holds(self, hypothesis: Hypothesis, leaves: Sequence[int] | None = None) -> bool:
+        """Whether it explains these leaves, or all wrong ones, of every observation, and is more than nothing."""
         changes = False
         for e in self._observations:
-            for at in self.wrong:
+            for at in self.wrong if leaves is None else leaves:
                 predicted, manual, right = hypothesis.predict(e, at), e.manual[at], e.reference[at]
                 slack = self._tolerance.left(manual - right, right) + _NOTHING * self._typical[at]
                 if predicted.shape != manual.shape or not self._tolerance.same(manual, predicted, slack):

@@ -1,6 +1,6 @@
 """Guesses at what is wrong, each made from one observation: the generators of hypotheses, in the order of trying."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -9,11 +9,13 @@ import numpy as np
 from manual_vs_auto.gradcheck.claims.claim import Claim
 from manual_vs_auto.gradcheck.claims.errors import Refused, WrongShapeError, refusing
 from manual_vs_auto.gradcheck.engines.engine import Engine
-from manual_vs_auto.gradcheck.explain import elsewhere, hypotheses, places
+from manual_vs_auto.gradcheck.explain import hypotheses, places
+from manual_vs_auto.gradcheck.explain.conjugates import of_conjugates
 from manual_vs_auto.gradcheck.explain.hypotheses import Hypothesis
 from manual_vs_auto.gradcheck.explain.observation import Observation, Tolerance
+from manual_vs_auto.gradcheck.explain.points import Points
 from manual_vs_auto.gradcheck.explain.truth import Truth
-from manual_vs_auto.gradcheck.witnesses.reference import reference
+from manual_vs_auto.gradcheck.explain.weights import of_weights
 
 _SQUARE = 64
 
@@ -21,38 +23,52 @@ _SQUARE = 64
 class Guesses:
     """Hypotheses that explain the first observation, or may do so; from simple to intricate."""
 
-    def __init__(self, claim: Claim, engine: Engine, observations: list[Observation], tolerance: Tolerance) -> None:
+    def __init__(
+        self,
+        claim: Claim,
+        engine: Engine,
+        observations: list[Observation],
+        tolerance: Tolerance,
+        holds: Callable[[Hypothesis, Sequence[int]], bool],
+    ) -> None:
         self._claim, self._engine, self._observations, self._same = claim, engine, observations, tolerance.same
-        self._tolerance = tolerance
+        self._tolerance, self._holds = tolerance, holds
         self._truth = Truth(claim, engine)
+        self._points = Points(claim, engine, self._truth, observations, tolerance)
+        self.shifted = self._points.shifted
 
     def every(self, leaves: list[int]) -> Iterator[Hypothesis]:
         """All of them. leaves: the numbers of those that are wrong."""
         for guess in (
+            self._by_conjugate,
             self._by_result,
             self._by_cotangent,
             self._by_jacobian,
             self._by_place,
+            self._by_weights,
             self._by_term,
-            self._by_point,
-            self._by_slope,
+            self._points.by_change,
+            self._points.by_slope,
             self._by_bending,
             self._by_system,
             self._by_region,
-            self._by_exchange,
+            self._points.by_exchange,
             self._by_size,
         ):
             yield from guess(leaves)
-
-    def shifted(self, leaves: list[int]) -> Iterator[Hypothesis]:
-        """The right derivative where one argument is moved by a constant."""
-        moved = (self._moved(at, leaves) for at in self._claim.inputs.moving)
-        yield from self._changed((change for change in moved if change is not None), leaves)
 
     @property
     def subtracts(self) -> bool:
         """Whether f has a subtraction, whose arguments may have been exchanged."""
         return self._terms is not None and self._terms.uses("sub")
+
+    def _by_conjugate(self, leaves: list[int]) -> Iterator[Hypothesis]:
+        yield from of_conjugates(self._claim, self._truth.right, self._observations[0], leaves, self._holds)
+
+    def _by_weights(self, leaves: list[int]) -> Iterator[Hypothesis]:
+        if self._claim.kind != "gradient":
+            word = "tangent" if self._claim.forward else "cotangent"
+            yield from of_weights(self._truth.right, self._observations[0], leaves, word)
 
     def _by_result(self, leaves: list[int]) -> Iterator[Hypothesis]:
         names = ["the tangent"] * 99 if self._claim.forward else self._claim.result_names
@@ -95,7 +111,8 @@ class Guesses:
         """If cotangents are clipped to +-c, very large ones come out as c times their signs."""
         e = self._observations[0]
         try:
-            huge = self._engine.manual(e.arrays, [1e6 * s for s in e.cotangents])
+            huge = self._engine.manual(e.real.arrays, [1e6 * s for s in e.real.cotangents])
+            huge = self._claim.own_results(huge)
             signs = self._truth.right(e, [np.sign(s) for s in e.cotangents])
         except (Refused, WrongShapeError):
             return 1.0
@@ -131,11 +148,8 @@ class Guesses:
 
         try:
             with refusing():
-                return (
-                    Terms(self._claim, self._observations[0], self._tolerance)
-                    if usable(self._observations[0])
-                    else None
-                )
+                first = self._observations[0].real
+                return Terms(self._claim, first, self._tolerance) if usable(first) else None
         except Refused:
             return None
 
@@ -165,23 +179,6 @@ class Guesses:
                 return
             yield found
 
-    def _by_point(self, leaves: list[int]) -> Iterator[Hypothesis]:
-        first, inputs = self._observations[0], self._claim.inputs
-        own = [inputs.moving[leaf] for leaf in leaves] if not self._claim.forward else []
-        yield from self._changed(
-            elsewhere.changes(inputs.leaves, first.arrays, self._truth.outputs(first), own), leaves
-        )
-        yield from self.shifted(leaves)
-
-    def _by_exchange(self, leaves: list[int]) -> Iterator[Hypothesis]:
-        yield from self._changed(elsewhere.exchanges(self._claim.inputs.leaves, self._observations[0].arrays), leaves)
-
-    def _changed(self, changes: Iterable[elsewhere.Change], leaves: list[int]) -> Iterator[Hypothesis]:
-        """What fits the first observation."""
-        for change in changes:
-            if self._fits(change, self._observations[0], leaves):
-                yield Hypothesis(change.kind, change.text, lambda e, leaf, c=change: self._truth.at(e, c)[leaf])  # type: ignore[misc]
-
     def _by_system(self, leaves: list[int]) -> Iterator[Hypothesis]:
         """Where the output solves a system, the one that goes backwards is not transposed: it starts from J ct."""
         first, inputs = self._observations[0], self._claim.inputs
@@ -200,42 +197,6 @@ class Guesses:
             text = f"the system that is solved backwards, by {name}, is not transposed"
             if all(self._same(first.manual[at], predict(first, at)) for at in leaves):
                 yield Hypothesis("untransposed", text, predict)
-
-    def _moved(self, at: int, leaves: list[int]) -> elsewhere.Change | None:
-        first, name = self._observations[0], self._claim.inputs.leaves[at].name
-
-        def residual(by: float) -> np.ndarray:
-            found = self._truth.at(first, elsewhere.moved(name, at, by))
-            return np.concatenate([(found[leaf] - first.manual[leaf]).ravel() for leaf in leaves])
-
-        try:
-            by = elsewhere.offset(residual)
-        except Refused:
-            return None
-        change = None if by is None else elsewhere.moved(name, at, by)
-        return change if change is not None and self._fits(change, first, leaves) else None
-
-    def _fits(self, change: elsewhere.Change, e: Observation, leaves: list[int]) -> bool:
-        try:
-            found = self._truth.at(e, change)
-        except Refused:
-            return False
-        return all(self._same(e.manual[leaf], found[leaf]) for leaf in leaves)
-
-    def _by_slope(self, leaves: list[int]) -> Iterator[Hypothesis]:
-        """Of another function of one number that people mistake for this one."""
-        if len(leaves) != 1 or not self._engine.has_autodiff:
-            return
-        from manual_vs_auto.gradcheck.explain import slopes
-
-        moving = self._claim.inputs.moving
-        for place in moving if self._claim.forward else [moving[leaves[0]]]:
-
-            def right_at(e: Observation, x: np.ndarray, place: int = place) -> np.ndarray:
-                arrays = [x if at == place else a for at, a in enumerate(e.arrays)]
-                return reference(self._claim, self._engine, arrays, e.cotangents).values[leaves[0]]
-
-            yield from slopes.of_siblings(self._observations, leaves[0], place, right_at)
 
     def _by_size(self, leaves: list[int]) -> Iterator[Hypothesis]:
         yield from places.of_sizes(self._observations, leaves)

@@ -28,7 +28,7 @@ def of_result(observations: Sequence[Observation], leaf: int, names: Sequence[st
     yield Hypothesis("detached", "it is zero: the argument is treated as a constant", lambda e, at: 0 * e.reference[at])
     c = ratio(manual, right)
     # Two digits will do where f itself has no more.
-    for factor in dict.fromkeys((c, float(f"{c:.2g}"))):
+    for factor in dict.fromkeys((c, c if np.iscomplexobj(c) else float(f"{c:.2g}"))):
         yield Hypothesis("factor", f"it is {number(factor)} times the right one",
             lambda e, at, factor=factor: factor * e.reference[at])  # type: ignore[misc]  # fmt: skip
     axes = observations[0].reference[leaf].ndim
@@ -47,13 +47,14 @@ def of_result(observations: Sequence[Observation], leaf: int, names: Sequence[st
             yield Hypothesis("axis", f"it is {word} over axis {axis}, which it should not be",
                        lambda e, at, r=reduce, axis=axis: np.broadcast_to(r(e.reference[at], axis=axis, keepdims=True), e.reference[at].shape))  # type: ignore[misc]  # noqa: E501  # fmt: skip
     limit = float(np.max(np.abs(manual), initial=0.0))
-    yield Hypothesis(
-        "clip", f"it is clipped to +-{number(limit)}", lambda e, at: np.clip(e.reference[at], -limit, limit)
-    )
-    yield Hypothesis("clip", "it is clipped to what is positive", lambda e, at: np.maximum(e.reference[at], 0))
+    if not np.iscomplexobj(right):
+        yield Hypothesis(
+            "clip", f"it is clipped to +-{number(limit)}", lambda e, at: np.clip(e.reference[at], -limit, limit)
+        )
+        yield Hypothesis("clip", "it is clipped to what is positive", lambda e, at: np.maximum(e.reference[at], 0))
     yield Hypothesis("sign", "its sign is lost: it is the absolute value", lambda e, at: np.abs(e.reference[at]))
     apart = observations[0].manual[leaf] - observations[0].reference[leaf]
-    even = float(np.mean(apart)) if apart.size else 0.0
+    even = np.mean(apart)[()] if apart.size else 0.0
     yield Hypothesis("offset", f"a constant is added: {number(even)}", lambda e, at: e.reference[at] + even)
     norm = max(_norm(e.manual[leaf]) for e in observations)
     yield Hypothesis("clip", f"its norm is clipped to {number(norm)}",
@@ -74,10 +75,11 @@ def of_cotangent(cotangents: Found, word: str, limit: float) -> Iterator[tuple[s
         return [change(s) for s in cotangents]
 
     yield "cotangent", f"the {word} is ignored: ones stand in its place", each(np.ones_like)
-    yield "cotangent", f"the {word} is clipped to +-{number(limit)}", each(lambda s: np.clip(s, -limit, limit))
     yield "cotangent", f"only the sign of the {word} is used", each(np.sign)
-    yield "cotangent", f"the absolute value of the {word} is used", each(np.abs)
-    yield "cotangent", f"only what is positive of the {word} is used", each(lambda s: np.maximum(s, 0))
+    yield "cotangent", f"the absolute value of the {word} is used", each(lambda s: np.abs(s).astype(s.dtype))
+    if not any(map(np.iscomplexobj, cotangents)):
+        yield "cotangent", f"the {word} is clipped to +-{number(limit)}", each(lambda s: np.clip(s, -limit, limit))
+        yield "cotangent", f"only what is positive of the {word} is used", each(lambda s: np.maximum(s, 0))
     yield "cotangent", f"the {word} is squared", each(np.square)
     yield "cotangent", f"the mean of the {word} is used", each(lambda s: np.full(s.shape, np.mean(s)))
     yield "cotangent", f"the sum of the {word} is used", each(lambda s: np.full(s.shape, np.sum(s)))
@@ -119,6 +121,11 @@ def of_cotangent(cotangents: Found, word: str, limit: float) -> Iterator[tuple[s
 def of_jacobian(jacobian: np.ndarray, cotangent: np.ndarray) -> Iterator[tuple[str, str, np.ndarray]]:
     """Edits of a square Jacobian [N, N], one row an output, in J^T ct: kind, text, the result [N]."""
     yield "untransposed", "it is J ct where J^T ct belongs: the Jacobian is not transposed", jacobian @ cotangent
+    if np.iscomplexobj(jacobian):
+        yield (
+            "untransposed", "it is conj(J) ct: the Jacobian is not transposed, and conjugated",
+            jacobian.conj() @ cotangent,
+        )  # fmt: skip
     yield "diagonal", "only the diagonal of the Jacobian is used", np.diag(jacobian) * cotangent
     off = jacobian - np.diag(np.diag(jacobian))
     yield "diagonal", "the diagonal of the Jacobian is missing", off.T @ cotangent
@@ -148,17 +155,29 @@ def factor_elsewhere(text: str, first: Observation, other: Observation, leaf: in
     return "factor", also
 
 
-def ratio(manual: np.ndarray, right: np.ndarray) -> float:
-    """The factor between them by least squares; a round number where it is one to nine digits."""
+def ratio(manual: np.ndarray, right: np.ndarray) -> Any:
+    """The factor between them by least squares, rounded as below."""
     inside = np.isfinite(manual) & np.isfinite(right)
-    total = float(np.sum(right[inside] ** 2))
-    c = float(np.sum(manual[inside] * right[inside])) / total if total > 0 else 0.0
-    rounded = float(f"{c:.6g}")
-    return rounded if abs(rounded - c) <= 1e-9 * abs(c) else 0.0 if abs(c) < 1e-12 else c
+    total = float(np.sum(np.abs(right[inside]) ** 2))
+    c = np.sum(manual[inside] * np.conj(right[inside])).item() / total if total > 0 else 0.0
+    if isinstance(c, complex):
+        parts = [0.0 if abs(part) < 1e-9 * abs(c) else rounded(part) for part in (c.real, c.imag)]
+        return complex(*parts) if parts[1] else parts[0]
+    return rounded(c)
 
 
-def number(value: float, digits: int = 6) -> str:
+def rounded(c: float) -> float:
+    """A round number where it is one to nine digits."""
+    short = float(f"{c:.6g}")
+    return short if abs(short - c) <= 1e-9 * abs(c) else 0.0 if abs(c) < 1e-12 else c
+
+
+def number(value: Any, digits: int = 6) -> str:
     """As people write it."""
+    if np.iscomplexobj(value):
+        imaginary = f"{value.imag:.{digits}g}i"
+        imaginary = imaginary.replace("1i", "i") if abs(value.imag) == 1 else imaginary
+        return f"{value.real:.{digits}g}{'' if value.imag < 0 else '+'}{imaginary}" if value.real else imaginary
     return f"{value:.{digits}g}"
 
 
@@ -168,7 +187,7 @@ def digits(text: str) -> int:
 
 
 def _norm(a: np.ndarray) -> float:
-    return float(np.sqrt(np.sum(a**2)))
+    return float(np.sqrt(np.sum(np.abs(a) ** 2)))
 
 
 def _transposed(a: np.ndarray) -> np.ndarray:

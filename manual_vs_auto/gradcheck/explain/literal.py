@@ -84,6 +84,11 @@ def _nested(a: np.ndarray) -> str:
 
 
 def _number(value: Any) -> str:
+    if np.iscomplexobj(value):
+        parts = _number(value.real), _number(value.imag)
+        if not np.isfinite(value):
+            return f"complex({', '.join(parts)})"
+        return f"{parts[0]}{'' if parts[1].startswith('-') else '+'}{parts[1]}j"
     if np.asarray(value).dtype.kind in "iub":
         return str(value.item())
     number = float(value)

@@ -1,4 +1,4 @@
-"""A fresh input, with what the manual rule and the reference make of it."""
+"""What the manual rule and the reference say of one fresh input."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from manual_vs_auto.gradcheck.claims.claim import Claim
+from manual_vs_auto.gradcheck.claims.complex import joined
 from manual_vs_auto.gradcheck.claims.errors import Refused, WrongShapeError
 from manual_vs_auto.gradcheck.engines.engine import Engine, Found, widen
 from manual_vs_auto.gradcheck.numerics.precision import eps
@@ -20,12 +21,21 @@ _LEFT = 1e-6
 
 @dataclass(frozen=True)
 class Observation:
-    """A fresh input with what the manual rule and the reference make of it, in float64."""
+    """A fresh input with what the manual rule and the reference make of it, in float64.
+
+    They are the author's numbers, complex where his are; inside: the same as the checker has them, real.
+    """
 
     arrays: Found
     cotangents: Found
     manual: Found
     reference: Found
+    inside: "Observation | None" = None
+
+    @property
+    def real(self) -> "Observation":
+        """See inside."""
+        return self.inside or self
 
 
 class Tolerance(NamedTuple):
@@ -36,7 +46,7 @@ class Tolerance(NamedTuple):
 
     def same(self, a: np.ndarray, b: np.ndarray, slack: float = 0.0) -> bool:
         """Whether they are, up to the tolerance or up to slack."""
-        size = float(np.sqrt(np.mean(np.square(b)))) if b.size else 0.0
+        size = float(np.sqrt(np.mean(np.abs(b) ** 2))) if b.size else 0.0
         allowed = self.relative * np.maximum(np.maximum(np.abs(a), np.abs(b)), 1e-3 * size)
         slack = max(slack, self.accuracy * float(np.max(np.abs(b), initial=0.0)))
         return bool(np.all(np.abs(a - b) <= np.maximum(allowed, slack)))
@@ -63,8 +73,15 @@ def observation(claim: Claim, engine: Engine, draw: Callable[[], Case]) -> Obser
         case = draw()
         arrays, cotangents = widen(case.arrays), widen(case.cotangents)
         manual = engine.manual(arrays, cotangents)
-        right = reference(claim, engine, arrays, cotangents).values
+        truth = reference(claim, engine, arrays, cotangents)
     except (Refused, WrongShapeError, Unfit):
         return None
-    whole = all(np.all(np.isfinite(a)) for a in (*manual, *right))
-    return Observation(arrays, cotangents, manual, right) if whole else None
+    right = truth.values
+    if not truth.defined or not all(np.all(np.isfinite(a)) for a in (*manual, *right)):
+        return None
+    inside = Observation(arrays, cotangents, manual, right)
+    pairs = [leaf.complex for leaf in claim.inputs.leaves]
+    return Observation(
+        joined(arrays, pairs), claim.own_cotangents(cotangents), claim.own_results(manual), claim.own_results(right),
+        inside,
+    )  # fmt: skip

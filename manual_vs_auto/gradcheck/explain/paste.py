@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from manual_vs_auto.gradcheck.claims.claim import Claim, like_output
+from manual_vs_auto.gradcheck.claims.claim import Claim
+from manual_vs_auto.gradcheck.claims.outputs import like_output
 from manual_vs_auto.gradcheck.claims.tensors import is_tensor
 from manual_vs_auto.gradcheck.claims.trees import flatten
 from manual_vs_auto.gradcheck.engines.engine import Engine, widen
@@ -23,8 +24,7 @@ def code_of(claim: Claim, engine: Engine, case: Case, formula: bool) -> str:
     # Among tensors there may be arrays of NumPy's, held.
     given = [(name, literal(value, "np" if xp == "torch" else xp)) for name, value in shown]
     if claim.forward:
-        moved = iter(case.cotangents)
-        filled = claim.inputs.unpack([next(moved) if leaf.moves else np.zeros(()) for leaf in claim.inputs.leaves])
+        filled = claim.inputs.tangents(case.cotangents)
         parts = [literal(t, xp) if at in claim.inputs.arguments else "None" for at, t in enumerate(filled)]
         given.append(("tangents", f"({', '.join(parts)},)"))
     elif back is not None:
@@ -32,19 +32,21 @@ def code_of(claim: Claim, engine: Engine, case: Case, formula: bool) -> str:
     elif claim.kind != "gradient":
         given.append(("cotangent", literal(_cotangent(claim, engine, case), xp)))
     code = "\n".join(f"{name} = {text}" for name, text in given)
+    wide = xp == "jnp" and ("float64" in code or "complex128" in code)
     result = [f"print({claim.call})"] if back is None else [back.call, back.result]
     lines = [line for line, needed in (
-        ("import jax", "jax." in claim.call or ("float64" in code and xp == "jnp")),
+        ("import jax", "jax." in claim.call or wide),
         ("import jax.numpy as jnp", "jnp." in code),
         ("import numpy as np", "np." in code.replace("jnp.", "")),
         ("import torch", xp == "torch"),
     ) if needed]  # fmt: skip
     lines += [imported(claim.rule, claim.rule_name), *(_mentioned(args))]
-    if "float64" in code and xp == "jnp":
+    if wide:
         lines.append('jax.config.update("jax_enable_x64", True)')
     lines += [code, *result]
     if formula:
         right = reference(claim, engine, widen(case.arrays), widen(case.cotangents)).values
+        right = claim.own_results(right) if right else []
         shown_right = (np.array2string(r, floatmode="unique", threshold=12).replace("\n", "") for r in right)
         lines.append("# right: " + ", ".join(shown_right))
     return "\n".join(lines)
@@ -52,7 +54,7 @@ def code_of(claim: Claim, engine: Engine, case: Case, formula: bool) -> str:
 
 def _cotangent(claim: Claim, engine: Engine, case: Case) -> Any:
     """The cotangents in the structure of the function's output."""
-    return like_output(claim.function, claim.inputs.unpack(engine.given(case.arrays)), case.cotangents)
+    return like_output(claim.function, claim.inputs.unpack(engine.given(case.arrays)), case.cotangents, claim.turned)
 
 
 class _Backward(NamedTuple):
@@ -76,7 +78,7 @@ def _backward(claim: Claim, engine: Any, case: Case) -> _Backward:
     wrt = "".join(f"{leaves[at]}, " for at in inputs.moving).rstrip()
     tree = flatten(traced.output)
     paths = [path for path, a in zip(tree.paths, tree.leaves, strict=True) if is_tensor(a) and a.requires_grad]
-    told = [c for c, needed in zip(case.cotangents, traced.needed, strict=True) if needed]
+    told = [c for c, needed in zip(claim.own_cotangents(case.cotangents), traced.needed, strict=True) if needed]
     single = paths == [""]
     outputs = "output" if single else f"[{', '.join(f'output{path}' for path in paths)}]"
     result = f"print(torch.autograd.grad({outputs}, ({wrt}), cotangent, allow_unused=True))"

@@ -31,12 +31,16 @@ def of_regions(observations: Sequence[Observation], leaf: int, place: int, name:
     if observations[0].arrays[place].shape != observations[0].reference[leaf].shape:
         return
     x = np.concatenate([e.arrays[place].ravel() for e in observations])
+    measures = [(x, name), (np.abs(x), f"|{name}|")]
+    if np.iscomplexobj(x):
+        measures[:1] = [(x.real, f"{name}.real"), (x.imag, f"{name}.imag")]
     manual = np.concatenate([e.manual[leaf].ravel() for e in observations])
     right = np.concatenate([e.reference[leaf].ravel() for e in observations])
     wrong = np.concatenate([_apart(e, leaf).ravel() for e in observations])
+    x, manual, right, wrong = (a[np.isfinite(x)] for a in (x, manual, right, wrong))
     if min(np.sum(wrong), np.sum(~wrong)) < 8:
         return
-    for measure, said in ((x, name), (np.abs(x), f"|{name}|")):
+    for measure, said in measures:
         for below in (True, False):
             inner, outer = (measure[wrong], measure[~wrong]) if below else (measure[~wrong], measure[wrong])
             if inner.max() > outer.min() or inner.max() == outer.min():
@@ -48,7 +52,7 @@ def of_regions(observations: Sequence[Observation], leaf: int, place: int, name:
             what = "" if not even else ": zero there" if c == 0 else f": {number(c)} times the right one there"
             kind = "mask" if even and c == 0 else "one_side"
             where = f"{said} {sign} {number(edge, 3)}"
-            if below and measure is not x and inner.max() == 0:
+            if below and said.startswith("|") and inner.max() == 0:
                 kind, where = "value", f"{name} is 0"
             yield Hypothesis(kind, f"it is wrong where {where}{what}, and right elsewhere",
                        lambda e, at: np.where(_apart(e, at), e.manual[at], e.reference[at]))  # fmt: skip
@@ -56,6 +60,8 @@ def of_regions(observations: Sequence[Observation], leaf: int, place: int, name:
 
 def of_sizes(observations: Sequence[Observation], leaves: Sequence[int]) -> Iterator[Hypothesis]:
     """It is right but for one factor an input, or one for each index of an axis, which is another every time."""
+    if any(np.iscomplexobj(observations[0].reference[leaf]) for leaf in leaves):
+        return
     axes = [None, *range(max(observations[0].reference[leaf].ndim for leaf in leaves))]
     for axis in axes:
         if any(_free(observations[0].reference[leaf], axis) for leaf in leaves):
@@ -88,5 +94,5 @@ def _factors(manual: np.ndarray, right: np.ndarray, axis: int | None) -> np.ndar
 
 def _apart(observation: Observation, leaf: int) -> np.ndarray:
     manual, right = observation.manual[leaf], observation.reference[leaf]
-    typical = float(np.sqrt(np.mean(right**2))) if right.size else 0.0
+    typical = float(np.sqrt(np.mean(np.abs(right) ** 2))) if right.size else 0.0
     return np.asarray(~(np.abs(manual - right) <= 1e-9 * np.maximum(np.abs(right), 1e-3 * typical)))

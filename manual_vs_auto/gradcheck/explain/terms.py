@@ -8,7 +8,7 @@ derivative is mistaken. What explains the residual is named with its line.
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -18,7 +18,7 @@ from manual_vs_auto.gradcheck.claims.errors import Refused
 from manual_vs_auto.gradcheck.engines.engine import Found
 from manual_vs_auto.gradcheck.engines.jax.engine import precision
 from manual_vs_auto.gradcheck.engines.jax.together import hasty
-from manual_vs_auto.gradcheck.explain.bending import Bends, bent, edges
+from manual_vs_auto.gradcheck.explain.bending import Bends, bent, edges, unbent
 from manual_vs_auto.gradcheck.explain.hypotheses import Hypothesis, number, ratio
 from manual_vs_auto.gradcheck.explain.observation import Observation, Tolerance
 from manual_vs_auto.gradcheck.explain.ways import COPIED, ELSEWHERE, PASSED, Way
@@ -55,8 +55,7 @@ class Terms:
         if len(found) > 2 * _MOST:
             raise Refused(MemoryError("the program is too long to be bent"))
         self._edges = found[:_MOST]
-        small = sum(a.size for a in observation.arrays) <= 1 << 14
-        options = hasty() if small else None
+        options = hasty() if sum(a.size for a in observation.arrays) <= 1 << 14 else None
         # None of the ways is of stage -1: only scales.
         self._derivatives = {
             stage: jax.jit(self._derivative(stage), compiler_options=options)
@@ -193,13 +192,19 @@ class Terms:
                     def predict(
                         e: Observation, leaf: int, bends: Bends = found.bends, both: Bends = both, cut: Bends = cut
                     ) -> np.ndarray:
-                        with_, without, apart = (self.bend(e, b, PASSED)[leaf] for b in (bends, both, cut))
+                        with_, without, apart = (
+                            self._own(self.bend(e.real, b, PASSED))[leaf] for b in (bends, both, cut)
+                        )
                         return with_ - without + apart
 
                     yield Hypothesis("term", f"{text} where it flows through {self._edges[at].text}", predict)
 
+    def _own(self, found: Found) -> Found:
+        """As the author has them, who may have complex numbers."""
+        return [np.asarray(a) for a in self._claim.own_results(found)]
+
     def _hypothesis(self, kind: str, text: str, bends: Bends, stage: int = -1) -> Hypothesis:
-        return Hypothesis(kind, text, lambda e, leaf: self.bend(e, bends, stage)[leaf])
+        return Hypothesis(kind, text, lambda e, leaf: self._own(self.bend(e.real, bends, stage))[leaf])
 
     def _groups(self) -> list[list[int]]:
         """Every edge alone, then all of one value, then all of one line."""
@@ -228,15 +233,8 @@ class Terms:
     def _explained(self, change: np.ndarray) -> bool:
         return bool(np.max(np.abs(self._residual - change), initial=0.0) <= self._enough)
 
-    def _bends(
-        self, scales: dict[int, float] | None = None, chosen: dict[int, int] | None = None,
-        amounts: dict[int, float] | None = None,
-    ) -> Bends:  # fmt: skip
-        made = Bends(np.ones(len(self._edges)), np.zeros(len(self._edges), np.int32), np.ones(len(self._edges)))
-        for values, given in zip(made, (scales, chosen, amounts), strict=True):
-            for at, value in (given or {}).items():
-                values[at] = value
-        return made
+    def _bends(self, *changes: dict[int, Any] | None, **named: dict[int, Any]) -> Bends:
+        return unbent(len(self._edges), *changes, **named)
 
 
 def _flat(found: Found) -> np.ndarray:

@@ -3,6 +3,7 @@
 A way is written for tangents; autodiff transposes it where a rule goes backwards.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -10,6 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from manual_vs_auto.gradcheck.claims.complex import is_complex
 from manual_vs_auto.gradcheck.engines.jax import jaxpr as inside
 from manual_vs_auto.gradcheck.engines.jax import operations
 
@@ -56,13 +58,18 @@ class Entering(NamedTuple):
 
     def through(self, flow: Any) -> Any:
         """What the operation makes of a flow through the operand: linear in it."""
-        made = self.at({self.operand: flow})
-        return made - jax.lax.stop_gradient(made)
+        return flow_of(self.at({self.operand: flow}))
 
     @property
     def out(self) -> Any:
         """The operation's result."""
         return self.at({})
+
+
+def flow_of(value: Any) -> Any:
+    """0, with the derivative of the value. Nothing flows through what is masked: infinity less itself is no number."""
+    moves = jnp.where(jnp.isfinite(value), value, jnp.zeros_like(value))
+    return moves - jax.lax.stop_gradient(moves)
 
 
 class Way(NamedTuple):
@@ -86,23 +93,27 @@ def ways_of(equation: Any, operand: int, maker: Any) -> tuple[Way, ...]:
 
 def _ways(equation: Any, operand: int, maker: Any) -> Iterator[Way]:
     shape, out = inside.shape_of(equation.invars[operand]), inside.shape_of(equation.outvars[0])
-    inputs = len(equation.invars)
+    alike = inside.dtype_of(equation.invars[operand]) == inside.dtype_of(equation.outvars[0])
+    inputs, same = len(equation.invars), alike and shape == out
     square = len(shape) == 2 and shape[0] == shape[1] > 1
-    if shape == out and not operations.is_sum(equation):
+    if same and not operations.is_sum(equation):
         scaled = "the factor of {} is taken to be {amount}, a constant"
         yield Way(PASSED, "term", "the factor of {} is missing from the chain", _passed, scaled if inputs > 1 else "")
     if square:
         turned = "what flows through {} is transposed"
         yield Way(PASSED, "transpose", turned, lambda e: e.through(e.flow.T - e.flow))
     if operations.mixes(equation):
-        if _size(shape) == _size(out) > 1:
+        if alike and math.prod(shape) == math.prod(out) > 1:
             yield Way(COPIED, "untransposed", "{} is not transposed going back", _untransposed)
         if square and inputs > 1:
             text = "{} is not transposed in the other operand's derivative"
             yield Way(COPIED, "untransposed", text, partial(_elsewhere, point=lambda e: e.value.T))
+    if is_complex(equation.invars[operand].aval) and inputs > 1 and operations.bends(equation):
+        text = "a conjugate is missing or too much: of {}, in the other's"
+        yield Way(PASSED, "conjugate", text, partial(_elsewhere, point=lambda e: jnp.conj(e.value)))
     # An axis of one is repeated by most operations themselves.
     spread = len(shape) == len(out) and shape != out and all(n in (1, m) for n, m in zip(shape, out, strict=True))
-    if (operations.copies(equation) or spread) and max(_size(shape), _size(out)) <= _MOST:
+    if (operations.copies(equation) or spread) and max(math.prod(shape), math.prod(out)) <= _MOST:
         kind, copies = (
             ("repeats", "what {} reads more than once")
             if inputs > 1 and not spread
@@ -120,7 +131,7 @@ def _ways(equation: Any, operand: int, maker: Any) -> Iterator[Way]:
             text = f"what flows through {{}} is averaged over axis {axis} of its result too"
             yield Way(COPIED, "statistics", text, partial(_averaged, axis=axis))
     if operations.bends(equation):
-        if shape == out:
+        if same:
             text = "the derivative of {} is taken at its result"
             yield Way(ELSEWHERE, "slope", text, partial(_elsewhere, point=lambda e: e.out))
         if maker is not None and inside.shape_of(maker.invars[0]) == shape and operations.bends(maker):
@@ -129,17 +140,10 @@ def _ways(equation: Any, operand: int, maker: Any) -> Iterator[Way]:
         if inputs > 1:
             text = "{} is one in the derivative by the other"
             yield Way(ELSEWHERE, "term", text, partial(_elsewhere, point=lambda e: jnp.ones_like(e.value)))
-        elif shape == out:
+        elif same:
             for name, slope in _SLOPES.items():
                 text = f"the slope of {{}} is taken to be {name}"
                 yield Way(ELSEWHERE, "variant", text, partial(_sloped, slope=slope))
-
-
-def _size(shape: Sequence[int]) -> int:
-    count = 1
-    for n in shape:
-        count *= n
-    return count
 
 
 def _passed(e: Entering) -> Any:

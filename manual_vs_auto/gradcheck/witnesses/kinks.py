@@ -1,7 +1,7 @@
 """Where f has no derivative nobody can be right about it; what lies outside every slope beside that point is wrong.
 
-f has a derivative at a point if its slopes ahead and behind are one along every direction, and add up: the slope
-along d + r is that along d and that along r. Ties, corners and equal eigenvalues fail one or the other.
+f has a derivative at a point if its slopes ahead and behind are finite, one along every direction, and add up: the
+slope along d + r is that along d and that along r. Ties, corners, equal eigenvalues and branch points fail in one.
 """
 
 from typing import TypeAlias
@@ -10,7 +10,7 @@ import numpy as np
 
 from manual_vs_auto.gradcheck.claims.claim import Claim
 from manual_vs_auto.gradcheck.engines.engine import Found
-from manual_vs_auto.gradcheck.numerics.differences import Slope, central, kinked, one_sided
+from manual_vs_auto.gradcheck.numerics.differences import Slope, Sweep, central, kinked, one_sided, unbounded
 from manual_vs_auto.gradcheck.witnesses.panel import NO, YES, Answer, Question
 from manual_vs_auto.gradcheck.witnesses.reference import dense_direction
 
@@ -27,7 +27,7 @@ class Smoothness:
 
     def __init__(self, claim: Claim, arrays: Found, generator: np.random.Generator) -> None:
         self._claim, self._arrays, self._generator = claim, arrays, generator
-        self._others: list[tuple[Found, tuple[Slope, Slope]]] = []
+        self._others: list[tuple[Found, Sweep]] = []
 
     def at(self, question: Question) -> np.ndarray:
         """[M]: whether differences show no reason why there should be none."""
@@ -36,18 +36,28 @@ class Smoothness:
             if np.any(corner):
                 return np.zeros(question.manual.shape, bool)
         ahead, behind = one_sided(question.sweep)
-        smooth = ~kinked(ahead, behind) & np.isfinite(ahead.bound) & np.isfinite(behind.bound)
-        for other, slopes in self._along_others(question):
+        smooth = ~kinked(ahead, behind) & ~unbounded(question.sweep)
+        smooth &= np.isfinite(ahead.bound) & np.isfinite(behind.bound)
+        for other, sweep in self._along_others(question):
             both = [d + r for d, r in zip(question.direction, other, strict=True)]
             found = one_sided(question.elsewhere(question.arrays, both).sweep)
-            for own, beside, together in zip(one_sided(question.sweep), slopes, found, strict=True):
+            for own, beside, together in zip((ahead, behind), one_sided(sweep), found, strict=True):
                 smooth &= ~_apart(together, own, beside)
         return np.asarray(smooth)
 
-    def _along_others(self, question: Question) -> list[tuple[Found, tuple[Slope, Slope]]]:
+    def jumps(self, question: Question) -> bool:
+        """Whether f is not even continuous there, or has a cusp, along some direction."""
+        return any(bool(np.any(unbounded(sweep))) for _, sweep in self._along_others(question))
+
+    def everywhere(self, question: Question) -> bool:
+        """Whether f has a slope along every direction that is tried, and no corner."""
+        sweeps = [sweep for _, sweep in self._along_others(question)]
+        return not self.jumps(question) and not any(bool(np.any(kinked(*one_sided(sweep)))) for sweep in sweeps)
+
+    def _along_others(self, question: Question) -> list[tuple[Found, Sweep]]:
         while len(self._others) < 2:
             direction = dense_direction(self._claim, self._arrays, self._generator)
-            self._others.append((direction, one_sided(question.elsewhere(question.arrays, direction).sweep)))
+            self._others.append((direction, question.elsewhere(question.arrays, direction).sweep))
         return self._others
 
     def beside(self, question: Question) -> tuple[np.ndarray, np.ndarray]:
@@ -74,8 +84,8 @@ class Smoothness:
         return ends.min(0).sum(keepdims=True), ends.max(0).sum(keepdims=True)
 
 
-def settle(answer: Answer, smoothness: Smoothness, convention: Convention) -> np.ndarray:
-    """Votes [M] on a manual slope where f has none.
+def settle(answer: Answer, smoothness: Smoothness, convention: Convention, numbers: bool) -> np.ndarray:
+    """Votes [M] on a manual slope where f has none. numbers: whether autodiff, if any, has one everywhere there.
 
     Without a convention anything between the slopes beside it will do. A convention is what the derivative of an
     output by the input is at its kink: one number, or any between two.
@@ -87,8 +97,9 @@ def settle(answer: Answer, smoothness: Smoothness, convention: Convention) -> np
         inside = (question.manual >= low - slack) & (question.manual <= high + slack)
     # What neither has a number for, or nobody could read, as at a jump, is not claimed.
     nowhere = ~np.isfinite(question.manual) & ~np.isfinite(question.autodiff)
+    nowhere |= (not numbers) or smoothness.jumps(question)
     for slope in one_sided(question.sweep):
-        nowhere |= ~np.isfinite(slope.bound)
+        nowhere |= ~np.isfinite(slope.bound) | unbounded(question.sweep)
     return np.where(nowhere | (np.isinf(low) & np.isinf(high)), 0, np.where(inside, YES, NO))
 
 

@@ -48,7 +48,9 @@ def reference(claim: Claim, engine: Engine, arrays: Found, cotangents: Found, mo
         return Reference([], [], [], defined=False)
     if claim.forward:
         return _along(claim, engine, arrays, cotangents)
-    places = [(leaf, i) for leaf, at in enumerate(claim.inputs.moving) for i in range(arrays[at].size)]
+    places = [
+        (leaf, int(i)) for leaf, at in enumerate(claim.inputs.moving) for i in np.flatnonzero(np.isfinite(arrays[at]))
+    ]
     if len(places) > most:
         drawn = np.random.default_rng(0).choice(len(places), most, replace=False)
         places = [places[i] for i in drawn]
@@ -94,24 +96,29 @@ def _read(
 
 
 def unit_direction(claim: Claim, arrays: Found, leaf: int, i: int) -> tuple[Found, float]:
-    """The direction along one element, as long as the numbers in its leaf are large; and that length."""
+    """The direction along one finite element, as long as the numbers in its leaf are large; and that length."""
     direction = [np.zeros(arrays[at].shape) for at in claim.inputs.moving]
     values = arrays[claim.inputs.moving[leaf]]
-    scale = float(max(np.sqrt(np.mean(values**2)), abs(values.flat[i]))) or 1.0
+    scale = float(max(_size(values), abs(values.flat[i]))) or 1.0
     direction[leaf].flat[i] = scale
     return direction, scale
 
 
 def dense_direction(claim: Claim, arrays: Found, generator: np.random.Generator, leaf: int | None = None) -> Found:
-    """A random direction, each element in proportion to its number; of one leaf, or of all."""
+    """A random direction, each finite element in proportion to its number; of one leaf, or of all."""
     direction = []
     for number, at in enumerate(claim.inputs.moving):
         values = arrays[at]
-        typical = float(np.sqrt(np.mean(values**2))) if values.size else 1.0
-        sizes = np.where(values == 0, typical or 1.0, np.abs(values))
+        sizes = np.where(values == 0, _size(values) or 1.0, np.where(np.isfinite(values), np.abs(values), 0.0))
         drawn = generator.normal(size=values.shape).clip(-2, 2) / 2
         direction.append(sizes * drawn * (leaf is None or leaf == number))
     return direction
+
+
+def _size(values: np.ndarray) -> float:
+    """The root mean square of what is finite."""
+    finite = values[np.isfinite(values)]
+    return float(np.sqrt(np.mean(finite**2))) if finite.size else 0.0
 
 
 def spread(

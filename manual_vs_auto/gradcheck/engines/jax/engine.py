@@ -10,6 +10,7 @@ import numpy as np
 
 from manual_vs_auto.gradcheck.claims.claim import Claim
 from manual_vs_auto.gradcheck.claims.errors import Refused, WrongShapeError, refusing
+from manual_vs_auto.gradcheck.claims.outputs import like
 from manual_vs_auto.gradcheck.engines.engine import (
     TINY_STEP,
     Arrays,
@@ -94,6 +95,7 @@ class JaxEngine:
         first, second = self._every_step, self._complex_step
         both = compiled(beside(first, second)) if self.dtype == "float64" else None
         self._steps = Together(compiled(first), compiled(second), both)
+        self._further = compiled(each_step_further(claim))
         self._made: dict[Any, list[tuple[tuple[int, ...], Any]]] = {}
 
     def _look(self, wide: Sequence[Any], cotangents: Sequence[Any]) -> None:
@@ -141,7 +143,7 @@ class JaxEngine:
             out, found = jax.jvp(of, (primals,), (list(cotangents),))
         else:
             out, pull = jax.vjp(of, primals)
-            found = pull(list(cotangents))[0]
+            found = pull([like(s, o) for s, o in zip(cotangents, out, strict=True)])[0]
         # A surrogate lends its derivative alone; the values are the function's own.
         return list(out if self._own is None else self._own(arrays)), list(found)
 
@@ -207,7 +209,7 @@ class JaxEngine:
         if not self.iterates:
             return []
         with precision(np.float64), refusing():
-            found = jax.jit(each_step_further(self._claim))(*self._along(widen(arrays)))
+            found = self._further(*self._along(widen(arrays)))
         return [(widen(now), widen(once), widen(twice)) for now, once, twice in zip(*found, strict=True)]
 
     def _along(self, arrays: Found) -> tuple[Found, list[Found]]:

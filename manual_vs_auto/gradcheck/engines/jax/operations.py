@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from manual_vs_auto.gradcheck.engines.jax.jaxpr import parameter, shape_of
+
 _MIXING = (
     "dot_general", "triangular_solve", "custom_linear_solve", "conv_general_dilated", "cumsum", "rev", "gather",
     "transpose",
@@ -36,3 +38,21 @@ def mixes(equation: Any) -> bool:
 def bends(equation: Any) -> bool:
     """Whether its derivative by an operand depends on where it is taken."""
     return equation.primitive.name in _BENDING
+
+
+def summed_axes(equation: Any) -> tuple[int, ...]:
+    """The sizes of the axes along which an operation adds or multiplies numbers into one."""
+    name = equation.primitive.name
+    if name in ("conv_general_dilated", "scatter-add", "scatter_add"):
+        return shape_of(equation.invars[-1])
+    if name in ("reduce_sum", "reduce_prod"):
+        axes = parameter(equation, "axes")
+    elif name == "dot_general":
+        axes = parameter(equation, "dimension_numbers")[0][0]
+    elif name.startswith("cum"):
+        axes = (parameter(equation, "axis"),)
+    elif name == "fft":
+        return tuple(map(int, parameter(equation, "fft_lengths")))
+    else:
+        return ()
+    return tuple(int(shape_of(equation.invars[0])[axis]) for axis in axes)

@@ -9,8 +9,9 @@ import torch
 from torch.utils._pytree import tree_leaves
 
 from manual_vs_auto.gradcheck.claims.arguments import Inputs
-from manual_vs_auto.gradcheck.claims.claim import Claim, outputs
+from manual_vs_auto.gradcheck.claims.claim import Claim
 from manual_vs_auto.gradcheck.claims.errors import Refused, UsageError, WrongShapeError
+from manual_vs_auto.gradcheck.claims.outputs import Outputs
 from manual_vs_auto.gradcheck.claims.tensors import is_function, is_tensor
 from manual_vs_auto.gradcheck.engines.engine import widen
 from manual_vs_auto.gradcheck.engines.torch.engine import called, given
@@ -69,7 +70,9 @@ def custom_claim(f: Callable[..., Any], inputs: Inputs) -> Claim:
     """
     if not any(leaf.device for leaf in inputs.leaves):
         raise UsageError("a torch.autograd.Function differentiates tensors: give it tensors")
-    every, name = outputs(f, inputs), getattr(f, "__name__", type(f).__name__)
+    every, name = Outputs(f, inputs), getattr(f, "__name__", type(f).__name__)
+    if not inputs.conjugate:
+        raise UsageError('complex_convention="jax": PyTorch calls the rule of a Function in its own convention')
     wide = widen(inputs.sample)
     with stripped() as met:
         made = called(every, wide, given(inputs, wide))
@@ -98,4 +101,5 @@ def custom_claim(f: Callable[..., Any], inputs: Inputs) -> Claim:
         return paired(arrays, cotangents)[1]
 
     rule = getattr(f, "rule", f)
-    return Claim(name, "autograd.Function", inputs, flat, manual, rule, f, paired=paired)
+    return Claim(name, "autograd.Function", inputs, flat, manual, rule, f, paired=paired,
+                 complex_outputs=[every.complex[at] for at in kept])  # fmt: skip

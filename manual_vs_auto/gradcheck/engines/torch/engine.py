@@ -240,7 +240,7 @@ def _set_random_state(state: list[Any]) -> None:
 def _as_given(array: np.ndarray, leaf: Leaf) -> Any:
     if leaf.device:
         return _tensor(array, leaf.device)
-    return array.item() if leaf.plain else np.array(array)
+    return array.item() if leaf.plain and not leaf.complex else np.array(array)
 
 
 def _tensor(array: np.ndarray, device: str) -> Any:
