@@ -45,8 +45,8 @@ def pullback(f: Callable[..., Any], moving: Sequence[int]) -> Callable[..., Any]
     make_vjp = importlib.import_module("autograd").make_vjp
 
     def rule(ct: Any, *args: Any) -> tuple[Any, ...]:
-        given = [np.asarray(a) for a in args]
-        return tuple(make_vjp(f, at)(*given)[0](ct) if at in moving else None for at in range(len(given)))
+        given, cotangent = [np.asarray(a) for a in args], _plain(ct)
+        return tuple(make_vjp(f, at)(*given)[0](cotangent) if at in moving else None for at in range(len(given)))
 
     return rule
 
@@ -60,6 +60,11 @@ def pushforward(f: Callable[..., Any], moving: Sequence[int]) -> Callable[..., A
         return _sum([make_jvp(f, at)(*given)(np.asarray(tangents[at]))[1] for at in moving])
 
     return rule
+
+
+def _plain(ct: Any) -> Any:
+    """NumPy's own arrays, whatever holds the numbers: autograd looks at types."""
+    return type(ct)(map(_plain, ct)) if isinstance(ct, list | tuple) else np.asarray(ct)
 
 
 def _sum(parts: Sequence[Any]) -> Any:

@@ -7,6 +7,7 @@ on a busy machine the clock counts others' work, too.
 
 import argparse
 import importlib.util
+import json
 import time
 import traceback
 from collections.abc import Iterator, Sequence
@@ -77,7 +78,7 @@ def answer(item: Item) -> dict[str, Any]:
         found.update(verdict="traceback", text=traceback.format_exc())
     found.update(seconds=time.perf_counter() - start, cpu_seconds=time.process_time() - worked)
     if report is not None and report.verdict is not Verdict.AGREE:
-        marks = [mark for mark in report.leaves if mark.verdict is report.verdict]
+        marks = [mark for mark in report.leaves if mark.verdict is not Verdict.AGREE]
         found["leaves"] = [{"name": mark.name, "why": mark.why} for mark in marks]
         found["hidden"] = report.hidden
         found["text"] = str(report)
@@ -92,7 +93,11 @@ def drawn(asked: argparse.Namespace) -> tuple[list[Item], dict[str, str]]:
     sources = SOURCES if asked.only is None else (asked.only,)
     missing = {source: reason for source in sources if (reason := absent(source)) is not None}
     chosen = [item for source in sources if source not in missing for item in items(source)]
-    order = np.random.default_rng(0).permutation(len(chosen))[:: SMOKE if asked.smoke else 1]
+    order = np.random.default_rng(0).permutation(len(chosen)).tolist()[:: SMOKE if asked.smoke else 1]
+    if asked.again is not None:
+        before = json.loads(asked.again.read_text())["answers"]
+        agreed = {(a["source"], a["form"], a["name"]) for a in before if a["verdict"] == "AGREE"}
+        order = [at for at in order if (chosen[at].source, chosen[at].form, chosen[at].name) not in agreed]
     part, parts = asked.part
     return [chosen[at] for at in order[part - 1 :: parts]], missing
 
@@ -119,11 +124,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--part", type=_part, default=(1, 1), help="i/n: every nth item from the ith on")
     parser.add_argument("--out", type=Path, default=RESULTS, help="where peers.json is left")
     parser.add_argument("--smoke", action="store_true", help="a few items, nothing kept: does it run?")
+    parser.add_argument("--again", type=Path, help="only what is not AGREE in this file")
     parser.add_argument("--join", type=Path, nargs="+", help="tell of these files instead, the parts of one run")
     asked = parser.parse_args(argv)
     if asked.join:
-        import json
-
         parts = [json.loads(path.read_text()) for path in asked.join]
         found = [answer for part in parts for answer in part["answers"]]
         on = parts[0]["machine"]

@@ -91,7 +91,7 @@ class Options:
     complex_convention: Literal["jax", "conjugate"] | None = None
     surrogate: Callable[..., Any] | None = None
     probes: bool = True
-    budget_s: float = 30.0
+    budget_s: float = 20.0
     effort: Effort = "full"
     rtol: float | None = None
     atol: float | None = None

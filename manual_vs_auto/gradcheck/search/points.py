@@ -4,9 +4,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from manual_vs_auto.gradcheck.claims.complex import split
 from manual_vs_auto.gradcheck.claims.domain import Domain, masked
 from manual_vs_auto.gradcheck.engines.engine import Found
-from manual_vs_auto.gradcheck.search.changes import CHANGES, OF_PAIRS, changed, is_square
+from manual_vs_auto.gradcheck.search.changes import CHANGES, OF_PAIRS, changed
 from manual_vs_auto.gradcheck.search.held import all_held, orthonormal
 
 
@@ -152,11 +153,14 @@ def _alone(
     What lies beside them is the sample, for which f was meant: fresh numbers may be outside of what it takes.
     """
     for at in domain.inputs.moving[:_ARGUMENTS]:
-        if not domain.inputs.leaves[at].complex and is_square(sample[at]) and sample[at].shape[-1] > 1:
+        leaf = domain.inputs.leaves[at]
+        shape = leaf.outer(sample[at].shape)
+        if len(shape) > 1 and shape[-1] == shape[-2] > 1:
             # Equal eigenvalues, equal singular values.
-            alike = typical(sample[at]) * np.broadcast_to(np.eye(sample[at].shape[-1]), sample[at].shape)
+            alike = typical(sample[at]) * np.broadcast_to(np.eye(shape[-1]), shape)
+            alike = split(alike) if leaf.complex else alike
             cast = in_dtypes(domain, [alike if place == at else a for place, a in enumerate(sample)])
-            yield f"{domain.inputs.leaves[at].name} the identity", cast if domain.holds(cast) else None
+            yield f"{leaf.name} the identity", cast if domain.holds(cast) else None
     special = {"all 0": np.zeros(1), "some 0": np.zeros(1), "at a bound": np.array(constants)}
     for at in domain.inputs.moving[:_ARGUMENTS]:
         name, a = domain.inputs.leaves[at].name, sample[at]

@@ -107,7 +107,8 @@ def try_case(
             )
             for mark in outcome.marks:
                 mark.verdict = Verdict.INCONCLUSIVE
-    if not thorough and claim.kind != "gradient" and outcome.verdict is Verdict.AGREE:
+    # What is found by iterating adds up to no more digits than it has.
+    if not thorough and claim.kind != "gradient" and outcome.verdict is Verdict.AGREE and not engine.iterates:
         _judge_linearity(engine, outcome, wide, cotangents, limit * inside, generator)
     return outcome
 

@@ -4,6 +4,7 @@ f has a derivative at a point if its slopes ahead and behind are finite, one alo
 slope along d + r is that along d and that along r. Ties, corners, equal eigenvalues and branch points fail in one.
 """
 
+from itertools import product
 from typing import TypeAlias
 
 import numpy as np
@@ -43,6 +44,11 @@ class Smoothness:
             found = one_sided(question.elsewhere(question.arrays, both).sweep)
             for own, beside, together in zip((ahead, behind), one_sided(sweep), found, strict=True):
                 smooth &= ~_apart(together, own, beside)
+        if np.any(smooth):
+            # The middle of three that tie moves in no direction alone, and has other slopes beside.
+            low, high = self.beside(question)
+            with np.errstate(invalid="ignore"):
+                smooth &= ~((question.manual >= low) & (question.manual <= high) & np.isfinite(high - low))
         return np.asarray(smooth)
 
     def jumps(self, question: Question) -> bool:
@@ -65,23 +71,48 @@ class Smoothness:
         each = question.outputs if question.outputs.here.size <= _ONE_BY_ONE else question.sweep
         weights = question.weights if each is question.outputs and not question.claim.forward else np.ones(1)
         readings = [np.where(np.isfinite(s.bound), s.value, np.nan) for s in one_sided(each)]
-        for _ in range(_TIMES):
-            moved = dense_direction(self._claim, self._arrays, self._generator)
-            arrays = list(self._arrays)
-            for at, step in zip(self._claim.inputs.moving, moved, strict=True):
-                arrays[at] = arrays[at] + _BESIDE * step
-            near = question.elsewhere(arrays, question.direction)
-            slope = central(near.outputs if each is question.outputs else near.sweep)
+        # Beside a tie, each of those that tie has the slopes that any of them may have.
+        own, *tied = self._tied(question.direction)
+        asked = [own] * (3 * _TIMES if question.claim.forward else _TIMES)
+        for near, direction in [(self._near(), d) for d in asked] + list(product([self._near()], tied)):
+            there = question.elsewhere(near, direction)
+            slope = central(there.outputs if each is question.outputs else there.sweep)
             readings.append(np.where(np.isfinite(slope.bound), slope.value, np.nan))
         said = np.isfinite(readings)
         low = np.min(np.where(said, readings, np.inf), axis=0)
         high = np.max(np.where(said, readings, -np.inf), axis=0)
+        # Slopes that vary beside it, as at equal eigenvalues, are a sample; those of a corner are all there are.
+        ends, span = np.array(readings[:2]), high - low
+        apart = np.min(np.abs(np.array(readings[2:])[:, None] - ends[None]), axis=1)
+        varied = np.any(said[2:] & ~(apart <= 1e-3 * span), axis=0)
+        low, high = np.where(varied, low - span, low), np.where(varied, high + span, high)
         low, high = (np.where(np.any(said, axis=0), end, inf) for end, inf in ((low, -np.inf), (high, np.inf)))
         if question.claim.forward:
             return low, high
         used = np.broadcast_to(weights != 0, low.shape)
         ends = np.stack([weights * low, weights * high])[:, used]
         return ends.min(0).sum(keepdims=True), ends.max(0).sum(keepdims=True)
+
+    def _near(self) -> Found:
+        """A point a little beside, in no particular direction."""
+        arrays = list(self._arrays)
+        moved = dense_direction(self._claim, self._arrays, self._generator)
+        for at, step in zip(self._claim.inputs.moving, moved, strict=True):
+            arrays[at] = arrays[at] + _BESIDE * step
+        return arrays
+
+    def _tied(self, direction: Found) -> list[Found]:
+        """The direction, and where it is along one element, those along others of the same number in its array."""
+        found = [direction]
+        leaf = next((at for at, part in enumerate(direction) if np.any(part)), 0)
+        if sum(int(np.count_nonzero(part)) for part in direction) == 1:
+            (i,), length = np.flatnonzero(direction[leaf]), np.max(np.abs(direction[leaf]))
+            values = self._arrays[self._claim.inputs.moving[leaf]].ravel()
+            for k in np.flatnonzero(values == values[i])[: _TIMES + 1]:
+                other = [np.zeros(part.shape) for part in direction]
+                other[leaf].flat[k] = length
+                found += [other] if k != i else []
+        return found
 
 
 def settle(answer: Answer, smoothness: Smoothness, convention: Convention, numbers: bool) -> np.ndarray:

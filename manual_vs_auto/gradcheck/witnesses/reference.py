@@ -131,12 +131,17 @@ def spread(
     """
     reference_moves = [np.zeros(v.shape) for v in truth.values]
     manual_moves = [np.zeros(v.shape) for v in truth.values]
+    before: Found | None = None
     for near, close in _nudged(arrays, cotangents, nudges, generator):
         if manual is not None:
             try:
-                _raise_to(manual_moves, engine.manual(near, close), manual)
+                found = engine.manual(near, close)
             except WrongShapeError:
                 manual = None
+            else:
+                # From one side of the point to the other: what the rule has at that point alone is no rounding.
+                _raise_to(manual_moves, found, found if before is None else before)
+                before = found
         if engine.has_autodiff:
             _raise_to(reference_moves, engine.autodiff(near, close), truth.values)
     return Moves(reference_moves, manual_moves)
@@ -157,8 +162,8 @@ def _nudged(
     _, which = np.unique(flat, return_inverse=True)
     ulp = np.concatenate([np.full(everything[at].size, nudges[at]) for at in floating])
     ends = np.cumsum([everything[at].size for at in floating])[:-1]
-    for _ in range(_DRAWS):
-        signs = generator.choice([-1.0, 1.0], size=which.max(initial=0) + 1)[which.ravel()]
+    drawn = [generator.choice([-1.0, 1.0], size=which.max(initial=0) + 1)[which.ravel()] for _ in range(_DRAWS - 1)]
+    for signs in (*drawn, -drawn[-1]):
         nudged = list(everything)
         for at, piece in zip(floating, np.split(flat * (1 + ulp * signs), ends), strict=True):
             nudged[at] = piece.reshape(everything[at].shape)
