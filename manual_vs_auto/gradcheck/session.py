@@ -243,7 +243,8 @@ class Session:
 
     def _written(self, sample: Outcome, decisive: Outcome, verdict: Verdict, special: bool = False) -> Report:
         findings = Findings(
-            self._claim, self._engine, self._domain, self._draws, sample, decisive, special, self._probes, self._notes
-        )
+            self._claim, self._engine, self._domain, self._draws, sample, decisive, special, self._probes, self._notes,
+            self._accuracy,
+        )  # fmt: skip
         options = self._options
         return findings.report(verdict, self._started, options.seed, options.convention, options.limit)

@@ -191,30 +191,19 @@ def every(jaxpr: Any, times: int = 1) -> Iterator[tuple[Any, int]]:
         yield from inside(equation, times)
 
 
-def summed_axes(equation: Any) -> tuple[int, ...]:
-    """The sizes of the axes along which an operation adds or multiplies numbers into one."""
-    name = equation.primitive.name
-    if name in ("conv_general_dilated", "scatter-add", "scatter_add"):
-        return shape_of(equation.invars[-1])
-    if name in ("reduce_sum", "reduce_prod"):
-        axes = parameter(equation, "axes")
-    elif name == "dot_general":
-        axes = parameter(equation, "dimension_numbers")[0][0]
-    elif name.startswith("cum"):
-        axes = (parameter(equation, "axis"),)
-    elif name == "fft":
-        return tuple(map(int, parameter(equation, "fft_lengths")))
-    else:
-        return ()
-    return tuple(int(shape_of(equation.invars[0])[axis]) for axis in axes)
-
-
 def apply(jaxpr: Any, equation: Any, given: Sequence[Any], change: Callable[[Any], Any]) -> list[Any]:
     """One operation of a program on these values, its parameters changed first; by a program of it alone."""
-    values = {v: x for v, x in zip(equation.invars, given, strict=True) if is_variable(v)}
+    values, operands = dict[Any, Any](), []
+    for operand, value in zip(equation.invars, given, strict=True):
+        if is_variable(operand):
+            # One that stands twice may be given two values.
+            operand = type(operand)(operand.aval) if operand in values else operand
+            values[operand] = value
+        operands.append(operand)
     params = {name: change(value) for name, value in equation.params.items()}
     alone = jaxpr.replace(
-        constvars=[], invars=list(values), outvars=equation.outvars, eqns=[equation.replace(params=params)],
+        constvars=[], invars=list(values), outvars=equation.outvars,
+        eqns=[equation.replace(invars=operands, params=params)],
         debug_info=jaxpr.debug_info.with_unknown_names(),
     )  # fmt: skip
     return list(_jex.jaxpr_as_fun(_jex.ClosedJaxpr(alone, ()))(*values.values()))
