@@ -93,7 +93,9 @@ def try_case(
         poll.forward(suspects, thorough)
     else:
         poll.reverse(suspects, thorough, generator)
-    forgive_a_constant(outcome)
+    if engine.excluded is None:
+        # Nobody can look into the rule's program for what it is computed in.
+        forgive_a_constant(outcome)
     outcome.doubt = [np.where(s, np.inf, b) for s, b in zip(suspects, truth.bounds, strict=True)]
     if rounding and outcome.verdict is Verdict.AGREE and own > eps("float64"):
         # Where the panel held with the rule against the reference, the rule's float64 is the measure.

@@ -20,6 +20,8 @@ def forgive_a_constant(outcome: Outcome) -> None:
         square = float(np.sum(right * right))
         if mark.verdict is not Verdict.DISAGREE or mark.why not in ("formula", "kink") or not 0 < square < np.inf:
             continue
+        if abs(mark.manual - mark.reference) > 2 * _HALF_ULP * abs(mark.reference):
+            continue  # whoever refused it reads something else
         share = float(np.sum((manual - right) * right)) / square
         if 0 < abs(share) <= _HALF_ULP and bool(np.all(gap(manual, (1 + share) * right) <= outcome.slack[at])):
             mark.verdict, mark.why = Verdict.AGREE, ""
