@@ -49,7 +49,10 @@ class Smoothness:
             # The middle of three that tie moves in no direction alone, and has other slopes beside.
             low, high = self.beside(question)
             with np.errstate(invalid="ignore"):
-                smooth &= ~((question.manual >= low) & (question.manual <= high) & np.isfinite(high - low))
+                inside = (question.manual >= low) & (question.manual <= high) & np.isfinite(high - low)
+                # A curve has other slopes beside, too, but hardly.
+                most = np.maximum(np.maximum(np.abs(low), np.abs(high)), 1e-2 * question.scale)
+                smooth &= ~(inside & (high - low > _BROKEN * most))
         return np.asarray(smooth)
 
     def jumps(self, question: Question) -> bool:
