@@ -40,7 +40,8 @@ def judge_linearity(
         with np.errstate(invalid="ignore"):
             apart = np.abs(both - whole) - 4 * np.where(np.isfinite(slack), slack, 0.0)
         beyond = np.where(np.isfinite(apart), apart, -np.inf)
-        most = max(map(largest, (outcome.manual[at], whole, both)))
+        # What cancels, as where a softmax is saturated, is as large as the cotangents.
+        most = max(size(sums), *map(largest, (outcome.manual[at], whole, both)))
         if not beyond.size or np.max(beyond) <= 4 * rounding * most:
             continue
         if np.max(beyond) <= ROUNDINGS * _jitter(engine, arrays, cotangents, other, sums)[at]:
