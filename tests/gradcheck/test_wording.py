@@ -9,7 +9,7 @@ import pytest
 from manual_vs_auto.gradcheck import Verdict, check_custom_rule, check_vjp
 from manual_vs_auto.gradcheck.claims.arguments import inputs_of
 from manual_vs_auto.gradcheck.numerics.differences import Slope
-from manual_vs_auto.gradcheck.numerics.precision import allowed
+from manual_vs_auto.gradcheck.numerics.tolerance import allowed
 from manual_vs_auto.gradcheck.report.wording import hiding, resolution_of
 from manual_vs_auto.gradcheck.search import properties
 from manual_vs_auto.gradcheck.witnesses import panel

@@ -12,7 +12,8 @@ from manual_vs_auto.gradcheck.explain.diagnosis import UNKNOWN, Diagnosis
 from manual_vs_auto.gradcheck.explain.guesses import Guesses
 from manual_vs_auto.gradcheck.explain.hypotheses import Hypothesis
 from manual_vs_auto.gradcheck.explain.observation import Observation, observation, tolerance_of
-from manual_vs_auto.gradcheck.numerics.precision import allowed, eps, largest
+from manual_vs_auto.gradcheck.numerics.precision import eps, largest
+from manual_vs_auto.gradcheck.numerics.tolerance import allowed
 from manual_vs_auto.gradcheck.witnesses.outcome import Case, Outcome
 
 OBSERVATIONS = 32
