@@ -16,7 +16,7 @@ from manual_vs_auto.gradcheck.claims.errors import Refused, WrongShapeError
 from manual_vs_auto.gradcheck.claims.verdict import Verdict
 from manual_vs_auto.gradcheck.engines.engine import Engine, Found, widen
 from manual_vs_auto.gradcheck.numerics.precision import eps, is_float, largest, size
-from manual_vs_auto.gradcheck.numerics.tolerance import FLOOR, PRIMAL, UNSEEN, allowed, units
+from manual_vs_auto.gradcheck.numerics.tolerance import AUTHORS, FLOOR, PRIMAL, UNSEEN, allowed, units
 from manual_vs_auto.gradcheck.witnesses.kinks import Convention
 from manual_vs_auto.gradcheck.witnesses.linearity import forgive_a_constant, judge_linearity
 from manual_vs_auto.gradcheck.witnesses.outcome import Case, Mark, Outcome
@@ -66,8 +66,12 @@ def try_case(
     # At another rank there may be another number of outputs.
     usual = scale if len(scale) == len(truth.values) else [0.0] * len(truth.values)
     floors = [FLOOR * max(big * size(cotangents), largest(v)) for big, v in zip(usual, truth.values, strict=True)]
+    coarser = AUTHORS * own if own > eps("float64") else 0.0
     slack = [
-        _slack(value, move, shaky, bound, limit, inside) + floor * inside + accuracy * largest(value)
+        _slack(value, move, shaky, bound, limit, inside)
+        + floor * inside
+        + accuracy * largest(value)
+        + coarser * np.abs(np.where(np.isfinite(value), value, 0.0))
         for value, move, shaky, bound, floor in zip(truth.values, *moves, truth.bounds, floors, strict=True)
     ]
     suspects = _suspects(outcome.manual, truth, slack)

@@ -147,7 +147,7 @@ ITEMS: list[Item] = [
     *pair(
         "sort at all zeros", "vjp", sort, sort_vjp, (ZEROS,),
         Wrong("permuted the wrong way, sorted sample", lambda ct, x: (ct[jnp.argsort(x)],), ("untransposed",),
-              (CLIMBING,), special=True),
+              (CLIMBING,)),
     ),
     *pair("two largest at ties", "custom vjp", lambda x: jax.lax.top_k(x, 2)[0],
           lambda ct, x: (jnp.zeros_like(x).at[jax.lax.top_k(x, 2)[1]].add(ct),), (np.ones(4, np.float32),)),
