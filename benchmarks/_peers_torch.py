@@ -6,6 +6,7 @@ Left out, as a fault of PyTorch 2.13: torch.vander, whose backward raises.
 import functools
 import importlib
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ import numpy as np
 from benchmarks import _peers_torch_nn as nn
 from benchmarks import _peers_torch_tables as tables
 from benchmarks._peers_item import Item, Line, floating, lines
+
+DECLARED = {"complex_convention": "conjugate"}
 
 
 def torch_items() -> Iterator[Item]:
@@ -29,7 +32,7 @@ def torch_complex() -> Iterator[Item]:
     """Complex arguments and outputs, in PyTorch's convention, the conjugate one."""
     namespace = _namespace()
     for line in lines(tables.COMPLEX):
-        yield _item("torch complex", line, namespace, np.float64)
+        yield replace(item := _item("torch complex", line, namespace, np.float64), options={**item.options, **DECLARED})
 
 
 def pullback(f: Callable[..., Any], argnums: Sequence[int]) -> Callable[..., Any]:

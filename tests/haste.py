@@ -4,7 +4,7 @@ from typing import Any
 
 import jax
 
-from manual_vs_auto.gradcheck.engines.jax.engine import hasty
+from manual_vs_auto.gradcheck.engines.jax.together import hasty
 
 HASTY = hasty()
 

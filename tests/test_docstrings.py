@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import importlib.util
 import inspect
 import pkgutil
 
@@ -16,6 +17,8 @@ MODULES = [
     name
     for _, name, _ in pkgutil.walk_packages(manual_vs_auto.__path__, "manual_vs_auto.")
     if not name.endswith("__main__")
+    # What needs an extra is read where it is installed.
+    and (".engines.torch." not in name or importlib.util.find_spec("torch"))
 ]
 
 

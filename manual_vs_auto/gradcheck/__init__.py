@@ -1,9 +1,9 @@
 """Is a gradient that was written by hand right? If it is not: what is wrong with it, and which input shows it?
 
 `check_gradient` takes a loss and its gradient, `check_vjp` and `check_jvp` a function and its pullback or pushforward,
-`check_custom_rule` a function of `jax.custom_vjp` or `jax.custom_jvp`. Each returns a `Report`, which prints what the
-command prints. `assert_gradients`, `assert_vjp`, `assert_jvp` and `assert_custom_rule` are for tests. Functions are
-JAX's, or NumPy's alone.
+`check_custom_rule` a function of `jax.custom_vjp`, `jax.custom_jvp` or `torch.autograd.Function`. Each returns a
+`Report`, which prints what the command prints. `assert_gradients`, `assert_vjp`, `assert_jvp` and `assert_custom_rule`
+are for tests. Functions are JAX's, or NumPy's alone, or PyTorch's where the sample holds tensors.
 """
 
 from manual_vs_auto.gradcheck.api import (

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from manual_vs_auto.gradcheck.options import Settings
     from manual_vs_auto.gradcheck.report.report import Report
 
-_STATUS = {"AGREE": 0, "DISAGREE": 1, "INCONCLUSIVE": 2}
+# The worst first.
+_STATUS = {"DISAGREE": 1, "INCONCLUSIVE": 2, "SPECIAL": 4, "AGREE": 0}
 _USAGE = 3
 _DESCRIPTION = """\
 Is a gradient that you wrote by hand right? If it is not: what is wrong, and which input shows it?
@@ -25,7 +26,9 @@ Is a gradient that you wrote by hand right? If it is not: what is wrong, and whi
 
 A pair is f with f_grad, f_vjp, f_jvp, or f_fwd and f_bwd; or one function of jax.custom_vjp or jax.custom_jvp.
 It is tried at what --inputs returns, or f_inputs() or make_inputs(name) in your file, else at guessed numbers."""
-_EPILOG = "exit status: 0 all agree, 1 one disagrees, 2 one could not be decided, 3 the command was used wrongly"
+_EPILOG = """\
+exit status: 0 all agree, 1 one disagrees, 2 one could not be decided, 3 the command was used wrongly,
+             4 all are right, one of them but for single points"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,10 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _refuse(f"what is judged called sys.exit({end.code!r})")
     if options.json:
         print(json.dumps([json.loads(report.to_json()) for report in reports], indent=1), flush=True)
-    found = {str(report.verdict) for report in reports}
-    if "DISAGREE" in found:
-        return 1
-    return 2 if "INCONCLUSIVE" in found else 0 if written else _USAGE
+    status = next((_STATUS[verdict] for verdict in _STATUS if any(str(r.verdict) == verdict for r in reports)), 0)
+    return status if status or written else _USAGE
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -69,16 +70,24 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--junit", metavar="FILE", help="write JUnit's XML as well: DISAGREE is a failure, INCONCLUSIVE an error"
     )
     parser.add_argument(
-        "--plot", metavar="FILE", help="draw the report that disagrees, or else the first (SVG, PNG, PDF)"
+        "--plot", metavar="FILE", help="draw the worst of the reports, or else the first (SVG, PNG, PDF)"
     )
     parser.add_argument("--seed", type=_whole, default=0, help="which random numbers are tried (default 0)")
     parser.add_argument(
-        "--budget", type=_seconds, default=30.0, metavar="S", help="at most so many seconds for each pair (default 30)"
+        "--budget", type=_seconds, default=20.0, metavar="S", help="at most so many seconds for each pair (default 20)"
     )
 
     parser.add_argument(
         "--effort", choices=("quick", "full"), default="full",
         help="quick: without other shapes, vmap, second order and the less telling points (default full)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--special-points", choices=("report", "fail", "ignore"), default="report",
+        help="what a rule is that is wrong at single points only: SPECIAL, DISAGREE or AGREE (default report)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--f-accuracy", type=_share, metavar="A",
+        help="how exact the functions are, relative: 1e-4 for iterations that stop there (default: measured)",
     )  # fmt: skip
     parser.add_argument("--cost", action="store_true", help="measure time and memory beside autodiff's, too")
     parser.add_argument("--cache", metavar="DIR", help="keep JAX's compiled programs there for the next run")
@@ -103,6 +112,16 @@ def _whole(text: str) -> int:
     return int(text)
 
 
+def _share(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f"{text}: from 0 to 1")
+    return value
+
+
 def _seconds(text: str) -> float:
     try:
         value = float(text)
@@ -114,7 +133,7 @@ def _seconds(text: str) -> float:
 
 
 def _plot(path: str | None, reports: "Sequence[Report]") -> bool:
-    worst = max(reports, key=lambda report: _STATUS[str(report.verdict)] % 2)
+    worst = min(reports, key=lambda report: list(_STATUS).index(str(report.verdict)))
     return path is None or _written("picture", lambda: worst.plot(path))
 
 
@@ -143,7 +162,10 @@ def _refuse(message: str) -> int:
 
 
 def _asked(options: argparse.Namespace) -> "Settings":
-    return {"seed": options.seed, "budget_s": options.budget, "effort": options.effort, "cache": options.cache}
+    return {
+        "seed": options.seed, "budget_s": options.budget, "effort": options.effort, "cache": options.cache,
+        "special_points": options.special_points, "f_accuracy": options.f_accuracy,
+    }  # fmt: skip
 
 
 def _measured(options: argparse.Namespace, report: "Report") -> "Report":

@@ -1,29 +1,26 @@
 """The four questions, and how each is answered: the sample thoroughly, then the probes, then what is wrong."""
 
-import contextlib
-import random
 import time
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Unpack
-
-import numpy as np
 
 from manual_vs_auto.gradcheck.claims.arguments import Inputs, cast_to, inputs_of
 from manual_vs_auto.gradcheck.claims.claim import (
     Claim,
     gradient_claim,
     jvp_claim,
-    outputs,
     scalar,
     vjp_claim,
 )
-from manual_vs_auto.gradcheck.claims.domain import domain_of
+from manual_vs_auto.gradcheck.claims.domain import Domain, domain_of
 from manual_vs_auto.gradcheck.claims.errors import Refused, UsageError
-from manual_vs_auto.gradcheck.claims.trees import import_jax
+from manual_vs_auto.gradcheck.claims.outputs import Outputs
+from manual_vs_auto.gradcheck.claims.tensors import in_torch
 from manual_vs_auto.gradcheck.engines.choose import engine_for
 from manual_vs_auto.gradcheck.engines.engine import widen
+from manual_vs_auto.gradcheck.engines.narrow import in_own_precision
+from manual_vs_auto.gradcheck.engines.settings import nothing_changed, programs_kept
 from manual_vs_auto.gradcheck.options import Options, Settings
 from manual_vs_auto.gradcheck.report.dtypes import worst_of
 from manual_vs_auto.gradcheck.report.report import Report
@@ -48,6 +45,7 @@ def check_gradient(
         >>> check_gradient(lambda x: np.sum(np.sin(np.asarray(x))), np.cos, np.array([0.1, 2.0])).verdict
         <Verdict.AGREE: 'AGREE'>
     """
+    f = _plain(f, args)
 
     def build(inputs: Inputs) -> Claim:
         return gradient_claim(f, grad_fn, inputs, not isinstance(argnums, tuple | list))
@@ -70,6 +68,7 @@ def check_vjp(
         >>> print(check_vjp(np.dot, lambda ct, W, x: (np.outer(ct, x), W @ ct), W, x).diagnosis.kind)
         untransposed
     """
+    f = _plain(f, args)
     return _judged(f, lambda inputs: vjp_claim(f, vjp_fn, inputs), args, argnums, options)
 
 
@@ -87,14 +86,18 @@ def check_jvp(
         >>> check_jvp(np.exp, lambda primals, tangents: np.exp(primals[0]) * tangents[0], np.array([0.5])).verdict
         <Verdict.AGREE: 'AGREE'>
     """
+    f = _plain(f, args)
     return _judged(f, lambda inputs: jvp_claim(f, jvp_fn, inputs), args, argnums, options)
 
 
 def check_custom_rule(f: Function, *args: Any, argnums: Argnums | None = None, **options: Unpack[Settings]) -> Report:
     """Judge the derivative rules that a function carries: jax.custom_vjp or jax.custom_jvp, on it or inside it.
 
-    Args:    f: (*args) -> a pytree of arrays; the rule may sit inside jit, scan or another function.
-             args: the sample. options: see Options; argnums as above.
+    Of tensors: every torch.autograd.Function in f, whose backward must be the derivative of its forward.
+
+    Args:    f: (*args) -> a pytree of arrays; the rule may sit inside jit, scan or another function. A
+             torch.autograd.Function itself will do, and a module. args: the sample. options: see Options;
+             argnums as above.
     Returns: a Report. The rule's own output is compared with f's, too.
     Raises:  UsageError if there is no custom rule in f.
     Example:
@@ -104,8 +107,11 @@ def check_custom_rule(f: Function, *args: Any, argnums: Argnums | None = None, *
         >>> check_custom_rule(jax.jit(square), 3.0).verdict
         <Verdict.AGREE: 'AGREE'>
     """
-    from manual_vs_auto.gradcheck.engines.jax.custom import custom_claim
-
+    if in_torch(f, args):
+        from manual_vs_auto.gradcheck.engines.torch.custom import custom_claim
+    else:
+        from manual_vs_auto.gradcheck.engines.jax.custom import custom_claim
+    f = _plain(f, args)
     return _judged(f, lambda inputs: custom_claim(f, inputs), args, argnums, options)
 
 
@@ -163,13 +169,24 @@ def assert_custom_rule(f: Function, *args: Any, argnums: Argnums | None = None, 
     check_custom_rule(f, *args, argnums=argnums, **options).assert_agrees()
 
 
+def _plain(f: Callable[..., Any], args: tuple[Any, ...]) -> Callable[..., Any]:
+    """What is called: a torch.autograd.Function is no function of its arguments, nor is a module one without memory."""
+    if not in_torch(f, args):
+        return f
+    from manual_vs_auto.gradcheck.engines.torch.custom import applied
+
+    plain: Callable[..., Any] = applied(f)
+    return plain
+
+
 def _judged(
     f: Function, build: Callable[[Inputs], Claim], args: tuple[Any, ...], argnums: Any, options: Settings
 ) -> Report:
     chosen = Options.of(options)
     try:
-        with _nothing_changed(), _programs_kept(chosen):
-            inputs = inputs_of(f, args, argnums)
+        with nothing_changed(in_torch(f, args)), programs_kept(chosen.cache):
+            convention = chosen.complex_convention or ("conjugate" if in_torch(f, args) else "jax")
+            inputs = inputs_of(f, args, argnums, convention == "conjugate")
             if chosen.dtypes is None:
                 return _report(build, inputs, chosen)
             return _in_each_precision(build, inputs, chosen, chosen.dtypes)
@@ -195,51 +212,27 @@ def _in_each_precision(
 def _report(build: Callable[[Inputs], Claim], inputs: Inputs, chosen: Options) -> Report:
     claim = build(inputs)
     if chosen.surrogate is not None:
-        claim = claim.of(outputs(chosen.surrogate, inputs))
+        claim = claim.of(Outputs(chosen.surrogate, inputs))
     domain = domain_of(inputs, chosen.domain, chosen.structure)
     claim = domain.constrain(claim)
+    try:
+        report = _judge(claim, domain, chosen)
+    except Refused:
+        # What refuses float64 may take the sample as it is.
+        narrow = in_own_precision(claim)
+        if narrow is None:
+            raise
+        return _judge(narrow, domain, chosen)
+    shapeless = any(mark.why == "shape" for mark in report.leaves)
+    narrow = in_own_precision(claim) if shapeless else None
+    return report if narrow is None else _judge(narrow, domain, chosen)
+
+
+def _judge(claim: Claim, domain: Domain, chosen: Options) -> Report:
     engine = engine_for(claim)
-    made = [shape for shape, _ in engine.outputs_like(widen(inputs.sample))]
+    made = [shape for shape, _ in engine.outputs_like(widen(claim.inputs.sample))]
     if not made:
         raise UsageError("f returns no floating numbers: there is nothing to differentiate")
     if claim.kind == "gradient":
-        scalar(made)
+        scalar(made, claim.complex_outputs)
     return Session(claim, domain, chosen, engine).report()
-
-
-def _programs_kept(chosen: Options) -> contextlib.AbstractContextManager[None]:
-    if chosen.cache is None or import_jax() is None:
-        return contextlib.nullcontext()
-    from manual_vs_auto.gradcheck.engines.jax.cache import programs_kept
-
-    return programs_kept(chosen.cache)
-
-
-@contextlib.contextmanager
-def _nothing_changed() -> Iterator[None]:
-    """Random states and floating point settings are put back, whatever f or the rule does to them."""
-    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
-    try:
-        with np.errstate(all="ignore"), warnings.catch_warnings(), _lenient_jax():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(numpy)  # noqa: NPY002
-
-
-@contextlib.contextmanager
-def _lenient_jax() -> Iterator[None]:
-    """What is not finite is looked for on purpose, and arrays come from the host."""
-    jax = import_jax()
-    if jax is None:
-        yield
-        return
-    # What is cut out of a traceback says whose error it is.
-    filtering = jax.config.jax_traceback_filtering
-    jax.config.update("jax_traceback_filtering", "off")
-    try:
-        with jax.debug_nans(False), jax.debug_infs(False), jax.transfer_guard("allow"):
-            yield
-    finally:
-        jax.config.update("jax_traceback_filtering", filtering)

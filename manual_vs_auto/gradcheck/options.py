@@ -30,6 +30,7 @@ class Settings(TypedDict, total=False):
     domain: Any
     structure: Mapping[str, str] | None
     convention: float | Sequence[float] | None
+    complex_convention: Literal["jax", "conjugate"] | None
     surrogate: Callable[..., Any] | None
     probes: bool
     budget_s: float
@@ -52,11 +53,16 @@ class Options:
     dtype:      the referee's precision: "float64".
     shapes:     shapes to try beside the sample's: a list with one shape an array argument in each entry; None finds
                 those that f accepts.
-    domain:     where inputs may lie: (low, high) for all, or a list with one pair (or None) an argument; open ends.
-    structure:  what a matrix argument is: {"A": "symmetric"}, "positive_definite", "lower_triangular",
-                "upper_triangular" or "diagonal"; derivatives count in directions that keep it.
+    domain:     where inputs may lie: (low, high) for all, or a list with one pair (or None) an argument; open ends;
+                of a complex argument, for its real and its imaginary part.
+    structure:  what a matrix argument is: {"A": "symmetric"}, "hermitian", "positive_definite" (Hermitian too),
+                "lower_triangular", "upper_triangular" or "diagonal"; derivatives count in directions that keep it.
     convention: the derivative declared at a kink, a number or (low, high); None accepts anything between the
                 one-sided slopes.
+    complex_convention: what the cotangent of a complex number is to the rule. "jax": as jax.vjp has it, ct^T J without
+                a conjugation; the gradient of a real f is df/dx_re - i df/dx_im. "conjugate": df/dx_re + i df/dx_im, as
+                PyTorch and whoever descends along the gradient have it. None is "conjugate" beside tensors and "jax"
+                elsewhere. Tangents are the same in both.
     surrogate:  the function whose derivative a straight-through rule claims, called with the same arguments.
     probes:     whether to go beyond the sample.
     budget_s:   seconds after which no further probe is begun.
@@ -82,9 +88,10 @@ class Options:
     domain: Any = None
     structure: Mapping[str, str] | None = None
     convention: Convention = None
+    complex_convention: Literal["jax", "conjugate"] | None = None
     surrogate: Callable[..., Any] | None = None
     probes: bool = True
-    budget_s: float = 30.0
+    budget_s: float = 20.0
     effort: Effort = "full"
     rtol: float | None = None
     atol: float | None = None
@@ -110,6 +117,8 @@ class Options:
             raise UsageError(f"order={options.order}: 1 or 2")
         if str(options.dtype) != "float64":
             raise UsageError(f"dtype={options.dtype!r}: the referee computes in float64")
+        if options.complex_convention not in (None, "jax", "conjugate"):
+            raise UsageError(f'complex_convention={options.complex_convention!r}: "jax" or "conjugate"')
         budget: Any = options.budget_s
         if not isinstance(budget, int | float) or not budget > 0:
             raise UsageError(f"budget_s={budget!r}: more than 0 seconds")

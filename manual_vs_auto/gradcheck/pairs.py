@@ -14,6 +14,8 @@ import numpy as np
 
 from manual_vs_auto.gradcheck.api import check_custom_rule, check_gradient, check_jvp, check_vjp
 from manual_vs_auto.gradcheck.claims.errors import UsageError
+from manual_vs_auto.gradcheck.claims.outputs import floating
+from manual_vs_auto.gradcheck.claims.tensors import is_function
 from manual_vs_auto.gradcheck.claims.trees import flatten, import_jax
 from manual_vs_auto.gradcheck.options import Settings
 from manual_vs_auto.gradcheck.report.report import Report
@@ -103,9 +105,9 @@ def pairs_in(module: ModuleType) -> Iterator[Pair]:
 
 
 def carries(f: Any) -> bool:
-    """Whether it is a jax.custom_vjp or a jax.custom_jvp."""
+    """Whether it is a jax.custom_vjp, a jax.custom_jvp or a torch.autograd.Function."""
     jax = import_jax()
-    return jax is not None and isinstance(f, jax.custom_vjp | jax.custom_jvp)
+    return is_function(f) or (jax is not None and isinstance(f, jax.custom_vjp | jax.custom_jvp))
 
 
 def paired(fwd: Callable[..., Any], bwd: Callable[..., Any]) -> Callable[..., Any]:
@@ -179,10 +181,10 @@ def _guess(pair: Pair) -> tuple[tuple[Any, ...], str]:
 
 def _argnums(rule: Callable[..., Any], args: tuple[Any, ...]) -> int | tuple[int, ...]:
     """0 if the rule returns one gradient, all floating arguments if it returns a tuple of as many."""
-    floating = [at for at, a in enumerate(args) if all(np.asarray(x).dtype.kind == "f" for x in flatten(a).leaves)]
+    numbers = [at for at, a in enumerate(args) if all(map(floating, flatten(a).leaves))]
     try:
         found = rule(*args)
     except Exception:
         return 0
-    several = isinstance(found, tuple) and not hasattr(found, "_fields") and len(found) == len(floating)
-    return tuple(floating) if several and not isinstance(args[0], tuple) else 0
+    several = isinstance(found, tuple) and not hasattr(found, "_fields") and len(found) == len(numbers)
+    return tuple(numbers) if several and not isinstance(args[0], tuple) else 0

@@ -13,23 +13,19 @@ from manual_vs_auto.gradcheck.claims.domain import Domain
 from manual_vs_auto.gradcheck.claims.errors import Refused, UsageError, WrongShapeError
 from manual_vs_auto.gradcheck.claims.verdict import Verdict
 from manual_vs_auto.gradcheck.engines.engine import Engine, Found
-from manual_vs_auto.gradcheck.explain.diagnose import diagnose
-from manual_vs_auto.gradcheck.explain.diagnosis import Diagnosis
-from manual_vs_auto.gradcheck.explain.shrink import Minimal, shrink
-from manual_vs_auto.gradcheck.explain.special import of_special
 from manual_vs_auto.gradcheck.numerics.precision import eps
 from manual_vs_auto.gradcheck.options import Options
-from manual_vs_auto.gradcheck.report.cost import cost_of
+from manual_vs_auto.gradcheck.report.conclude import Findings
 from manual_vs_auto.gradcheck.report.report import LEFT_OUT, Probe, Report
-from manual_vs_auto.gradcheck.report.wording import coverage_of, hiding, quarrels_of, witnesses_of
 from manual_vs_auto.gradcheck.search import properties
 from manual_vs_auto.gradcheck.search.cotangents import Cotangents
 from manual_vs_auto.gradcheck.search.draws import Draws
 from manual_vs_auto.gradcheck.search.held import out_of_range
 from manual_vs_auto.gradcheck.search.points import points, quick
 from manual_vs_auto.gradcheck.search.second_order import SecondOrder
+from manual_vs_auto.gradcheck.search.shapes import EXCHANGED
 from manual_vs_auto.gradcheck.witnesses.accuracy import accuracy_of
-from manual_vs_auto.gradcheck.witnesses.compare import size, try_case
+from manual_vs_auto.gradcheck.witnesses.compare import grown, size, try_case
 from manual_vs_auto.gradcheck.witnesses.limit import hold
 from manual_vs_auto.gradcheck.witnesses.outcome import Case, Outcome
 
@@ -51,13 +47,13 @@ class Session:
         self._cotangents = Cotangents(claim, self._engine, self._generator)
         self._draws = Draws(claim, self._engine, domain, self._cotangents, self._generator)
         self._probes: list[Probe] = []
-        self._notes = list(self._engine.notes)
+        # Where integers point into arrays, a function may not use all of them at other sizes.
+        self._points = any(not leaf.floating for leaf in claim.inputs.leaves)
+        self._notes = [*claim.notes, *self._engine.notes]
         self._scale: list[float] = []
 
     def report(self) -> Report:
         """Judge it."""
-        if not all(np.all(np.isfinite(self._sample[at].astype(np.float64))) for at in self._claim.inputs.moving):
-            raise UsageError("the sample holds numbers that are not finite")
         case = Case("the sample", self._sample, self._cotangents.random(self._sample))
         exact = accuracy_of(self._engine, self._options.f_accuracy, case)
         # What is far from every limit is no iteration towards one: it is what it is.
@@ -66,6 +62,7 @@ class Session:
         if self._accuracy > 0:
             self._notes.append(f"f is exact to {self._accuracy:.0e} of its largest number: so is its derivative")
         sample = decisive = self._first = self._try(case, thorough=True)
+        self._refuse_masked(sample)
         if size(sample.case.cotangents) > 0:
             found = [np.abs(a[np.isfinite(a)]) for a in sample.reference]
             self._scale = [float(np.max(a, initial=0.0)) / size(sample.case.cotangents) for a in found]
@@ -83,16 +80,24 @@ class Session:
                     return self._written(sample, special[0], _SPECIAL[self._options.special_points], special=True)
         return self._written(sample, decisive, Verdict.INCONCLUSIVE if sample.skipped else decisive.verdict)
 
+    def _refuse_masked(self, sample: Outcome) -> None:
+        """Masked logits of -inf are numbers like others; NaN is one where f and its derivative do without it."""
+        moving = [self._sample[at].astype(np.float64) for at in self._claim.inputs.moving]
+        unknown = any(np.any(np.isnan(a)) for a in moving) and not all(np.all(np.isfinite(r)) for r in sample.reference)
+        if unknown or (sample.skipped and not all(np.all(np.isfinite(a)) for a in moving)):
+            raise UsageError("the sample holds numbers that are not finite, and so does f or its derivative there")
+
     def _is_special(self, outcome: Outcome) -> bool:
         """Whether the rule is right at every input beside that one."""
         wrong = {mark.why for mark in outcome.marks if mark.verdict is Verdict.DISAGREE}
         # What the author's own sample shows at a kink, he sees himself.
-        if not wrong <= {"formula", "overflow", "nonlinear", *(["kink"] if outcome is not self._first else [])}:
+        single = {"formula", "overflow", "nonlinear"} | ({"kink"} if outcome is not self._first else set())
+        if not outcome.manual or not wrong <= single:
             return False
         told = []
         for case in self._draws.beside(outcome.case):
             with contextlib.suppress(Refused):
-                near = self._try(case, rounding=False)
+                near = self._try(case, thorough=True, rounding=False)
                 told += [] if near.skipped else [near.verdict]
         if len(told) < 2 or set(told) != {Verdict.AGREE}:
             return False
@@ -108,7 +113,7 @@ class Session:
                 return Outcome(case, skipped="f has not come near its limit there")
         outcome = try_case(
             self._claim, self._engine, case, options.convention, thorough, options.seed, self._deadline, rounding,
-            self._scale, accuracy,
+            [grown(case.arrays, self._sample, self._claim) * unit for unit in self._scale], accuracy,
         )  # fmt: skip
         if options.limit and case.arrays is self._sample:
             hold(self._engine, outcome, options.limit)
@@ -135,7 +140,9 @@ class Session:
             yield from self._kept(label, partial(self._try_at, label, arrays))
         yield from self._kept("called twice", lambda: properties.called_twice(self._claim, self._engine, self._first))
         inside = eps(self._engine.dtype, self._engine.manual_dtype)
-        if inside > eps("float64"):
+        # Differences of an f that rounds say less than the rule does.
+        exact = self._engine.has_autodiff or self._engine.dtype == "float64"
+        if exact and inside > eps("float64"):
             averaged = partial(properties.on_average, self._claim, self._engine, self._draws.fresh, inside, _MANY)
             yield from self._kept("many inputs on average", averaged)
         if self._engine.has_autodiff:
@@ -146,8 +153,9 @@ class Session:
                 yield from self._kept("under vmap", self._under_vmap)
             if self._options.order == 2 or (carried and self._full("second order")):
                 yield from self._second_order()
-            elif traces and not carried:
-                self._probes.append(Probe("second order", None, "a rule apart from f: order=2 tries it"))
+            elif (traces or self._engine.xp == "torch") and not carried:
+                apart = "" if self._claim.paired is not None else "a rule apart from f: "
+                self._probes.append(Probe("second order", None, f"{apart}order=2 tries it"))
         if self._options.shapes is not None or self._full("other shapes"):
             yield from self._shapes()
 
@@ -206,18 +214,23 @@ class Session:
         for label, arrays in self._draws.other_ranks():
             # A rule that stands apart from f promises nothing about ranks that its author never meant;
             # one that f carries is used wherever f is.
+            # With fewer axes torch spreads an argument, and sums its gradient in silence, whatever was meant.
+            spread = self._engine.xp == "torch" and label == "one rank less"
             for outcome in self._shape(label, arrays, strict=False):
-                if self._claim.paired is not None or outcome.verdict is not Verdict.DISAGREE:
+                if (self._claim.paired is not None and not spread) or outcome.verdict is not Verdict.DISAGREE:
                     yield outcome
                 else:
                     self._notes.append(f"at {label} than the sample's, the rule is no longer f's derivative")
 
     def _shape(self, label: str, arrays: Found, strict: bool = True) -> Iterator[Outcome]:
-        label = f"{label}: {', '.join(str(a.shape) for a in arrays)}"
+        pairs = zip(self._claim.inputs.leaves, arrays, strict=True)
+        label = f"{label}: {', '.join(str(leaf.outer(a.shape)) for leaf, a in pairs)}"
         for outcome in self._kept(label, partial(self._try_at, label, arrays, rounding=False)):
-            if not strict and any(mark.why == "shape" for mark in outcome.marks):
+            # What refuses only where the longer is the shorter was not thought of; what refuses another rank was.
+            refused = any(mark.why in ("shape", "dtype") for mark in outcome.marks) and not label.startswith(EXCHANGED)
+            if not strict and refused:
                 self._probes[-1] = Probe(label, None, f"the rule refuses: {outcome.notes[-1]}")
-            elif not strict and self._idle(outcome) > self._idle(self._first):
+            elif not strict and self._points and self._idle(outcome) > self._idle(self._first):
                 self._probes[-1] = Probe(label, None, "the function does not use all of them")
             else:
                 yield outcome
@@ -229,41 +242,8 @@ class Session:
         return float(np.mean(np.concatenate(found))) if found else 0.0
 
     def _written(self, sample: Outcome, decisive: Outcome, verdict: Verdict, special: bool = False) -> Report:
-        diagnosis: Diagnosis | None = None
-        minimal: Minimal | None = None
-        if special and verdict is Verdict.AGREE:
-            self._notes.append(f"ignored, as asked for: {of_special(self._claim, decisive).text}")
-            decisive = sample
-        elif decisive.verdict is Verdict.DISAGREE:
-            decisive = self._steady(decisive)
-            diagnosis = (
-                of_special(self._claim, decisive)
-                if special
-                else diagnose(
-                    self._claim, self._engine, decisive, self._draws.like(decisive.case), self._draws.variants
-                )
-            )
-            minimal = shrink(
-                self._claim, self._engine, self._domain, decisive, self._options.convention, self._options.seed
-            )
-        known = hiding(self._claim.inputs, self._sample)
-        shown = f"the sample does not show it{known}; this does: {decisive.case.label}"
-        hidden = shown if decisive is not sample else None
-        notes = [*self._notes, *(note for note in decisive.notes if note not in self._notes)]
-        return Report(
-            self._claim.name, self._claim.kind, verdict, decisive.marks, witnesses_of(decisive),
-            coverage_of(self._claim, self._engine, sample, self._probes), self._probes,
-            [*notes, *quarrels_of(decisive)], self._options.seed, time.perf_counter() - self._started,
-            diagnosis, minimal, lambda: cost_of(self._claim, self._engine, sample), hidden, limit=self._options.limit,
-            outcome=decisive,
-        )  # fmt: skip
-
-    def _steady(self, decisive: Outcome) -> Outcome:
-        """A rule that does not return the same twice is wrong for that reason, whatever else it seems to be."""
-        if not any(mark.why == "formula" for mark in decisive.marks):
-            return decisive
-        again = properties.called_twice(self._claim, self._engine, decisive)
-        if again.verdict is Verdict.DISAGREE:
-            for mark in decisive.marks:
-                mark.why = "nondeterministic" if mark.verdict is Verdict.DISAGREE else mark.why
-        return decisive
+        findings = Findings(
+            self._claim, self._engine, self._domain, self._draws, sample, decisive, special, self._probes, self._notes
+        )
+        options = self._options
+        return findings.report(verdict, self._started, options.seed, options.convention, options.limit)

@@ -93,7 +93,10 @@ FILES: dict[str, tuple[str, str]] = {
     "inputs that raise": (RIGHT + "def f_inputs(): return 1 / 0", "ZeroDivisionError: division by zero"),
     "inputs that f refuses": (RIGHT + "def f_inputs(): return 'abc'", "f: nothing to differentiate"),
     "too many inputs": (RIGHT + "def f_inputs(): return 1.0, 2.0", "f on its inputs (f_inputs): TypeError: f() takes"),
-    "complex inputs": (RIGHT + "def f_inputs(): return np.array([1j])", "f: x is complex"),
+    "a complex loss": (
+        "import numpy as np\ndef f(x): return np.sum(x ** 2)\ndef f_grad(x): return 2 * x\nf_inputs = np.array([1j])",
+        "f: f must return one real number",
+    ),
     "inputs of a vector": (
         "import numpy as np\ndef f(x): return 2 * np.asarray(x)\ndef f_grad(x): return 2\nf_inputs = np.ones(3)",
         "f: f must return one floating number",

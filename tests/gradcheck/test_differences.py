@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from manual_vs_auto.gradcheck.numerics.differences import STEPS, Sweep, central, kinked, one_sided
+from manual_vs_auto.gradcheck.numerics.differences import STEPS, Sweep, central, kinked, one_sided, unbounded
 from manual_vs_auto.gradcheck.numerics.taylor import remainder
 
 Function = Callable[[np.ndarray], np.ndarray]
@@ -146,3 +146,23 @@ def test_an_error_below_the_resolution_is_not_claimed_to_be_seen() -> None:
     found = remainder(_sweep(np.sin, x, x), np.cos(x) * x * (1 + 1e-15))
     assert found.right is True
     assert found.resolution > 1e-15 * 0.8
+
+
+STEEP: dict[str, Function] = {
+    "a jump": lambda x: np.where(x >= 0, 2.0, -1.0),
+    "a cut": lambda x: np.arctan2(np.where(x >= 0, 1e-300, -1e-300), -1.0) + x,
+    "a root": lambda x: np.sqrt(np.abs(x)),
+    "a root of one side": lambda x: np.where(x > 0, np.abs(x) ** 0.3, 0.0),
+}
+
+
+@pytest.mark.parametrize("name", [*STEEP, *CLOSED_FORMS])
+def test_slopes_without_a_bound(name: str) -> None:
+    """At a jump and under a root there is none; where f is smooth, or has a corner, there is."""
+    if name in STEEP:
+        assert np.all(unbounded(_sweep(STEEP[name], np.zeros(3), np.array([1e-3, 1.0, 1e3]))))
+    else:
+        x = _points().clip(max=50)
+        # Where rounding makes stairs a stair may look like a jump: one in two hundred, as above.
+        assert np.mean(unbounded(_sweep(CLOSED_FORMS[name][0], x, x))) <= (0.005 if name == "cancelling" else 0)
+        assert not np.any(unbounded(_sweep(np.abs, np.zeros(2), np.ones(2))))

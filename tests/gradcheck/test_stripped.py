@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from manual_vs_auto.gradcheck import UsageError, check_custom_rule
-from manual_vs_auto.gradcheck.engines.jax.stripped import program, rules_in, stripped, traits
+from manual_vs_auto.gradcheck import UsageError, Verdict, check_custom_rule
+from manual_vs_auto.gradcheck.engines.jax.stripped import bare, program, rules_in, stripped, traits
 
 pytestmark = pytest.mark.newest
 Function = Callable[..., Any]
@@ -155,9 +155,22 @@ def test_the_kinds_of_rules_are_found_wherever_they_sit() -> None:
     assert rules_in(lambda x: lying_vjp(cube)(x) + lying_jvp(cube)(x), X) == {"vjp", "jvp"}
 
 
-def test_jaxs_own_rules_are_not_judged() -> None:
-    with pytest.raises(UsageError, match="no custom_vjp and no custom_jvp"):
-        check_custom_rule(jax.nn.relu, X)
+def test_jaxs_own_rules_are_judged_where_there_are_no_others() -> None:
+    """Beside a rule of somebody else's they are trusted."""
+    assert rules_in(jax.nn.relu, X) == set()
+    assert rules_in(jax.nn.relu, X, of_jax=True) == {"jvp"}
+    report = check_custom_rule(jax.nn.relu, X)
+    assert report.verdict is Verdict.AGREE
+    assert any("JAX's own" in note for note in report.notes)
+    with pytest.raises(UsageError, match="no custom_vjp and no custom_jvp in cube"):
+        check_custom_rule(cube, X)
+
+
+def test_what_is_bare_has_not_even_jaxs_own_rules() -> None:
+    assert jax.grad(bare(jax.nn.relu))(0.0) == 0.5  # that of maximum
+    inside_map = jax.jit(lambda x: jnp.sum(jax.lax.map(jax.nn.relu, x)))
+    assert jax.grad(bare(inside_map))(np.zeros(2))[0] == 0.5
+    assert rules_in(bare(lambda x: jnp.logaddexp(x, jax.nn.relu(lying_vjp(cube)(x)))), X) == set()
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16", "float16"])

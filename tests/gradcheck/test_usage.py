@@ -34,7 +34,10 @@ def squares_grad(x: Any) -> Any:
 
 
 OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
-    "unknown": ({"tolerance": 1e-3}, "no option 'tolerance'; there are argnums, atol, budget_s, cache, convention, "),
+    "unknown": (
+        {"tolerance": 1e-3},
+        "no option 'tolerance'; there are argnums, atol, budget_s, cache, complex_convention, ",
+    ),
     "order 3": ({"order": 3}, "order=3: 1 or 2"),
     "order 0": ({"order": 0}, "order=0"),
     "order in words": ({"order": "second"}, "order"),
@@ -76,6 +79,7 @@ OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "an unknown structure": ({"structure": {"x": "round"}}, "structure 'round' of x: expected one of symmetric"),
     "a structure of nothing": ({"structure": {"B": "symmetric"}}, "structure names 'B'; the arguments are x"),
     "the structure of a vector": ({"structure": {"x": "symmetric"}}, "is not square"),
+    "an unknown convention": ({"complex_convention": "torch"}, '"jax" or "conjugate"'),
     "a surrogate that is none": ({"surrogate": 3}, "surrogate"),
     "one shape too deep": ({"shapes": [(2,)]}, "shapes"),
     "shapes of too many": ({"shapes": [[(2,), (2,)]]}, "shapes: 2 given"),
@@ -106,9 +110,15 @@ QUESTIONS: dict[str, tuple[Callable[[], Report], str]] = {
     "argnums of an integer": (
         lambda: check_gradient(lambda x, n: squares(x), squares_grad, X, 3, argnums=1), "nothing to differentiate",
     ),
-    "complex": (lambda: check_gradient(squares, squares_grad, X + 1j), "x is complex: only real"),
-    "a complex number": (lambda: check_vjp(squares, squares_grad, 1j), "x is complex"),
-    "complex in a tree": (lambda: check_vjp(squares, squares_grad, {"b": [X * 1j]}), r"x\['b'\]\[0\] is complex"),
+    "a complex loss": (
+        lambda: check_gradient(squares, squares_grad, X + 1j), "its output is complex: take its real part",
+    ),
+    "a complex loss of real numbers": (
+        lambda: check_gradient(lambda x: jnp.sum(1j * x), squares_grad, X), "or judge the derivative by check_vjp",
+    ),
+    "a convention that JAX has not": (
+        lambda: check_custom_rule(jax.nn.relu, X, complex_convention="conjugate"), "in its own convention",
+    ),
     "a vector": (lambda: check_gradient(lambda x: 2 * x, squares_grad, X), r"returns \(3,\)"),
     "a matrix": (lambda: check_gradient(lambda x: jnp.outer(x, x), squares_grad, X), r"returns \(3, 3\)"),
     "two numbers": (lambda: check_gradient(lambda x: (x[0], x[1]), squares_grad, X), r"returns \(\), \(\)"),

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from manual_vs_auto.gradcheck.claims.arguments import Inputs
-from manual_vs_auto.gradcheck.claims.errors import UsageError, WrongShapeError, asked, refusing
-from manual_vs_auto.gradcheck.claims.trees import flatten, import_jax
-from manual_vs_auto.gradcheck.numerics.precision import is_float
-
-Arrays = Sequence[Any]
+from manual_vs_auto.gradcheck.claims.complex import joined, taken_apart
+from manual_vs_auto.gradcheck.claims.errors import UsageError, WrongShapeError, asked
+from manual_vs_auto.gradcheck.claims.outputs import Arrays, Outputs, as_real, floating, like_output
+from manual_vs_auto.gradcheck.claims.tensors import copied, zeros_like
+from manual_vs_auto.gradcheck.claims.trees import flatten
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,8 @@ class Claim:
     residual_bytes(arrays): what a rule keeps from forward to backward.
     paired: for a function that carries its rule, paired(arrays, cotangents) -> the floating outputs that the rule's
     forward returns, and what manual returns.
+    narrowed: "f" or "the rule", if they refuse float64 and run in the sample's precision. notes: for the report.
+    complex_outputs: which of the outputs are pairs of real and imaginary part; known once f was called.
     """
 
     name: str
@@ -41,6 +43,41 @@ class Claim:
     residual_bytes: Callable[[Arrays], int] | None = None
     paired: Callable[[Arrays, Arrays], tuple[list[Any], list[Any]]] | None = None
     surrogate: Callable[[Arrays], list[Any]] | None = None
+    narrowed: frozenset[str] = frozenset()
+    notes: tuple[str, ...] = ()
+    complex_outputs: Sequence[bool] = ()
+
+    @property
+    def complex_inputs(self) -> Sequence[bool]:
+        """Which of the moving leaves are pairs."""
+        return [self.inputs.leaves[at].complex for at in self.inputs.moving]
+
+    @property
+    def complex_results(self) -> Sequence[bool]:
+        """Which parts of the derivative are pairs."""
+        return self.complex_outputs if self.forward else self.complex_inputs
+
+    @property
+    def complex_cotangents(self) -> Sequence[bool]:
+        """Which of the cotangents (forward: of the tangents) are pairs."""
+        return self.complex_inputs if self.forward else self.complex_outputs
+
+    @property
+    def turned(self) -> bool:
+        """Whether the author's complex cotangents are the conjugates of the checker's own."""
+        return not self.forward and not self.inputs.conjugate
+
+    def own_results(self, results: Arrays) -> list[Any]:
+        """Derivatives as the author has them: complex, in the convention of cotangents that he declared."""
+        return joined(results, self.complex_results, self.turned)
+
+    def own_cotangents(self, cotangents: Arrays) -> list[Any]:
+        """Cotangents (forward: tangents) as the author has them."""
+        return joined(cotangents, self.complex_cotangents, self.turned)
+
+    def of_own_cotangents(self, cotangents: Arrays) -> list[Any]:
+        """The author's cotangents as the checker has them."""
+        return taken_apart(cotangents, self.complex_cotangents, self.turned)
 
     def of(self, surrogate: Callable[[Arrays], list[Any]]) -> "Claim":
         """The same rule, claimed for the surrogate's derivative."""
@@ -74,6 +111,8 @@ class Claim:
             return f"{self.rule_name}(({names},), tangents)"
         if self.kind == "custom_jvp":
             return f"jax.jvp({self.rule_name}, ({names},), tangents)[1]"
+        if self.kind == "autograd.Function":
+            return f"{self.rule_name}{'.apply' if isinstance(self.rule, type) else ''}({names})"
         if self.kind == "custom_vjp":
             return f"jax.vjp({self.rule_name}, {names})[1](cotangent)"
         return f"{self.rule_name}({names if self.kind == 'gradient' else f'cotangent, {names}'})"
@@ -82,16 +121,6 @@ class Claim:
     def result_names(self) -> list[str]:
         """The leaves that a derivative is compared by: inputs in reverse, outputs (by number) in forward."""
         return [self.inputs.leaves[at].name for at in self.inputs.moving]
-
-
-def outputs(f: Callable[..., Any], inputs: Inputs) -> Callable[[Arrays], list[Any]]:
-    """The floating (for complex steps: complex) outputs of f as a flat list of arrays."""
-
-    def flat(arrays: Arrays) -> list[Any]:
-        leaves = flatten(asked(f, *inputs.unpack(arrays))).leaves
-        return [leaf for leaf in leaves if floating(leaf) or np.iscomplexobj(leaf)]
-
-    return flat
 
 
 def gradient_claim(f: Callable[..., Any], grad_fn: Callable[..., Any], inputs: Inputs, single: bool) -> Claim:
@@ -105,7 +134,8 @@ def gradient_claim(f: Callable[..., Any], grad_fn: Callable[..., Any], inputs: I
         parts = (found,) if single else tuple(found)
         return _matched(parts, args, inputs)
 
-    return Claim(_name(f), "gradient", inputs, outputs(f, inputs), manual, grad_fn, f)
+    flat = Outputs(f, inputs)
+    return Claim(_name(f), "gradient", inputs, flat, manual, grad_fn, f, complex_outputs=flat.complex)
 
 
 def vjp_claim(f: Callable[..., Any], vjp_fn: Callable[..., Any], inputs: Inputs) -> Claim:
@@ -114,8 +144,8 @@ def vjp_claim(f: Callable[..., Any], vjp_fn: Callable[..., Any], inputs: Inputs)
     def manual(arrays: Arrays, cotangents: Arrays) -> list[Any]:
         args = inputs.unpack(arrays)
         # f gets arrays of its own: it may write into them.
-        own = inputs.unpack([a.copy() if isinstance(a, np.ndarray) else a for a in arrays])
-        found = asked(vjp_fn, like_output(f, own, cotangents), *args)
+        own = inputs.unpack([copied(a) for a in arrays])
+        found = asked(vjp_fn, like_output(f, own, cotangents, not inputs.conjugate), *args)
         if not isinstance(found, tuple | list):
             if len(inputs.arguments) != 1:
                 raise WrongShapeError(
@@ -126,7 +156,8 @@ def vjp_claim(f: Callable[..., Any], vjp_fn: Callable[..., Any], inputs: Inputs)
             found = [found[at] for at in inputs.arguments]
         return _matched(tuple(found), args, inputs)
 
-    return Claim(_name(f), "vjp", inputs, outputs(f, inputs), manual, vjp_fn, f)
+    flat = Outputs(f, inputs)
+    return Claim(_name(f), "vjp", inputs, flat, manual, vjp_fn, f, complex_outputs=flat.complex)
 
 
 def jvp_claim(f: Callable[..., Any], jvp_fn: Callable[..., Any], inputs: Inputs) -> Claim:
@@ -134,16 +165,12 @@ def jvp_claim(f: Callable[..., Any], jvp_fn: Callable[..., Any], inputs: Inputs)
 
     What does not move (integers, other arguments) has None for its tangent.
     """
-    flat = outputs(f, inputs)
+    flat = Outputs(f, inputs)
 
     def manual(arrays: Arrays, tangents: Arrays) -> list[Any]:
-        args = inputs.unpack(arrays)
-        moved: list[Any] = [None] * len(arrays)
-        for at, tangent in zip(inputs.moving, tangents, strict=True):
-            moved[at] = tangent
-        filled = inputs.unpack([np.zeros(()) if t is None else t for t in moved])
+        args, filled = inputs.unpack(arrays), inputs.tangents(tangents)
         given = tuple(value if at in inputs.arguments else None for at, value in enumerate(filled))
-        own = inputs.unpack([a.copy() if isinstance(a, np.ndarray) else a for a in arrays])
+        own = inputs.unpack([copied(a) for a in arrays])
         expected = flatten(asked(f, *own))
         found = asked(jvp_fn, args, given)
         if len(flatten(found).leaves) == 2 * len(expected.leaves) and isinstance(found, tuple) and len(found) == 2:
@@ -151,30 +178,10 @@ def jvp_claim(f: Callable[..., Any], jvp_fn: Callable[..., Any], inputs: Inputs)
         parts = flatten(found).leaves
         if len(parts) != len(expected.leaves):
             raise WrongShapeError(f"returned {len(parts)} arrays, the output has {len(expected.leaves)}")
-        parts = [part for part, like in zip(parts, expected.leaves, strict=True) if floating(like)]
-        for part, like in zip(parts, flat(arrays), strict=True):
-            _same_shape("the output", part, like)
-        return parts
+        pairs = [(part, like) for part, like in zip(parts, expected.leaves, strict=True) if floating(like)]
+        return [as_real("the output", part, like, False) for part, like in pairs]
 
-    return Claim(_name(f), "jvp", inputs, flat, manual, jvp_fn, f, forward=True)
-
-
-def like_output(f: Callable[..., Any], args: tuple[Any, ...], cotangents: Arrays) -> Any:
-    """The cotangents in the structure of f's output; integer outputs get float0 zeros, as from JAX."""
-    jax = import_jax()
-    by_jax = jax is not None and any(isinstance(leaf, jax.Array) for leaf in flatten(args).leaves)
-    with refusing():
-        tree = flatten(jax.eval_shape(lambda: f(*args)) if jax is not None and by_jax else asked(f, *args))
-    rest, filled = list(cotangents), []
-    for leaf in tree.leaves:
-        no_tangent = np.zeros(np.shape(leaf), [("float0", "V")] if jax is None else jax.dtypes.float0)
-        filled.append(rest.pop(0) if floating(leaf) else no_tangent)
-    return tree.rebuild(filled)
-
-
-def floating(leaf: Any) -> bool:
-    """Whether an array, a tracer or a Python number has a derivative."""
-    return isinstance(leaf, float) or is_float(getattr(leaf, "dtype", None))
+    return Claim(_name(f), "jvp", inputs, flat, manual, jvp_fn, f, forward=True, complex_outputs=flat.complex)
 
 
 def _matched(parts: tuple[Any, ...], args: tuple[Any, ...], inputs: Inputs) -> list[Any]:
@@ -196,9 +203,8 @@ def _matched(parts: tuple[Any, ...], args: tuple[Any, ...], inputs: Inputs) -> l
             if leaf.moves:
                 derivative = given.get(path)
                 if derivative is None or str(getattr(derivative, "dtype", "")) == "[('float0', 'V')]":
-                    derivative = np.zeros(np.shape(value), np.float32 if leaf.dtype == "bfloat16" else leaf.dtype)
-                _same_shape(leaf.name, derivative, value)
-                found[place] = derivative
+                    derivative = zeros_like(value, "float32" if leaf.dtype == "bfloat16" else leaf.dtype)
+                found[place] = as_real(leaf.name, derivative, value, not inputs.conjugate)
     return [found[place] for place in inputs.moving]
 
 
@@ -206,21 +212,21 @@ def _countable(value: Any) -> bool:
     return floating(value) or (hasattr(value, "dtype") and getattr(value.dtype, "kind", "") in "iubf")
 
 
-def _same_shape(name: str, found: Any, expected: Any) -> None:
-    if asked(np.shape, found) != np.shape(expected):
-        raise WrongShapeError(f"{name}: shape {np.shape(found)}, expected {np.shape(expected)}")
-
-
 def _kind(value: Any) -> str:
-    return f"an array of shape {np.shape(value)}" if hasattr(value, "shape") else type(value).__name__
+    return f"an array of shape {tuple(np.shape(value))}" if hasattr(value, "shape") else type(value).__name__
 
 
 def _name(f: Callable[..., Any]) -> str:
     return getattr(f, "__name__", type(f).__name__)
 
 
-def scalar(made: Sequence[tuple[int, ...]]) -> None:
-    """Raises: UsageError unless outputs of these shapes are one number."""
+def scalar(made: Sequence[tuple[int, ...]], pairs: Sequence[bool]) -> None:
+    """Raises: UsageError unless outputs of these shapes, some of them pairs, are one real number."""
+    if len(made) == 1 and all(pairs):
+        raise UsageError(
+            "f must return one real number for a gradient, and its output is complex: take its real part or the square"
+            " of its absolute value, or judge the derivative by check_vjp or check_jvp"
+        )
     if len(made) != 1 or math.prod(made[0]) != 1:
         shapes = ", ".join(map(str, made))
         raise UsageError(f"f must return one floating number for a gradient, and returns {shapes or 'none'}")

@@ -17,6 +17,14 @@ class UsageError(ValueError):
 class WrongShapeError(Exception):
     """What the hand-written code returned can't be a derivative at all: its structure or its shapes are not."""
 
+    why = "shape"
+
+
+class WrongDtypeError(WrongShapeError):
+    """The hand-written code returned complex numbers where the derivative is real, or the other way round."""
+
+    why = "dtype"
+
 
 class Refused(Exception):  # noqa: N818, it is no error of ours
     """What f or the rule refuses to do. Its cause is the error that they raised, its text the first line of that."""

@@ -25,7 +25,9 @@ class Tree(NamedTuple):
 
 
 def flatten(tree: Any) -> Tree:
-    """The leaves of a tree. None is an empty tree, as in JAX."""
+    """The leaves of a tree. None is an empty tree, as in JAX; the named results of a torch function are a tuple."""
+    if isinstance(tree, tuple) and hasattr(tree, "n_sequence_fields"):
+        tree = tuple(tree)
     jax = import_jax()
     if jax is None:
         return _flatten(tree)

@@ -7,7 +7,11 @@ from manual_vs_auto.gradcheck.engines.numpy import NumpyEngine
 
 
 def engine_for(claim: Claim) -> Engine:
-    """JAX where it is installed and can trace the function; NumPy otherwise."""
+    """PyTorch for tensors; JAX where it is installed and can trace the function; NumPy otherwise."""
+    if any(leaf.device for leaf in claim.inputs.leaves):
+        from manual_vs_auto.gradcheck.engines.torch.engine import TorchEngine
+
+        return TorchEngine(claim)
     jax = import_jax()
     if jax is not None:
         from manual_vs_auto.gradcheck.engines.jax.engine import JaxEngine, traces

@@ -21,6 +21,7 @@ TINY_STEP = 2.0**-100
 class Engine(Protocol):
     """Arrays in, arrays out, in float64 whatever was computed in; `arrays` says by its dtypes what to compute in.
 
+    xp: the namespace of the arrays that the function is given: "np", "jnp" or "torch".
     dtype: the lowest precision inside f; manual_dtype: inside the manual rule; longest_sum: terms of either's longest.
     detaches: whether f stops gradients itself; scatters: whether it writes by index, so that no index may repeat.
     bounds: numbers that f compares floating ones with; excluded: integers beyond those that it compares integers with,
@@ -29,6 +30,7 @@ class Engine(Protocol):
     in_numpy: whether the function, given NumPy arrays, stays in NumPy.
     """
 
+    xp: str
     dtype: str
     manual_dtype: str
     longest_sum: int
@@ -43,6 +45,12 @@ class Engine(Protocol):
 
     @property
     def in_numpy(self) -> bool: ...
+
+    def of(self, claim: Claim) -> "Engine":
+        """An engine for a claim made from this one's."""
+
+    def given(self, arrays: Arrays) -> list[Any]:
+        """The arrays as the function is given them."""
 
     def outputs_like(self, arrays: Arrays) -> list[tuple[tuple[int, ...], Any]]:
         """Shape and dtype of every floating output, for arrays in the author's precision."""

@@ -7,13 +7,13 @@ import numpy as np
 from manual_vs_auto.gradcheck.claims.claim import Claim
 from manual_vs_auto.gradcheck.engines.engine import TINY_STEP, Arrays, Found, moved, sweep_by_calls, widen
 from manual_vs_auto.gradcheck.numerics.differences import Sweep
+from manual_vs_auto.gradcheck.numerics.precision import lowest
 
 
 class NumpyEngine:
     """Runs functions that take nothing but NumPy arrays: no autodiff, float64 and the author's precision."""
 
-    dtype = "float64"
-    manual_dtype = "float64"
+    xp = "np"
     has_autodiff = False
     detaches = False
     scatters = False
@@ -25,8 +25,16 @@ class NumpyEngine:
     def __init__(self, claim: Claim) -> None:
         self._claim = claim
         self.in_numpy = True
+        own = lowest([leaf.dtype for leaf in claim.inputs.leaves if leaf.floating])
+        self.dtype, self.manual_dtype = (own if who in claim.narrowed else "float64" for who in ("f", "the rule"))
         self.notes = ["a function of NumPy alone: no autodiff"]
         self.longest_sum = max(a.size for a in claim.inputs.sample)
+
+    def of(self, claim: Claim) -> "NumpyEngine":
+        return NumpyEngine(claim)
+
+    def given(self, arrays: Arrays) -> list[Any]:
+        return [np.array(a) for a in arrays]
 
     def outputs_like(self, arrays: Arrays) -> list[tuple[tuple[int, ...], Any]]:
         return [(np.shape(a), np.asarray(a).dtype) for a in self._claim.judged([np.array(a) for a in arrays])]

@@ -6,21 +6,26 @@ from functools import partial
 import numpy as np
 
 from manual_vs_auto.gradcheck.claims.claim import Claim
+from manual_vs_auto.gradcheck.claims.errors import Refused, WrongShapeError
 from manual_vs_auto.gradcheck.claims.verdict import Verdict
-from manual_vs_auto.gradcheck.engines.engine import Engine
+from manual_vs_auto.gradcheck.engines.engine import Engine, widen
 from manual_vs_auto.gradcheck.explain.diagnosis import UNKNOWN, Diagnosis
-from manual_vs_auto.gradcheck.explain.explanation import OBSERVATIONS, Explanation, observation
+from manual_vs_auto.gradcheck.explain.explanation import OBSERVATIONS, Explanation
+from manual_vs_auto.gradcheck.explain.observation import observation
 from manual_vs_auto.gradcheck.numerics.precision import eps, is_float
 from manual_vs_auto.gradcheck.witnesses.outcome import Case, Outcome
 
 # Above this many numbers a quarter of the observations will do: each holds more elements than all of a small one.
 _LARGE = 1 << 16
+_FAR = 30.0  # a logit of that size has next to no share
 _SIMPLE = {
     "shape": "what is returned has not the structure and shapes of a derivative",
+    "dtype": "complex and real numbers are confused",
     "nondeterministic": "two calls with the same arguments return different numbers",
     "jit": "the rule returns other numbers under jit than outside it",
     "vmap": "the rule returns other numbers under vmap than one by one",
     "primal": "the rule's forward does not return what the function returns",
+    "mask": "it is wrong where an input is masked, and no finite number",
     "limit": "within rounding, but beyond the limit that was given",
     "nonlinear": "it is not linear in its cotangent there: what it says of a sum is not the sum",
     "kink": "at the kink it lies outside the one-sided slopes, or is not the one that is declared",
@@ -34,7 +39,7 @@ def diagnose(
     wrong = [mark for mark in outcome.marks if mark.verdict is Verdict.DISAGREE]
     why = wrong[0].why
     if why in _SIMPLE:
-        said = f": {outcome.notes[-1]}" if why == "shape" and outcome.notes else ""
+        said = f": {outcome.notes[-1]}" if why in ("shape", "dtype") and outcome.notes else ""
         return Diagnosis(why, _SIMPLE[why] + said)
     if why == "cast":
         return Diagnosis("cast", f"the formula is right, but it is computed in {engine.manual_dtype}")
@@ -51,7 +56,22 @@ def diagnose(
     explanation = Explanation(
         claim, engine, [e for n in numbers if (e := observation(claim, engine, partial(draw, n))) is not None], own
     )
+    if why == "overflow" and _by_mask(engine, outcome):
+        return Diagnosis("mask", "it is not finite where an input is masked: 0 times infinity, or a difference of two")
     return explanation.overflow(outcome) if why == "overflow" else explanation.cause(variants)
+
+
+def _by_mask(engine: Engine, outcome: Outcome) -> bool:
+    """Whether the rule is finite once every input is."""
+    arrays = widen(outcome.case.arrays)
+    finite = [np.nan_to_num(a, nan=0.0, posinf=_FAR, neginf=-_FAR) if is_float(a.dtype) else a for a in arrays]
+    if all(map(np.array_equal, arrays, finite)):
+        return False
+    try:
+        found = engine.manual(finite, widen(outcome.case.cotangents))
+    except (Refused, WrongShapeError):
+        return False
+    return all(bool(np.all(np.isfinite(a))) for a in found)
 
 
 def _second_order(outcome: Outcome) -> Diagnosis:

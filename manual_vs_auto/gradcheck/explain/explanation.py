@@ -1,6 +1,6 @@
 """What explains all observations: hypotheses tried from simple to intricate, each judged on every one."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -8,29 +8,18 @@ import numpy as np
 
 from manual_vs_auto.gradcheck.claims.claim import Claim
 from manual_vs_auto.gradcheck.claims.errors import Refused, WrongShapeError, refusing
-from manual_vs_auto.gradcheck.engines.engine import Engine, Found, widen
+from manual_vs_auto.gradcheck.engines.engine import Engine, Found
 from manual_vs_auto.gradcheck.explain import hypotheses
+from manual_vs_auto.gradcheck.explain.conjugates import of_conjugates
 from manual_vs_auto.gradcheck.explain.diagnosis import UNKNOWN, Diagnosis
-from manual_vs_auto.gradcheck.explain.hypotheses import Hypothesis, Observation
+from manual_vs_auto.gradcheck.explain.hypotheses import Hypothesis
+from manual_vs_auto.gradcheck.explain.observation import Observation, observation
+from manual_vs_auto.gradcheck.explain.weights import of_weights
 from manual_vs_auto.gradcheck.numerics.precision import allowed, eps
-from manual_vs_auto.gradcheck.search.points import Unfit
 from manual_vs_auto.gradcheck.witnesses.outcome import Case, Outcome
 from manual_vs_auto.gradcheck.witnesses.reference import reference
 
 OBSERVATIONS = 32
-
-
-def observation(claim: Claim, engine: Engine, draw: Callable[[], Case]) -> Observation | None:
-    """What both say of a case; None where f, the rule or the reference has no numbers there."""
-    try:
-        case = draw()
-        arrays, cotangents = widen(case.arrays), widen(case.cotangents)
-        manual = engine.manual(arrays, cotangents)
-        right = reference(claim, engine, arrays, cotangents).values
-    except (Refused, WrongShapeError, Unfit):
-        return None
-    whole = all(np.all(np.isfinite(a)) for a in (*manual, *right))
-    return Observation(arrays, cotangents, manual, right) if whole else None
 
 
 class Explanation:
@@ -65,13 +54,9 @@ class Explanation:
         # Observations that show the fault best come first: guesses are made from them.
         self._observations.sort(key=lambda e: -sum(self._apart(e.manual[at], e.reference[at]) for at in leaves))
         for guess in (
-            self._by_result,
-            self._by_cotangent,
-            self._by_jacobian,
-            self._by_place,
-            self._by_term,
-            self._by_region,
-        ):
+            self._by_conjugate, self._by_result, self._by_cotangent, self._by_jacobian,
+            self._by_place, self._by_weights, self._by_term, self._by_region,
+        ):  # fmt: skip
             for hypothesis in guess(leaves):
                 if self._holds(hypothesis, leaves):
                     return self._refined(hypothesis, leaves, variants)
@@ -81,14 +66,15 @@ class Explanation:
         """The precision that explains the residual: seen in the rule's program, or in the numbers that it returns."""
         low = self._engine.manual_dtype
         if not self._engine.has_autodiff and all(
-            np.array_equal(a, a.astype(np.float32)) for e in self._observations for a in e.manual
+            np.array_equal(a, a.astype(np.float32)) for e in self._observations for a in e.real.manual
         ):
             low = "float32"
         if eps(low) <= max(self._own, eps(self._engine.dtype)):
             return None
-        for leaf in range(len(self._observations[0].reference)):
+        inside = [e.real for e in self._observations]
+        for leaf in range(len(inside[0].reference)):
             a, b = (np.concatenate([side[leaf].ravel() for side in sides])
-                    for sides in zip(*((e.manual, e.reference) for e in self._observations), strict=True))  # fmt: skip
+                    for sides in zip(*((e.manual, e.reference) for e in inside), strict=True))  # fmt: skip
             typical = float(np.sqrt(np.mean(np.square(b)))) if b.size else 0.0
             # Rounding has no preference: a factor would.
             if np.any(np.abs(a - b) > allowed(self._engine.longest_sum) * eps(low) * np.maximum(np.abs(b), typical)):
@@ -98,6 +84,9 @@ class Explanation:
                 return None
         return low
 
+    def _by_conjugate(self, leaves: list[int]) -> Iterator[Hypothesis]:
+        yield from of_conjugates(self._claim, self._right, self._observations[0], leaves, self._holds)
+
     def _by_result(self, leaves: list[int]) -> Iterator[Hypothesis]:
         yield from hypotheses.of_result(
             self._observations, leaves[0], self._names[: len(self._observations[0].reference)]
@@ -106,6 +95,11 @@ class Explanation:
     def _by_place(self, leaves: list[int]) -> Iterator[Hypothesis]:
         if len(leaves) == 1:
             yield from hypotheses.of_places(self._observations, leaves[0])
+
+    def _by_weights(self, leaves: list[int]) -> Iterator[Hypothesis]:
+        if self._claim.kind != "gradient":
+            word = "tangent" if self._claim.forward else "cotangent"
+            yield from of_weights(self._right, self._observations[0], leaves, word)
 
     def _by_region(self, leaves: list[int]) -> Iterator[Hypothesis]:
         moving = self._claim.inputs.moving
@@ -141,7 +135,8 @@ class Explanation:
         """If cotangents are clipped to +-c, very large ones come out as c times their signs."""
         e = self._observations[0]
         try:
-            huge = self._engine.manual(e.arrays, [1e6 * s for s in e.cotangents])
+            huge = self._engine.manual(e.real.arrays, [1e6 * s for s in e.real.cotangents])
+            huge = self._claim.own_results(huge)
             signs = self._right(e, [np.sign(s) for s in e.cotangents])
         except (Refused, WrongShapeError):
             return 1.0
@@ -171,22 +166,25 @@ class Explanation:
     def _jacobian(self, e: Observation, leaf: int) -> np.ndarray:
         """[N, N] such that the reference is its transpose times the cotangent: J in reverse, J^T in forward."""
         size = e.cotangents[0].size
-        rows = [self._right(e, [np.eye(size)[i].reshape(e.cotangents[0].shape)])[leaf].ravel() for i in range(size)]
+        shape, dtype = e.cotangents[0].shape, e.cotangents[0].dtype
+        rows = [self._right(e, [np.eye(size, dtype=dtype)[i].reshape(shape)])[leaf].ravel() for i in range(size)]
         return np.stack(rows)
 
     def _right(self, e: Observation, cotangents: Found) -> Found:
         # Every wrong leaf asks for the same.
         key = id(e), *(cotangent.tobytes() for cotangent in cotangents)
         if key not in self._pulled:
-            self._pulled[key] = reference(self._claim, self._engine, e.arrays, cotangents).values
+            inside = self._claim.of_own_cotangents(cotangents)
+            found = reference(self._claim, self._engine, e.real.arrays, inside).values
+            self._pulled[key] = self._claim.own_results(found)
         return self._pulled[key]
 
     def _by_term(self, _: list[int]) -> Iterator[Hypothesis]:
-        if not self._engine.has_autodiff:
+        if not self._engine.has_autodiff or self._engine.xp != "jnp":
             return
         from manual_vs_auto.gradcheck.explain.terms import Terms, usable
 
-        first = self._observations[0]
+        first = self._observations[0].real
         if not usable(first):
             return
         try:
@@ -196,7 +194,10 @@ class Explanation:
         except Refused:
             return
         for kind, text, bends in guesses:
-            yield Hypothesis(kind, text, lambda e, leaf, bends=bends: terms.bend(e, bends)[leaf])  # type: ignore[misc]
+            yield Hypothesis(kind, text, lambda e, leaf, bends=bends: self._bent(terms, e, bends)[leaf])  # type: ignore[misc]
+
+    def _bent(self, terms: Any, e: Observation, bends: np.ndarray) -> Found:
+        return self._claim.own_results(terms.bend(e.real, bends))
 
     def _refined(self, hypothesis: Hypothesis, leaves: list[int], variants: Callable[[], Iterable[Case]]) -> Diagnosis:
         """A factor that goes with an axis' size is a mean for a sum, or a sum for a mean: other shapes tell."""
@@ -224,7 +225,7 @@ class Explanation:
             at for at in range(count) if any(not self._same(e.manual[at], e.reference[at]) for e in self._observations)
         ]
 
-    def _holds(self, hypothesis: Hypothesis, leaves: list[int]) -> bool:
+    def _holds(self, hypothesis: Hypothesis, leaves: Sequence[int]) -> bool:
         """Whether it explains every wrong leaf of every observation, and is more than nothing."""
         changes = False
         for e in self._observations:
@@ -236,7 +237,7 @@ class Explanation:
         return changes
 
     def _same(self, a: np.ndarray, b: np.ndarray) -> bool:
-        size = float(np.sqrt(np.mean(np.square(b)))) if b.size else 0.0
+        size = float(np.sqrt(np.mean(np.abs(b) ** 2))) if b.size else 0.0
         return bool(
             np.all(np.abs(a - b) <= self._tolerance * np.maximum(np.maximum(np.abs(a), np.abs(b)), 1e-3 * size))
         )

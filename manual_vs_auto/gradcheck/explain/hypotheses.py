@@ -4,22 +4,12 @@ An hypothesis is a guess made from one observation; whether it is the cause is d
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from manual_vs_auto.gradcheck.engines.engine import Found
-
-
-@dataclass(frozen=True)
-class Observation:
-    """A fresh input with what the manual rule and the reference make of it, in float64."""
-
-    arrays: Found
-    cotangents: Found
-    manual: Found
-    reference: Found
+from manual_vs_auto.gradcheck.explain.observation import Observation
 
 
 class Hypothesis(NamedTuple):
@@ -54,13 +44,14 @@ def of_result(observations: Sequence[Observation], leaf: int, names: Sequence[st
             yield Hypothesis("axis", f"it is {word} over axis {axis}, which it should not be",
                        lambda e, at, r=reduce, axis=axis: np.broadcast_to(r(e.reference[at], axis=axis, keepdims=True), e.reference[at].shape))  # type: ignore[misc]  # noqa: E501  # fmt: skip
     limit = float(np.max(np.abs(manual), initial=0.0))
-    yield Hypothesis(
-        "clip", f"it is clipped to +-{number(limit)}", lambda e, at: np.clip(e.reference[at], -limit, limit)
-    )
-    yield Hypothesis("clip", "it is clipped to what is positive", lambda e, at: np.maximum(e.reference[at], 0))
+    if not np.iscomplexobj(right):
+        yield Hypothesis(
+            "clip", f"it is clipped to +-{number(limit)}", lambda e, at: np.clip(e.reference[at], -limit, limit)
+        )
+        yield Hypothesis("clip", "it is clipped to what is positive", lambda e, at: np.maximum(e.reference[at], 0))
     yield Hypothesis("sign", "its sign is lost: it is the absolute value", lambda e, at: np.abs(e.reference[at]))
     apart = observations[0].manual[leaf] - observations[0].reference[leaf]
-    even = float(np.mean(apart)) if apart.size else 0.0
+    even = np.mean(apart)[()] if apart.size else 0.0
     yield Hypothesis("offset", f"a constant is added: {number(even)}", lambda e, at: e.reference[at] + even)
     norm = max(_norm(e.manual[leaf]) for e in observations)
     yield Hypothesis("clip", f"its norm is clipped to {number(norm)}",
@@ -95,12 +86,16 @@ def of_regions(observations: Sequence[Observation], leaf: int, place: int, name:
     if observations[0].arrays[place].shape != observations[0].reference[leaf].shape:
         return
     x = np.concatenate([e.arrays[place].ravel() for e in observations])
+    measures = [(x, name), (np.abs(x), f"|{name}|")]
+    if np.iscomplexobj(x):
+        measures[:1] = [(x.real, f"{name}.real"), (x.imag, f"{name}.imag")]
     manual = np.concatenate([e.manual[leaf].ravel() for e in observations])
     right = np.concatenate([e.reference[leaf].ravel() for e in observations])
     wrong = np.concatenate([_apart(e, leaf).ravel() for e in observations])
+    x, manual, right, wrong = (a[np.isfinite(x)] for a in (x, manual, right, wrong))
     if min(np.sum(wrong), np.sum(~wrong)) < 8:
         return
-    for measure, said in ((x, name), (np.abs(x), f"|{name}|")):
+    for measure, said in measures:
         for below in (True, False):
             inner, outer = (measure[wrong], measure[~wrong]) if below else (measure[~wrong], measure[wrong])
             if inner.max() > outer.min() or inner.max() == outer.min():
@@ -122,10 +117,11 @@ def of_cotangent(cotangents: Found, word: str, limit: float) -> Iterator[tuple[s
         return [change(s) for s in cotangents]
 
     yield "cotangent", f"the {word} is ignored: ones stand in its place", each(np.ones_like)
-    yield "cotangent", f"the {word} is clipped to +-{number(limit)}", each(lambda s: np.clip(s, -limit, limit))
     yield "cotangent", f"only the sign of the {word} is used", each(np.sign)
-    yield "cotangent", f"the absolute value of the {word} is used", each(np.abs)
-    yield "cotangent", f"only what is positive of the {word} is used", each(lambda s: np.maximum(s, 0))
+    yield "cotangent", f"the absolute value of the {word} is used", each(lambda s: np.abs(s).astype(s.dtype))
+    if not any(map(np.iscomplexobj, cotangents)):
+        yield "cotangent", f"the {word} is clipped to +-{number(limit)}", each(lambda s: np.clip(s, -limit, limit))
+        yield "cotangent", f"only what is positive of the {word} is used", each(lambda s: np.maximum(s, 0))
     yield "cotangent", f"the {word} is squared", each(np.square)
     yield "cotangent", f"the mean of the {word} is used", each(lambda s: np.full(s.shape, np.mean(s)))
     yield "cotangent", f"the sum of the {word} is used", each(lambda s: np.full(s.shape, np.sum(s)))
@@ -163,6 +159,11 @@ def of_cotangent(cotangents: Found, word: str, limit: float) -> Iterator[tuple[s
 def of_jacobian(jacobian: np.ndarray, cotangent: np.ndarray) -> Iterator[tuple[str, str, np.ndarray]]:
     """Edits of a square Jacobian [N, N], one row an output, in J^T ct: kind, text, the result [N]."""
     yield "untransposed", "it is J ct where J^T ct belongs: the Jacobian is not transposed", jacobian @ cotangent
+    if np.iscomplexobj(jacobian):
+        yield (
+            "untransposed", "it is conj(J) ct: the Jacobian is not transposed, and conjugated",
+            jacobian.conj() @ cotangent,
+        )  # fmt: skip
     yield "diagonal", "only the diagonal of the Jacobian is used", np.diag(jacobian) * cotangent
     off = jacobian - np.diag(np.diag(jacobian))
     yield "diagonal", "the diagonal of the Jacobian is missing", off.T @ cotangent
@@ -192,28 +193,40 @@ def factor_elsewhere(text: str, first: Observation, other: Observation, leaf: in
     return "factor", also
 
 
-def ratio(manual: np.ndarray, right: np.ndarray) -> float:
-    """The factor between them by least squares; a round number where it is one to nine digits."""
+def ratio(manual: np.ndarray, right: np.ndarray) -> Any:
+    """The factor between them by least squares, rounded as below."""
     inside = np.isfinite(manual) & np.isfinite(right)
-    total = float(np.sum(right[inside] ** 2))
-    c = float(np.sum(manual[inside] * right[inside])) / total if total > 0 else 0.0
-    rounded = float(f"{c:.6g}")
-    return rounded if abs(rounded - c) <= 1e-9 * abs(c) else 0.0 if abs(c) < 1e-12 else c
+    total = float(np.sum(np.abs(right[inside]) ** 2))
+    c = np.sum(manual[inside] * np.conj(right[inside])).item() / total if total > 0 else 0.0
+    if isinstance(c, complex):
+        parts = [0.0 if abs(part) < 1e-9 * abs(c) else rounded(part) for part in (c.real, c.imag)]
+        return complex(*parts) if parts[1] else parts[0]
+    return rounded(c)
 
 
-def number(value: float, digits: int = 6) -> str:
+def rounded(c: float) -> float:
+    """A round number where it is one to nine digits."""
+    short = float(f"{c:.6g}")
+    return short if abs(short - c) <= 1e-9 * abs(c) else 0.0 if abs(c) < 1e-12 else c
+
+
+def number(value: Any, digits: int = 6) -> str:
     """As people write it."""
+    if np.iscomplexobj(value):
+        imaginary = f"{value.imag:.{digits}g}i"
+        imaginary = imaginary.replace("1i", "i") if abs(value.imag) == 1 else imaginary
+        return f"{value.real:.{digits}g}{'' if value.imag < 0 else '+'}{imaginary}" if value.real else imaginary
     return f"{value:.{digits}g}"
 
 
 def _apart(observation: Observation, leaf: int) -> np.ndarray:
     manual, right = observation.manual[leaf], observation.reference[leaf]
-    typical = float(np.sqrt(np.mean(right**2))) if right.size else 0.0
+    typical = float(np.sqrt(np.mean(np.abs(right) ** 2))) if right.size else 0.0
     return np.asarray(~(np.abs(manual - right) <= 1e-9 * np.maximum(np.abs(right), 1e-3 * typical)))
 
 
 def _norm(a: np.ndarray) -> float:
-    return float(np.sqrt(np.sum(a**2)))
+    return float(np.sqrt(np.sum(np.abs(a) ** 2)))
 
 
 def _transposed(a: np.ndarray) -> np.ndarray:

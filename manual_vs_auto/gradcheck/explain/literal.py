@@ -6,11 +6,18 @@ from typing import Any
 
 import numpy as np
 
+from manual_vs_auto.gradcheck.claims.tensors import as_numpy, is_tensor
+
 _FEW = 40
 
 
 def literal(value: Any, xp: str = "np") -> str:
-    """An expression for a tree of arrays and plain values; xp: the namespace that its arrays are made in."""
+    """An expression for a tree of arrays and plain values; xp: the namespace that its arrays are made in.
+
+    A tensor is torch's, and requires a gradient if it does.
+    """
+    if is_tensor(value):
+        return array(as_numpy(value), "torch") + (".requires_grad_()" if value.requires_grad else "")
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key!r}: {literal(part, xp)}" for key, part in value.items()) + "}"
     if isinstance(value, tuple) and hasattr(value, "_fields"):
@@ -27,15 +34,20 @@ def literal(value: Any, xp: str = "np") -> str:
 
 def array(a: np.ndarray, xp: str = "np") -> str:
     """An expression for one array, short where most of its numbers are alike."""
-    dtype = (
-        f"{xp}.{'bool_' if a.dtype == bool else a.dtype}"
-        if xp == "jnp" or hasattr(np, str(a.dtype))
-        else f"'{a.dtype}'"
+    make, dtype = (
+        f"{xp}.array",
+        (
+            f"{xp}.{'bool_' if a.dtype == bool else a.dtype}"
+            if xp == "jnp" or hasattr(np, str(a.dtype))
+            else f"'{a.dtype}'"
+        ),
     )
+    if xp == "torch":
+        make, dtype = "torch.tensor", f"dtype=torch.{a.dtype}"
     if a.ndim == 0:
-        return f"{xp}.array({_number(a[()])}, {dtype})"
+        return f"{make}({_number(a[()])}, {dtype})"
     if a.size <= _FEW:
-        return f"{xp}.array({_nested(a)}, {dtype})" + (f".reshape({a.shape})" if not a.size else "")
+        return f"{make}({_nested(a)}, {dtype})" + (f".reshape({a.shape})" if not a.size else "")
     values, counts = np.unique(a, return_counts=True)
     common = values[np.argmax(counts)]
     others = np.flatnonzero(a.ravel() != common)
@@ -44,8 +56,8 @@ def array(a: np.ndarray, xp: str = "np") -> str:
     if others.size <= _FEW:
         places = ", ".join(f"{int(i)}: {_number(a.flat[i])}" for i in others)
         numbers = f"[{{{places}}}.get(i, {_number(common)}) for i in range({a.size})]"
-        return f"{xp}.array({numbers}, {dtype}).reshape({a.shape})"
-    return f"{xp}.array({_nested(a)}, {dtype})"
+        return f"{make}({numbers}, {dtype}).reshape({a.shape})"
+    return f"{make}({_nested(a)}, {dtype})"
 
 
 def brief(a: np.ndarray) -> str:
@@ -72,6 +84,11 @@ def _nested(a: np.ndarray) -> str:
 
 
 def _number(value: Any) -> str:
+    if np.iscomplexobj(value):
+        parts = _number(value.real), _number(value.imag)
+        if not np.isfinite(value):
+            return f"complex({', '.join(parts)})"
+        return f"{parts[0]}{'' if parts[1].startswith('-') else '+'}{parts[1]}j"
     if np.asarray(value).dtype.kind in "iub":
         return str(value.item())
     number = float(value)

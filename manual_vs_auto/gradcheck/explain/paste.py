@@ -1,10 +1,14 @@
 """A failing input as Python that can be pasted and run."""
 
-from typing import Any
+import re
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from manual_vs_auto.gradcheck.claims.claim import Claim, like_output
+from manual_vs_auto.gradcheck.claims.claim import Claim
+from manual_vs_auto.gradcheck.claims.outputs import like_output
+from manual_vs_auto.gradcheck.claims.tensors import is_tensor
+from manual_vs_auto.gradcheck.claims.trees import flatten
 from manual_vs_auto.gradcheck.engines.engine import Engine, widen
 from manual_vs_auto.gradcheck.explain.literal import imported, literal
 from manual_vs_auto.gradcheck.witnesses.outcome import Case
@@ -13,30 +17,36 @@ from manual_vs_auto.gradcheck.witnesses.reference import reference
 
 def code_of(claim: Claim, engine: Engine, case: Case, formula: bool) -> str:
     """Python that computes the manual derivative there, with the right one in a remark."""
-    xp = "jnp" if hasattr(engine, "differentiate") else "np"
-    args = claim.inputs.unpack(case.arrays)
+    xp, back = engine.xp, _backward(claim, engine, case) if claim.kind == "autograd.Function" else None
+    args = claim.inputs.unpack(engine.given(case.arrays) if xp == "torch" else case.arrays)
+    args = args if back is None else back.args
     shown = list(zip(claim.argument_names, args, strict=True))
-    given = [(name, literal(value, xp)) for name, value in shown]
+    # Among tensors there may be arrays of NumPy's, held.
+    given = [(name, literal(value, "np" if xp == "torch" else xp)) for name, value in shown]
     if claim.forward:
-        moved = iter(case.cotangents)
-        filled = claim.inputs.unpack([next(moved) if leaf.moves else np.zeros(()) for leaf in claim.inputs.leaves])
+        filled = claim.inputs.tangents(case.cotangents)
         parts = [literal(t, xp) if at in claim.inputs.arguments else "None" for at, t in enumerate(filled)]
         given.append(("tangents", f"({', '.join(parts)},)"))
+    elif back is not None:
+        given.append(("cotangent", literal(back.cotangents, xp)))
     elif claim.kind != "gradient":
         given.append(("cotangent", literal(_cotangent(claim, engine, case), xp)))
     code = "\n".join(f"{name} = {text}" for name, text in given)
-    result = f"print({claim.call})"
+    wide = xp == "jnp" and ("float64" in code or "complex128" in code)
+    result = [f"print({claim.call})"] if back is None else [back.call, back.result]
     lines = [line for line, needed in (
-        ("import jax", "jax." in claim.call or ("float64" in code and xp == "jnp")),
+        ("import jax", "jax." in claim.call or wide),
         ("import jax.numpy as jnp", "jnp." in code),
         ("import numpy as np", "np." in code.replace("jnp.", "")),
+        ("import torch", xp == "torch"),
     ) if needed]  # fmt: skip
     lines += [imported(claim.rule, claim.rule_name), *(_mentioned(args))]
-    if "float64" in code and xp == "jnp":
+    if wide:
         lines.append('jax.config.update("jax_enable_x64", True)')
-    lines += [code, result]
+    lines += [code, *result]
     if formula:
         right = reference(claim, engine, widen(case.arrays), widen(case.cotangents)).values
+        right = claim.own_results(right) if right else []
         shown_right = (np.array2string(r, floatmode="unique", threshold=12).replace("\n", "") for r in right)
         lines.append("# right: " + ", ".join(shown_right))
     return "\n".join(lines)
@@ -44,12 +54,35 @@ def code_of(claim: Claim, engine: Engine, case: Case, formula: bool) -> str:
 
 def _cotangent(claim: Claim, engine: Engine, case: Case) -> Any:
     """The cotangents in the structure of the function's output."""
-    arrays: list[Any] = [np.array(a) for a in case.arrays]
-    if hasattr(engine, "differentiate"):
-        import jax
+    return like_output(claim.function, claim.inputs.unpack(engine.given(case.arrays)), case.cotangents, claim.turned)
 
-        arrays = [jax.numpy.asarray(a) for a in arrays]
-    return like_output(claim.function, claim.inputs.unpack(arrays), case.cotangents)
+
+class _Backward(NamedTuple):
+    """How a torch function is differentiated in a paste: its arguments, the cotangents, and the two lines."""
+
+    args: tuple[Any, ...]
+    cotangents: Any
+    call: str
+    result: str
+
+
+def _backward(claim: Claim, engine: Any, case: Case) -> _Backward:
+    """The outputs are named by where they hang, but those that have no gradient; what is written into is a copy."""
+    inputs, traced = claim.inputs, engine.traced(case.arrays)
+    named = dict(zip(inputs.names, claim.argument_names, strict=True))
+    heads = [inputs.names[leaf.argument] for leaf in inputs.leaves]
+    leaves = [named[head] + leaf.name.removeprefix(head) for head, leaf in zip(heads, inputs.leaves, strict=True)]
+    call = claim.call
+    for at in traced.written:
+        call = re.sub(rf"\b{leaves[at]}\b(?=[,)])", f"{leaves[at]}.clone()", call)
+    wrt = "".join(f"{leaves[at]}, " for at in inputs.moving).rstrip()
+    tree = flatten(traced.output)
+    paths = [path for path, a in zip(tree.paths, tree.leaves, strict=True) if is_tensor(a) and a.requires_grad]
+    told = [c for c, needed in zip(claim.own_cotangents(case.cotangents), traced.needed, strict=True) if needed]
+    single = paths == [""]
+    outputs = "output" if single else f"[{', '.join(f'output{path}' for path in paths)}]"
+    result = f"print(torch.autograd.grad({outputs}, ({wrt}), cotangent, allow_unused=True))"
+    return _Backward(inputs.unpack(traced.given), told[0] if single else told, f"output = {call}", result)
 
 
 def _mentioned(value: object) -> list[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from manual_vs_auto.gradcheck.claims.claim import Claim
+from manual_vs_auto.gradcheck.claims.complex import join, joined
 from manual_vs_auto.gradcheck.claims.domain import Domain
 from manual_vs_auto.gradcheck.claims.errors import Refused, WrongShapeError
 from manual_vs_auto.gradcheck.claims.verdict import Verdict
@@ -48,9 +49,10 @@ def shrink(
         confirmed = try_case(claim, engine, smaller, convention, seed=seed)  # type: ignore[arg-type]
         case = smaller if confirmed.verdict is Verdict.DISAGREE else case
     names = [leaf.name for leaf in claim.inputs.leaves]
-    parts = [f"{name}={brief(a)}" for name, a in zip(names, case.arrays, strict=True)]
+    own = joined(case.arrays, (leaf.complex for leaf in claim.inputs.leaves))
+    parts = [f"{name}={brief(a)}" for name, a in zip(names, own, strict=True)]
     if claim.kind != "gradient":
-        parts += [f"{'t' if claim.forward else 'ct'}={brief(s)}" for s in case.cotangents]
+        parts += [f"{'t' if claim.forward else 'ct'}={brief(s)}" for s in claim.own_cotangents(case.cotangents)]
     formula = any(mark.why in ("formula", "overflow", "cast", "digits", "limit", "kink") for mark in outcome.marks)
     return Minimal(" ".join(parts), code_of(claim, engine, case, formula))
 
@@ -78,21 +80,22 @@ class _Shrinking:
             return False
         arrays, cotangents = widen(case.arrays), widen(case.cotangents)
         try:
-            manual, right = (
-                self._engine.manual(arrays, cotangents),
-                reference(self._claim, self._engine, arrays, cotangents).values,
-            )
+            manual = self._engine.manual(arrays, cotangents)
+            truth = reference(self._claim, self._engine, arrays, cotangents)
         except (Refused, WrongShapeError):
             return False
-        if not all(np.all(np.isfinite(r)) for r in right):
+        right = truth.values
+        if not truth.defined or not all(np.all(np.isfinite(r)) for r in right):
             return False
         apart = max(float(np.max(gap(m, r), initial=0.0)) for m, r in zip(manual, right, strict=True))
         return apart > _CLEAR * max(size(right), size([m for m in manual if np.all(np.isfinite(m))]))
 
     def _kept(self, arrays: Found) -> bool:
         return all(
-            kind is None or _has(kind, a, again)
-            for kind, a, again in zip(self._domain.structures, arrays, self._domain.shaped(arrays), strict=True)
+            kind is None or _has(kind, *((join(part.astype(np.float64)) for part in parts) if leaf.complex else parts))
+            for kind, leaf, *parts in zip(
+                self._domain.structures, self._claim.inputs.leaves, arrays, self._domain.shaped(arrays), strict=True
+            )
         )
 
     def _smaller_shapes(self, case: Case) -> Case:
@@ -102,7 +105,8 @@ class _Shrinking:
             # An axis that integers may point into stays as long as it is.
             whole = [a for a in case.arrays if a.dtype.kind in "iu" and a.ndim]
             own = {n for a in whole for n in a.shape}
-            sizes = sorted({n for a in case.arrays for n in a.shape if n > 1 and (not whole or n in own)}, reverse=True)
+            axes = {n for shape in self._outer(case) for n in shape}
+            sizes = sorted((n for n in axes if n > 1 and (not whole or n in own)), reverse=True)
             smaller = None
             for old, new in ((n, m) for n in sizes for m in (1, 2) if m < n):
                 if tried >= _SHAPES:
@@ -116,11 +120,15 @@ class _Shrinking:
             case = smaller
         return case
 
+    def _outer(self, case: Case) -> list[tuple[int, ...]]:
+        """The shapes as the author has them."""
+        return [leaf.outer(a.shape) for leaf, a in zip(self._claim.inputs.leaves, case.arrays, strict=True)]
+
     def _at(self, case: Case, old: int, new: int) -> Case | None:
         indexed = any(a.dtype.kind in "iu" and a.ndim for a in case.arrays)
         shapes = [
-            tuple(new if n == old and (not indexed or axis == 0) else n for axis, n in enumerate(a.shape))
-            for a in case.arrays
+            leaf.inner(tuple(new if n == old and (not indexed or axis == 0) else n for axis, n in enumerate(shape)))
+            for leaf, shape in zip(self._claim.inputs.leaves, self._outer(case), strict=True)
         ]
         if shapes == [a.shape for a in case.arrays]:
             return None
@@ -209,5 +217,5 @@ class _Shrinking:
 def _has(kind: str, a: np.ndarray, again: np.ndarray) -> bool:
     if kind != "positive_definite":
         return bool(np.allclose(a, again))
-    wide = a.astype(np.float64)
-    return bool(np.allclose(wide, wide.swapaxes(-1, -2))) and bool(np.all(np.linalg.eigvalsh(wide) > 1e-6))
+    wide = a.astype(np.result_type(a, np.float64))
+    return bool(np.allclose(wide, wide.swapaxes(-1, -2).conj())) and bool(np.all(np.linalg.eigvalsh(wide) > 1e-6))

@@ -3,6 +3,7 @@
 import numpy as np
 
 from manual_vs_auto.gradcheck.claims.claim import Claim
+from manual_vs_auto.gradcheck.claims.complex import element, join
 from manual_vs_auto.gradcheck.claims.verdict import Verdict
 from manual_vs_auto.gradcheck.explain.diagnosis import Diagnosis
 from manual_vs_auto.gradcheck.witnesses.outcome import Outcome
@@ -11,10 +12,12 @@ from manual_vs_auto.gradcheck.witnesses.outcome import Outcome
 def of_special(claim: Claim, outcome: Outcome) -> Diagnosis:
     """kind: "division" where the rule has no finite number there, "special" where it has a wrong one."""
     mark = next(mark for mark in outcome.marks if mark.verdict is Verdict.DISAGREE)
-    place = f"[{', '.join(map(str, mark.index))}]" if mark.index else ""
     where, leaf = outcome.case.label, _leaf(claim, mark.name)
     if leaf is not None and outcome.case.arrays[leaf].ndim == len(mark.index):
-        where = f"{mark.name}{place} is {float(outcome.case.arrays[leaf][mark.index]):.6g}"
+        # The whole of a complex number, whose part this may be.
+        a = outcome.case.arrays[leaf]
+        value = join(a)[mark.index[:-1]] if mark.complex else float(a[mark.index])
+        where = f"{element(mark.name, mark.index[:-1] if mark.complex else mark.index, False)} is {value:.6g}"
     said = f"where {where}, and right at every input beside it"
     if not np.isfinite(mark.manual):
         return Diagnosis("division", f"a division by zero: it is {mark.manual:g} {said}")

@@ -14,7 +14,8 @@ from manual_vs_auto.gradcheck.claims.claim import Claim
 from manual_vs_auto.gradcheck.engines.engine import Found
 from manual_vs_auto.gradcheck.engines.jax.engine import precision
 from manual_vs_auto.gradcheck.explain.bending import bent, edges
-from manual_vs_auto.gradcheck.explain.hypotheses import Observation, number, ratio
+from manual_vs_auto.gradcheck.explain.hypotheses import number, ratio
+from manual_vs_auto.gradcheck.explain.observation import Observation
 from manual_vs_auto.gradcheck.numerics.precision import is_float
 
 _MOST = 160
@@ -76,6 +77,7 @@ class Terms:
                 (1, edge.unary, "term", f"the factor of {edge.text} is missing from the chain"),
                 (2, edge.square, "transpose", f"what flows through {edge.text} is transposed"),
                 (3, edge.partner, "untransposed", f"{edge.text} is not transposed in the other operand's derivative"),
+                (4, edge.factor, "conjugate", f"a conjugate is missing or too much: of {edge.text}, in the other's"),
             ):
                 bends = self._bends(row, group, 1.0)
                 if may and self._explains(observation, bends, largest):
@@ -86,7 +88,7 @@ class Terms:
         return all(float(np.max(np.abs(f - m), initial=0.0)) <= 1e-6 * largest for f, m in pairs)
 
     def _bends(self, row: int, group: Sequence[int], value: float) -> np.ndarray:
-        bends = np.zeros((4, len(self._edges)))
+        bends = np.zeros((5, len(self._edges)))
         bends[0] = 1
         bends[row, list(group)] = value
         return bends

@@ -18,6 +18,8 @@ _EPS = 2.0**-52
 _STAIRS = 4
 # Rounding is estimated: so many times as much may still be rounding.
 _MARGIN = 4
+# Between the orders of a root, 1/2, and of a slope, 1, read at the finest steps that rise above rounding.
+_ROOT, _FINEST = 0.75, 3
 
 
 class Slope(NamedTuple):
@@ -85,6 +87,23 @@ def kinked(ahead: Slope, behind: Slope) -> np.ndarray:
     apart = np.abs(ahead.value - behind.value)
     with np.errstate(invalid="ignore"):
         return np.asarray((apart > 8 * (ahead.bound + behind.bound)) & (apart > 1e-5 * size))
+
+
+def unbounded(sweep: Sweep) -> np.ndarray:
+    """Whether the difference quotient of one side grows without end as the step shrinks: [...] of bool.
+
+    Under a root at 0, also a complex one, phi(h) - phi(0) falls with an order below 1; at a jump not at all.
+    """
+    found = np.zeros(sweep.here.shape, bool)
+    for side in (sweep.ahead, sweep.behind):
+        moved = np.abs(side - sweep.here)
+        usable = np.isfinite(moved) & (moved > 8 * sweep.noise())
+        orders = np.log(np.where(usable, moved, 1.0)[:-1] / np.where(usable, moved, 1.0)[1:]) / np.log(RATIO)
+        told = usable[:-1] & usable[1:]
+        finest = told & (np.cumsum(told[::-1], axis=0)[::-1] <= _FINEST)
+        enough = np.sum(finest, axis=0) == _FINEST
+        found = found | (enough & (np.sum(np.where(finest, orders, 0.0), axis=0) < _ROOT * _FINEST))
+    return np.asarray(found)
 
 
 def _settled(column: np.ndarray, powers: tuple[float, ...], noise: np.ndarray) -> Slope:

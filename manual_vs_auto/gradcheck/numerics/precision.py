@@ -18,8 +18,8 @@ _SMALLEST = {"float64": 2.0**-1022, "float32": 2.0**-126, "float16": 2.0**-24, "
 
 @cache
 def is_float(dtype: object) -> bool:
-    """Whether it is one of the four floating dtypes that are judged."""
-    return str(dtype) in _EPS
+    """Whether it is one of the four floating dtypes that are judged, NumPy's or torch's."""
+    return str(dtype).removeprefix("torch.") in _EPS
 
 
 def eps(*dtypes: object) -> float:

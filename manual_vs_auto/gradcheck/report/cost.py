@@ -42,7 +42,7 @@ class Cost:
 def cost_of(claim: Claim, engine: Engine, sample: Outcome) -> Cost | None:
     """Compile both for the sample, as the author would run them, and time them in turns. None where JAX can't."""
     auto = getattr(engine, "differentiate", None)
-    if auto is None or sample.skipped:
+    if engine.xp != "jnp" or auto is None or sample.skipped:
         return None
     try:
         with refusing():

@@ -171,10 +171,11 @@ def describe(mark: Mark) -> str:
     """One leaf in one line."""
     if mark.verdict is Verdict.AGREE:
         return f"AGREE     worst {mark.ulp:.2g} ulp (bound {mark.bound:.2g})"
-    place = f"[{', '.join(map(str, mark.index))}]" if mark.index else ""
     if mark.why == "shape":
         return f"{mark.verdict}  has the wrong shape or structure"
+    if mark.why == "dtype":
+        return f"{mark.verdict}  is complex where it should be real, or the other way round"
     if mark.why == "nondeterministic":
         return f"{mark.verdict}  is not the same twice"
-    said = f"{mark.verdict}  {mark.name}{place}: manual {mark.manual:.8g}, reference {mark.reference:.8g}"
+    said = f"{mark.verdict}  {mark.element}: manual {mark.manual:.8g}, reference {mark.reference:.8g}"
     return f"{said}, {abs(mark.manual - mark.reference):.2g} apart: beyond the limit" if mark.why == "limit" else said

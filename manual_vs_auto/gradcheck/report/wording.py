@@ -6,9 +6,10 @@ import numpy as np
 
 from manual_vs_auto.gradcheck.claims.arguments import Inputs
 from manual_vs_auto.gradcheck.claims.claim import Claim
+from manual_vs_auto.gradcheck.claims.complex import join
 from manual_vs_auto.gradcheck.engines.engine import Engine
 from manual_vs_auto.gradcheck.report.report import Probe, Witness
-from manual_vs_auto.gradcheck.search.points import is_square
+from manual_vs_auto.gradcheck.search.changes import is_square
 from manual_vs_auto.gradcheck.witnesses.outcome import Outcome
 from manual_vs_auto.gradcheck.witnesses.panel import NO, TAYLOR, WITNESSES, YES, Answer
 
@@ -50,13 +51,18 @@ def hiding(inputs: Inputs, sample: Sequence[np.ndarray]) -> str:
     for leaf, a in zip(inputs.leaves, sample, strict=True):
         if not leaf.floating or a.size == 0:
             continue
+        a = join(a) if leaf.complex else a
         if a.size > 1 and np.all(a == a.flat[0]):
             found.append(f"{leaf.name} is {a.flat[0]:g} everywhere")
+        elif leaf.complex and (np.all(a.imag == 0) or np.all(a.real == 0)):
+            found.append(f"{leaf.name} is {'imaginary' if np.any(a.imag) else 'real'}")
+        elif is_square(a) and leaf.complex and np.array_equal(a, np.swapaxes(a, -1, -2).conj()):
+            found.append(f"{leaf.name} is Hermitian")
         elif is_square(a) and np.array_equal(a, np.swapaxes(a, -1, -2)):
             found.append(f"{leaf.name} is symmetric")
-        elif leaf.moves and a.size > 1 and np.all(a > 0):
+        elif leaf.moves and a.size > 1 and not leaf.complex and np.all(a > 0):
             found.append(f"{leaf.name} is positive")
-        elif leaf.moves and a.size > 1 and np.all(a < 0):
+        elif leaf.moves and a.size > 1 and not leaf.complex and np.all(a < 0):
             found.append(f"{leaf.name} is negative")
         elif a.ndim > 1 and a.shape[0] == 1:
             found.append(f"{leaf.name} is a batch of one")

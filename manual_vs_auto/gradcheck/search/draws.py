@@ -10,9 +10,10 @@ from manual_vs_auto.gradcheck.claims.errors import Refused, UsageError
 from manual_vs_auto.gradcheck.engines.engine import Engine, Found, plainly, widen
 from manual_vs_auto.gradcheck.numerics.precision import eps
 from manual_vs_auto.gradcheck.search import shapes
+from manual_vs_auto.gradcheck.search.changes import changed
 from manual_vs_auto.gradcheck.search.cotangents import Cotangents
 from manual_vs_auto.gradcheck.search.held import all_held
-from manual_vs_auto.gradcheck.search.points import CHANGES, Unfit, fresh, in_dtypes, resized, typical
+from manual_vs_auto.gradcheck.search.points import Unfit, fresh, in_dtypes, resized, typical
 from manual_vs_auto.gradcheck.witnesses.outcome import Case
 
 _AROUND: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -60,6 +61,7 @@ class Draws:
             for at in moving:
                 own = self._sample[at] if self._sample[at].shape == case.arrays[at].shape else case.arrays[at]
                 size = np.maximum(np.abs(case.arrays[at].astype(np.float64)), typical(own))
+                size = np.where(np.isfinite(size), size, 0.0)
                 step = 64 * eps(own.dtype) if share is None else share
                 arrays[at] = arrays[at] + step * size * self._generator.normal(size=arrays[at].shape)
             arrays = in_dtypes(self._domain, self._domain.shaped(arrays))
@@ -68,8 +70,7 @@ class Draws:
 
     def like(self, case: Case) -> Callable[[int], Case]:
         """The n-th fresh case of the shapes of one that failed; every other one is changed as that was."""
-        change = CHANGES.get(case.label, CHANGES["fresh numbers"])
-        moving = self._claim.inputs.moving
+        leaves, moving = self._claim.inputs.leaves, self._claim.inputs.moving
         # Of the sample's size where the shapes allow, not of the size that made it fail.
         like = [
             own if at in moving and own.shape == a.shape else a
@@ -81,9 +82,9 @@ class Draws:
             held = all_held(self._domain, like, self._generator, not self._engine.scatters) if n % 3 == 2 else like
             arrays = self._fresh(held)
             if n % 2:
-                changed = [change(a, self._generator) if at in moving else a for at, a in enumerate(arrays)]
-                changed = in_dtypes(self._domain, self._domain.shaped(changed))
-                arrays = changed if self._domain.holds(changed) else arrays
+                there = [changed(case.label, leaf, a, self._generator) for leaf, a in zip(leaves, arrays, strict=True)]
+                there = in_dtypes(self._domain, self._domain.shaped(there))
+                arrays = there if self._domain.holds(there) else arrays
             cotangents = self._cotangents.random(arrays)
             return Case("a fresh input", arrays, [np.asarray(s * (scale if n % 2 else 1), s.dtype) for s in cotangents])
 
@@ -115,13 +116,15 @@ class Draws:
         if len(wanted) != len(self._sample):
             raise UsageError(f"shapes: {len(wanted)} given, there are {len(self._sample)} arrays")
         pairs = zip(self._sample, wanted, self._claim.inputs.leaves, strict=True)
-        return self._fresh([resized(a, tuple(shape), leaf.moves, self._generator) for a, shape, leaf in pairs])
+        shaped = [resized(a, leaf.inner(tuple(shape)), leaf.moves, self._generator) for a, shape, leaf in pairs]
+        return self._fresh(shaped)
 
     def _fresh(self, like: Found) -> Found:
         return in_dtypes(self._domain, fresh(self._domain, like, self._generator))
 
     def _shapes(self) -> shapes.Shapes:
-        return tuple(a.shape for a in self._sample)
+        """As the author has them."""
+        return tuple(leaf.outer(a.shape) for leaf, a in zip(self._claim.inputs.leaves, self._sample, strict=True))
 
     def _accepts(self, wanted: shapes.Shapes) -> bool:
         try:

@@ -31,6 +31,8 @@ def held_changed(leaf: Leaf, a: np.ndarray, generator: np.random.Generator, inde
             return np.concatenate([a[:1], a[0] + np.cumsum(gaps)])
         if orthonormal(a):
             return np.asarray(a[:, generator.permutation(a.shape[1])])
+        if leaf.complex:
+            return a[..., generator.permutation(a.shape[-2]), :] if a.ndim > 1 else a
         return generator.permuted(a, axis=-1)
     if a.dtype.kind == "b":
         return generator.random(a.shape) > 0.5 if alike else generator.permuted(a, axis=-1)
@@ -61,14 +63,24 @@ def out_of_range(domain: Domain, sample: Found, engine: Engine) -> Iterator[tupl
         if leaf.floating or a.dtype.kind not in "iu" or a.ndim == 0 or a.size == 0 or _pointers(a):
             continue
         tried = (-1, -100, int(a.max()) + 1) if engine.excluded is None else engine.excluded
+        if np.all(a == a.flat[0]):
+            tried = *tried, int(a.max()) + 1, int(a.max()) + 2  # all alike hide what others would do
         for value in sorted({*tried, *engine.clamped} - set(range(int(a.min()), int(a.max()) + 1))):
             if not np.can_cast(np.min_scalar_type(value), a.dtype):
                 continue
             changed = _with(sample, at, value)
             if value in engine.clamped or _is_told_apart(engine, sample, at, changed):
                 yield f"{leaf.name} holds {value}", changed
+        if np.unique(a).size == a.size > 1 and int(a.max()) + 1 > a.size and not engine.scatters:
+            yield f"{leaf.name} repeated", [_repeated(b) if b is a else b for b in sample]
         if a.size > 1 and np.unique(a).size not in (1, a.size):
             yield f"{leaf.name} all {a.flat[0]}", [np.full_like(b, a.flat[0]) if b is a else b for b in sample]
+
+
+def _repeated(a: np.ndarray) -> np.ndarray:
+    changed = a.copy()
+    changed.flat[-1] = a.flat[0]
+    return changed
 
 
 def _with(sample: Found, at: int, value: int) -> Found:

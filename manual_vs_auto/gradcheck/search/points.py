@@ -1,11 +1,13 @@
 """Points beyond the author's sample: the values that hide faults in it are changed one way at a time."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from manual_vs_auto.gradcheck.claims.domain import Domain
+from manual_vs_auto.gradcheck.claims.complex import split
+from manual_vs_auto.gradcheck.claims.domain import Domain, masked
 from manual_vs_auto.gradcheck.engines.engine import Found
+from manual_vs_auto.gradcheck.search.changes import CHANGES, OF_PAIRS, changed
 from manual_vs_auto.gradcheck.search.held import all_held, orthonormal
 
 
@@ -16,56 +18,10 @@ class Unfit(ValueError):  # noqa: N818, it is no error
 # So many arguments are tried alone.
 _ARGUMENTS = 6
 
-_Change = Callable[[np.ndarray, np.random.Generator], np.ndarray]
-
-
-def _some_zeros(a: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    kept = generator.random(a.shape) > 0.35
-    if a.size:
-        kept.flat[generator.integers(a.size)] = False
-    return a * kept
-
-
-def _saturated(a: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """One element of every row far above the others."""
-    if a.ndim == 0 or a.size == 0:
-        return a + 50
-    raised = np.zeros(a.shape)
-    np.put_along_axis(raised, generator.integers(0, a.shape[-1], (*a.shape[:-1], 1)), 50.0, -1)
-    return a + raised
-
-
-def _both_signs(a: np.ndarray) -> np.ndarray:
-    """What overflows at large numbers often does so on one side of 0."""
-    signed = a.copy()
-    signed.flat[:1] = np.abs(a.flat[:1])
-    signed.flat[1:2] = -np.abs(a.flat[1:2])
-    return signed
-
-
-def _symmetric(a: np.ndarray, _: np.random.Generator) -> np.ndarray:
-    return a + np.swapaxes(a, -1, -2) if is_square(a) else a
-
 
 def quick(label: str) -> bool:
     """Whether a quick check tries a point of this name: the values that hide most, in fewest points."""
     return label in QUICK or label.endswith((" all 0", " some 0"))
-
-
-CHANGES: dict[str, _Change] = {
-    "fresh numbers": lambda a, _: a,
-    "all positive": lambda a, _: np.abs(a),
-    "all negative": lambda a, _: -np.abs(a),
-    "large, x 30": lambda a, _: 30 * _both_signs(a),
-    "large, x 1000": lambda a, _: 1000 * _both_signs(a),
-    "huge, x 1e5": lambda a, _: -1e5 * _both_signs(a),
-    "near zero, x 1e-3": lambda a, _: 1e-3 * a,
-    "tiny, x 1e-6": lambda a, _: 1e-6 * a,
-    "some zeros": _some_zeros,
-    "zeros": lambda a, _: 0 * a,
-    "saturated": _saturated,
-    "symmetric": _symmetric,
-}
 
 
 # What a quick check tries of these and of the points below: the values that hide most, in fewest points. Two are large:
@@ -83,6 +39,12 @@ def resized(a: np.ndarray, shape: tuple[int, ...], moves: bool, generator: np.ra
     """
     flat = a.ravel() if a.size else np.zeros(1, a.dtype)
     count = int(np.prod(shape))
+    if moves and not np.all(np.isfinite(a)):
+        # Row by row as they are: which are masked together is no accident.
+        if a.ndim == len(shape) and a.size:
+            return a[np.ix_(*(np.arange(n) % own for n, own in zip(shape, a.shape, strict=True)))]
+        finite = flat[np.isfinite(flat)]
+        return generator.choice(finite, shape) if finite.size else np.ones(shape, a.dtype)
     if not moves and a.dtype.kind == "f" and a.ndim and shape:
         if orthonormal(a):
             raise Unfit("an orthonormal matrix of another shape is another function")
@@ -122,14 +84,10 @@ def _rows_like(a: np.ndarray, shape: tuple[int, ...], generator: np.random.Gener
 
 
 def typical(a: np.ndarray) -> float:
-    """The root mean square of an array; 1 where that is nothing."""
-    size = float(np.sqrt(np.mean(np.square(a, dtype=np.float64)))) if a.size else 0.0
+    """The root mean square of an array's finite numbers; 1 where that is nothing."""
+    finite = a[np.isfinite(a)]
+    size = float(np.sqrt(np.mean(np.square(finite, dtype=np.float64)))) if finite.size else 0.0
     return size if np.isfinite(size) and size > 0 else 1.0
-
-
-def is_square(a: np.ndarray) -> bool:
-    """Whether the last two axes are equal."""
-    return a.ndim >= 2 and a.shape[-1] == a.shape[-2]
 
 
 def fresh(domain: Domain, like: Found, generator: np.random.Generator) -> Found:
@@ -139,6 +97,7 @@ def fresh(domain: Domain, like: Found, generator: np.random.Generator) -> Found:
         if not leaf.moves:
             found.append(a)
             continue
+        stays = ~np.isfinite(a)
         drawn = typical(a) * generator.normal(size=a.shape)
         low, high = ends if ends is not None else (-np.inf, np.inf)
         if np.isfinite(low) and np.isfinite(high):
@@ -147,7 +106,7 @@ def fresh(domain: Domain, like: Found, generator: np.random.Generator) -> Found:
             drawn = low + np.abs(drawn) + 1e-3 * typical(a)
         elif np.isfinite(high):
             drawn = high - np.abs(drawn) - 1e-3 * typical(a)
-        found.append(drawn)
+        found.append(np.where(stays, a, drawn))
     return domain.shaped(found)
 
 
@@ -158,15 +117,19 @@ def points(
 
     repeat: whether distinct integers may be tried repeated. constants: numbers that the program names.
     """
-    for name, change in CHANGES.items():
-        if name == "symmetric" and not any(map(is_square, sample)):
+    leaves = domain.inputs.leaves
+    squares = [len(s := leaf.outer(a.shape)) > 1 and s[-1] == s[-2] for leaf, a in zip(leaves, sample, strict=True)]
+    for name in CHANGES:
+        if (name == "symmetric" and not any(squares)) or (name in OF_PAIRS and not any(at.complex for at in leaves)):
             continue
         drawn = fresh(domain, sample, generator)
         moving = domain.inputs.moving
         # The structure is restored after the change: what was made symmetric can be all positive too.
-        changed = domain.shaped([change(a, generator) if at in moving else a for at, a in enumerate(drawn)])
-        cast = in_dtypes(domain, changed)
-        inside = domain.holds(cast) and all(np.all(np.isfinite(cast[at])) for at in moving)
+        there = [changed(name, leaf, a, generator) for leaf, a in zip(leaves, drawn, strict=True)]
+        cast = in_dtypes(domain, domain.shaped(there))
+        inside = domain.holds(cast) and all(
+            np.all(np.isfinite(cast[at]) | masked(cast[at], sample[at])) for at in moving
+        )
         yield name, cast if inside else None
     # The same number in every argument: ties within one, and between two.
     level = np.round(typical(sample[domain.inputs.moving[0]]), 2) or 1.0
@@ -189,6 +152,15 @@ def _alone(
 
     What lies beside them is the sample, for which f was meant: fresh numbers may be outside of what it takes.
     """
+    for at in domain.inputs.moving[:_ARGUMENTS]:
+        leaf = domain.inputs.leaves[at]
+        shape = leaf.outer(sample[at].shape)
+        if len(shape) > 1 and shape[-1] == shape[-2] > 1:
+            # Equal eigenvalues, equal singular values.
+            alike = typical(sample[at]) * np.broadcast_to(np.eye(shape[-1]), shape)
+            alike = split(alike) if leaf.complex else alike
+            cast = in_dtypes(domain, [alike if place == at else a for place, a in enumerate(sample)])
+            yield f"{leaf.name} the identity", cast if domain.holds(cast) else None
     special = {"all 0": np.zeros(1), "some 0": np.zeros(1), "at a bound": np.array(constants)}
     for at in domain.inputs.moving[:_ARGUMENTS]:
         name, a = domain.inputs.leaves[at].name, sample[at]
@@ -197,16 +169,22 @@ def _alone(
                 continue
             chosen = np.ones(a.shape, bool) if label == "all 0" else generator.random(a.shape) < 0.5
             chosen.flat[generator.integers(a.size)] = True
-            changed = list(sample)
-            changed[at] = np.where(chosen, generator.choice(values, a.shape), a.astype(np.float64))
-            cast = in_dtypes(domain, domain.shaped(changed))
+            if domain.inputs.leaves[at].complex:
+                chosen[...] = chosen[..., :1]  # both parts of a complex number
+            there = list(sample)
+            there[at] = np.where(chosen, generator.choice(values, a.shape), a.astype(np.float64))
+            cast = in_dtypes(domain, domain.shaped(there))
             yield f"{name} {label}", cast if domain.holds(cast) else None
 
 
 def in_dtypes(domain: Domain, arrays: Found) -> Found:
-    """The arrays in the dtypes of the author's sample."""
+    """The arrays in the dtypes of the author's sample, and masked where that is."""
     with np.errstate(all="ignore"):
-        return [np.asarray(a).astype(s.dtype) for a, s in zip(arrays, domain.inputs.sample, strict=True)]
+        cast = [np.asarray(a).astype(s.dtype) for a, s in zip(arrays, domain.inputs.sample, strict=True)]
+    return [
+        np.where(masked(a, s), s, a) if leaf.moves and a.shape == s.shape else a
+        for leaf, a, s in zip(domain.inputs.leaves, cast, domain.inputs.sample, strict=True)
+    ]
 
 
 def _near_the_edge(domain: Domain, sample: Found, generator: np.random.Generator) -> Found | None:

@@ -1,6 +1,6 @@
 """What a rule must be beside right: the same twice, the same under jit and vmap, differentiable, and f's own primal."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 
@@ -8,6 +8,8 @@ from manual_vs_auto.gradcheck.claims.claim import Claim
 from manual_vs_auto.gradcheck.claims.errors import refusing
 from manual_vs_auto.gradcheck.claims.verdict import Verdict
 from manual_vs_auto.gradcheck.engines.engine import Engine, Found, widen
+from manual_vs_auto.gradcheck.numerics.precision import allowed, eps
+from manual_vs_auto.gradcheck.witnesses.compare import names_of
 from manual_vs_auto.gradcheck.witnesses.outcome import Case, Mark, Outcome
 from manual_vs_auto.gradcheck.witnesses.reference import reference
 from manual_vs_auto.gradcheck.witnesses.rounding import gap
@@ -22,7 +24,10 @@ def called_twice(claim: Claim, engine: Engine, judged: Outcome) -> Outcome:
     outcome = Outcome(case._replace(label="called twice"))
     arrays, cotangents = widen(case.arrays), widen(case.cotangents)
     first = engine.manual(arrays, cotangents)
-    _compare(claim, outcome, engine.manual(arrays, cotangents), first, judged.slack, "nondeterministic")
+    # Nothing moves between the two: what the slack allows may be the rule's own noise.
+    ulp = allowed(engine.longest_sum) * eps(engine.dtype, engine.manual_dtype)
+    same = [np.full(a.shape, ulp * float(np.max(np.abs(a), initial=0.0, where=np.isfinite(a)))) for a in first]
+    _compare(claim, outcome, engine.manual(arrays, cotangents), first, same, "nondeterministic")
     again = getattr(engine, "traced_anew", None)
     if again is not None and outcome.verdict is Verdict.AGREE and not again(arrays, cotangents):
         outcome.marks[0] = Mark(outcome.marks[0].name, Verdict.DISAGREE, why="nondeterministic")
@@ -34,7 +39,8 @@ def under_vmap(claim: Claim, engine: Engine, *judged: Outcome) -> Outcome:
     """All cases at once under vmap, against one after the other: within what rounding may make of each."""
     import jax
 
-    from manual_vs_auto.gradcheck.engines.jax.engine import hasty, precision
+    from manual_vs_auto.gradcheck.engines.jax.engine import precision
+    from manual_vs_auto.gradcheck.engines.jax.together import hasty
 
     outcome = Outcome(judged[0].case._replace(label="under vmap"))
     cases = [(widen(o.case.arrays), widen(o.case.cotangents)) for o in judged]
@@ -61,7 +67,7 @@ def on_average(claim: Claim, engine: Engine, draw: Callable[[], Case], inside: f
         if truth.defined and all(np.all(np.isfinite(a)) for a in (*found, *truth.values)):
             pairs.append((found, truth.values))
     outcome = Outcome(cases[0]._replace(label="many inputs on average"))
-    for at, name in enumerate(_numbered(claim, len(pairs[0][0]) if pairs else 0)):
+    for at, name in enumerate(names_of(claim, len(pairs[0][0]) if pairs else 0)):
         manual, right = (np.stack([side[at] for side in sides]) for sides in zip(*pairs, strict=True))
         total = np.sum(right**2, axis=0)
         each = np.where(total > 0, np.sum(manual * right, axis=0) / np.where(total > 0, total, 1.0), 1.0)
@@ -79,15 +85,12 @@ def on_average(claim: Claim, engine: Engine, draw: Callable[[], Case], inside: f
 
 def _compare(claim: Claim, outcome: Outcome, found: Found, expected: Found, slack: Found, why: str) -> None:
     """Each is within the slack of the true one: both may be twice that apart."""
-    for name, a, b, allowance in zip(_numbered(claim, len(found)), found, expected, slack, strict=True):
+    names = names_of(claim, len(found))
+    for name, pair, a, b, allowance in zip(names, claim.complex_results, found, expected, slack, strict=True):
         apart = gap(a, b) - 2 * allowance
         worst = np.unravel_index(int(np.argmax(apart)), apart.shape) if apart.size else ()
-        mark = Mark(name)
+        mark = Mark(name, complex=pair)
         if apart.size and apart[worst] > 0:
             mark = Mark(name, Verdict.DISAGREE, float("inf"), 0.0, tuple(int(i) for i in worst), float(a[worst]),
-                        float(b[worst]), why)  # fmt: skip
+                        float(b[worst]), why, pair)  # fmt: skip
         outcome.marks.append(mark)
-
-
-def _numbered(claim: Claim, count: int) -> Sequence[str]:
-    return claim.result_names if len(claim.result_names) == count else [f"output[{at}]" for at in range(count)]

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from manual_vs_auto.gradcheck.claims.claim import Claim
+from manual_vs_auto.gradcheck.claims.tensors import cast
 from manual_vs_auto.gradcheck.claims.verdict import Verdict
 from manual_vs_auto.gradcheck.engines.engine import Found, widen
-from manual_vs_auto.gradcheck.witnesses.compare import size, try_case
+from manual_vs_auto.gradcheck.witnesses.compare import grown, size, try_case
 from manual_vs_auto.gradcheck.witnesses.outcome import Case, Outcome
 from manual_vs_auto.gradcheck.witnesses.reference import reference
 
@@ -23,7 +24,7 @@ class SecondOrder:
     def __init__(self, claim: Claim, engine: Any, point: Case, generator: np.random.Generator) -> None:
         self._claim, self._engine, self._point, self._generator = claim, engine, point, generator
         self._derived, self._seeded = derivative_of(claim, engine, point, generator)
-        self._second = engine.alike(self._derived)
+        self._second = engine.of(self._derived)
         self._scale: list[float] = []
 
     def judge(self, label: str, arrays: Found, thorough: bool, seed: int, deadline: float) -> Outcome:
@@ -33,10 +34,11 @@ class SecondOrder:
             return Outcome(case, skipped="the function is not finite there")
         # Second order is linear in the rule's own cotangents, too, and they grow with the arguments.
         own = size(self._seeded(widen(arrays))) or 1.0
+        more = grown(arrays, self._point.arrays, self._claim)
         tangents = [self._generator.normal(size=arrays[at].shape) for at in self._claim.inputs.moving]
         outcome = try_case(
             self._derived, self._second, Case(label, arrays, tangents), None, thorough, seed, deadline, False,
-            [own * unit for unit in self._scale],
+            [own * more * unit for unit in self._scale],
         )  # fmt: skip
         outcome.case = case
         self._scale = self._scale or [float(np.max(np.abs(a), initial=0.0)) / own for a in outcome.reference]
@@ -54,19 +56,20 @@ def derivative_of(
 ) -> tuple[Claim, Callable[[Sequence[Any]], list[Any]]]:
     """The claim one order up, forward: that the manual derivative's own derivative is that of the true one.
 
-    The cotangents move with the first number of the arguments, as they do where the function is part of another:
+    The cotangents move with the first finite number of the arguments, as they do where the function is part of another:
     beside the claim stands what they are at any arguments.
     """
-    import jax
-
     at, cotangents = claim.inputs.moving, widen(case.cotangents)
-    start = widen([case.arrays[at[0]]])[0].ravel()[:1]
+    first = widen([case.arrays[at[0]]])[0].ravel()
+    # What is masked does not move.
+    place = int(np.argmax(np.isfinite(first))) if first.size else 0
+    start = first[place : place + 1]
     along = [generator.normal(size=s.shape) for s in cotangents]
 
     def seeded(arrays: Sequence[Any]) -> list[Any]:
-        dtype = arrays[at[0]].dtype
-        moved = (arrays[at[0]].reshape(-1)[:1] - start.astype(dtype)).sum()
-        return [s.astype(dtype) + moved * a.astype(dtype) for s, a in zip(cotangents, along, strict=True)]
+        leading = arrays[at[0]]
+        moved = (leading.reshape(-1)[place : place + 1] - cast(start, leading)).sum()
+        return [cast(s, leading) + moved * cast(a, leading) for s, a in zip(cotangents, along, strict=True)]
 
     def manual(arrays: Sequence[Any], tangents: Sequence[Any]) -> list[Any]:
         def rule(chosen: Sequence[Any]) -> list[Any]:
@@ -74,11 +77,12 @@ def derivative_of(
             every = [filled.get(place, array) for place, array in enumerate(arrays)]
             return claim.manual(every, seeded(every))
 
-        return list(jax.jvp(rule, ([arrays[place] for place in at],), (list(tangents),))[1])
+        return list(engine.pushed(rule, [arrays[place] for place in at], list(tangents)))
 
     def f(arrays: Sequence[Any]) -> list[Any]:
         # A gradient has no cotangent of its own: it is 1 wherever it is taken.
-        still = [s.astype(arrays[at[0]].dtype) for s in cotangents]
+        still = [cast(s, arrays[at[0]]) for s in cotangents]
         return list(engine.differentiate(arrays, still if claim.kind == "gradient" else seeded(arrays)))
 
-    return replace(claim, kind="second order", f=f, manual=manual, forward=True, paired=None, surrogate=None), seeded
+    return replace(claim, kind="second order", f=f, manual=manual, forward=True, paired=None, surrogate=None,
+                   complex_outputs=claim.complex_results), seeded  # fmt: skip

@@ -12,6 +12,7 @@ Shapes = tuple[Shape, ...]
 Accepts = Callable[[Shapes], bool]
 Axes = tuple[tuple[int, int], ...]
 _AXES, _LONGEST = 6, 64
+EXCHANGED = "two sizes exchanged"
 
 
 def other_shapes(shapes: Shapes, whole: Sequence[bool], accepts: Accepts) -> Iterator[tuple[str, Shapes]]:
@@ -56,9 +57,10 @@ def other_shapes(shapes: Shapes, whole: Sequence[bool], accepts: Accepts) -> Ite
     if len(large) > 1:
         grown = {(leaf, axis): large[1] for leaf, axis, size in axes if size == large[0]}
         yield from _accepted("square", shapes, grown, accepts)
+    if len(large) > 1 and not own:
         turned = {large[0]: large[1], large[1]: large[0]}
         exchanged = {(leaf, axis): turned[size] for leaf, axis, size in axes if size in turned}
-        yield from _accepted("two sizes exchanged", shapes, exchanged, accepts)
+        yield from _accepted(EXCHANGED, shapes, exchanged, accepts)
 
 
 def other_ranks(shapes: Shapes, moving: Sequence[int], accepts: Accepts) -> Iterator[tuple[str, Shapes]]:

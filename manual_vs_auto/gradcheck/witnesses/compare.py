@@ -15,7 +15,7 @@ from manual_vs_auto.gradcheck.claims.claim import Claim
 from manual_vs_auto.gradcheck.claims.errors import Refused, WrongShapeError
 from manual_vs_auto.gradcheck.claims.verdict import Verdict
 from manual_vs_auto.gradcheck.engines.engine import Engine, Found, widen
-from manual_vs_auto.gradcheck.numerics.precision import allowed, eps, is_float, units
+from manual_vs_auto.gradcheck.numerics.precision import ROUNDINGS, allowed, eps, is_float, units
 from manual_vs_auto.gradcheck.witnesses.kinks import Convention
 from manual_vs_auto.gradcheck.witnesses.outcome import Case, Mark, Outcome
 from manual_vs_auto.gradcheck.witnesses.reference import ONE_BY_ONE, Reference, reference, spread
@@ -24,6 +24,7 @@ from manual_vs_auto.gradcheck.witnesses.vote import Poll
 
 # What rounding makes of the largest number in a derivative is hidden from every judge in its smallest.
 _FLOOR = 8
+_LONGER = tuple(1 + k * 2.0**-16 for k in (1, 3, 5))
 
 
 def try_case(
@@ -43,19 +44,23 @@ def try_case(
     except WrongShapeError as fault:
         name = str(fault).split(":")[0]
         names = {leaf.name for leaf in claim.inputs.leaves}
-        outcome.marks = [Mark(name if name in names else "result", Verdict.DISAGREE, why="shape")]
+        outcome.marks = [Mark(name if name in names else "result", Verdict.DISAGREE, why=fault.why)]
         outcome.notes.append(str(fault))
         return outcome
     truth = reference(claim, engine, wide, cotangents, ONE_BY_ONE if thorough else ONE_BY_ONE // 8)
     if not truth.defined:
         outcome.skipped = "the function is not finite there"
         return outcome
+    if not claim.forward:
+        # Where the input is no finite number, nothing but autodiff knows a derivative by it.
+        places = zip(truth.known, truth.values, (wide[at] for at in claim.inputs.moving), strict=True)
+        truth.known = [known & (np.isfinite(a) | np.isfinite(value)) for known, value, a in places]
     generator = np.random.default_rng(seed)
     own = eps(*(a.dtype for a in case.arrays if is_float(a.dtype)))
     # A rule may compute below float64 where its author's inputs are below; not where they are float64.
     inside = eps(engine.dtype, *([engine.manual_dtype] if eps(engine.manual_dtype) <= own else []))
     moves = spread(engine, wide, cotangents, _nudges(claim, case, inside), generator, truth, outcome.manual)
-    other = _other_output(outputs, truth.outputs, max(1e-9, 256 * inside, 4 * accuracy))
+    other = _other_output(claim, outputs, truth.outputs, max(1e-9, 256 * inside, 4 * accuracy))
     if other is not None:
         outcome.marks = [other]
         return outcome
@@ -73,9 +78,9 @@ def try_case(
     outcome.slack = slack
     outcome.reference, outcome.compared = truth.values, sum(int(np.sum(k)) for k in truth.known)
     outcome.marks = [
-        _mark(name, manual, value, allowance, limit)
-        for name, manual, value, allowance in zip(
-            _names(claim, len(slack)), outcome.manual, truth.values, slack, strict=True
+        _mark(name, pair, manual, value, allowance, limit)
+        for name, pair, manual, value, allowance in zip(
+            names_of(claim, len(slack)), claim.complex_results, outcome.manual, truth.values, slack, strict=True
         )
     ]
     poll = Poll(
@@ -92,10 +97,16 @@ def try_case(
         # f itself may compute in less than its inputs have.
         lower = max(own, eps(engine.dtype))
         nudges = _nudges(claim, case, lower)
-        truth = replace(
-            truth, values=held, bounds=[b + accuracy * _largest(v) for b, v in zip(truth.bounds, held, strict=True)]
-        )
-        judge_rounding(engine, outcome, lower, nudges, floors, generator, truth, thorough)
+        bounds = [b + accuracy * _largest(v) for b, v in zip(truth.bounds, held, strict=True)]
+        truth = replace(truth, values=held, bounds=bounds)
+        try:
+            judge_rounding(engine, outcome, lower, nudges, floors, generator, truth, thorough)
+        except Refused as refusal:
+            outcome.notes.append(
+                f"the formula is right in float64; in the author's precision it can't be run: {refusal}"
+            )
+            for mark in outcome.marks:
+                mark.verdict = Verdict.INCONCLUSIVE
     if not thorough and claim.kind != "gradient" and outcome.verdict is Verdict.AGREE:
         _judge_linearity(engine, outcome, wide, cotangents, limit * inside, generator)
     return outcome
@@ -106,18 +117,35 @@ def _judge_linearity(
 ) -> None:
     """Whatever f does there, a derivative adds up: what is said of c + d is what is said of c and of d."""
     other = [(size(cotangents) or 1.0) * generator.normal(size=c.shape) for c in cotangents]
-    together = engine.manual(arrays, [c + d for c, d in zip(cotangents, other, strict=True)])
-    for mark, a, b, both, slack in zip(
-        outcome.marks, outcome.manual, engine.manual(arrays, other), together, outcome.slack, strict=True
-    ):
-        largest = max(map(_largest, (a, b, both)))
+    sums = [c + d for c, d in zip(cotangents, other, strict=True)]
+    together = engine.manual(arrays, sums)
+    added = [a + b for a, b in zip(outcome.manual, engine.manual(arrays, other), strict=True)]
+    for at, (mark, whole, both, slack) in enumerate(zip(outcome.marks, added, together, outcome.slack, strict=True)):
         with np.errstate(invalid="ignore"):
-            apart = np.abs(both - a - b) - 4 * np.where(np.isfinite(slack), slack, 0.0)
+            apart = np.abs(both - whole) - 4 * np.where(np.isfinite(slack), slack, 0.0)
         beyond = np.where(np.isfinite(apart), apart, -np.inf)
-        if beyond.size and np.max(beyond) > 4 * rounding * largest:
-            place = tuple(int(i) for i in np.unravel_index(int(np.argmax(beyond)), beyond.shape))
-            mark.verdict, mark.why, mark.index = Verdict.DISAGREE, "nonlinear", place
-            mark.manual, mark.reference = float(both[place]), float((a + b)[place])
+        largest = max(_largest(outcome.manual[at]), _largest(whole), _largest(both))
+        if not beyond.size or np.max(beyond) <= 4 * rounding * largest:
+            continue
+        if np.max(beyond) <= ROUNDINGS * _jitter(engine, arrays, cotangents, other, sums)[at]:
+            continue
+        place = tuple(int(i) for i in np.unravel_index(int(np.argmax(beyond)), beyond.shape))
+        mark.verdict, mark.why, mark.index = Verdict.DISAGREE, "nonlinear", place
+        mark.manual, mark.reference = float(both[place]), float(whole[place])
+
+
+def _jitter(engine: Engine, arrays: Found, *given: Found) -> list[float]:
+    """How far a rule rounds each leaf, over these cotangents: what cancels in it is not seen in what it returns.
+
+    A cotangent that is hardly longer is rounded in another way everywhere, and a clipped one is hardly longer too.
+    """
+    gaps = []
+    for cotangents in given:
+        still = engine.manual(arrays, cotangents)
+        for longer in _LONGER:
+            again = engine.manual(arrays, [longer * c for c in cotangents])
+            gaps.append([_largest(a / longer - b) for a, b in zip(again, still, strict=True)])
+    return list(map(max, zip(*gaps, strict=True)))
 
 
 def _nudges(claim: Claim, case: Case, ulp: float) -> list[float]:
@@ -136,20 +164,27 @@ def _slack(
     return np.asarray(np.maximum(rounding, np.where(np.isfinite(bound), bound, 0.0)))
 
 
-def _other_output(own: Found, plain: Found, tolerance: float) -> Mark | None:
+def _other_output(claim: Claim, own: Found, plain: Found, tolerance: float) -> Mark | None:
     """A mark where the rule's forward returns something else than the function without its rule."""
     for at, (a, b) in enumerate(zip(own, plain, strict=False)):
         apart = gap(a, b)
         if a.size and np.max(apart) > tolerance * max(_largest(b), 2.0**-1000):
             place = tuple(int(i) for i in np.unravel_index(int(np.argmax(apart)), apart.shape))
             values = float(a[place]), float(b[place])
-            return Mark(f"output[{at}]", Verdict.DISAGREE, math.inf, 0.0, place, *values, "primal")
+            return Mark(f"output[{at}]", Verdict.DISAGREE, math.inf, 0.0, place, *values, "primal",
+                        claim.complex_outputs[at])  # fmt: skip
     return None
 
 
 def size(arrays: Found) -> float:
     """The largest root mean square among arrays."""
     return max((float(np.sqrt(np.mean(np.square(a)))) for a in arrays if a.size), default=0.0)
+
+
+def grown(arrays: Found, usual: Found, claim: Claim) -> float:
+    """How much more may cancel where arguments are larger than usual: with their square, as in a product of two."""
+    here, there = (size(widen([parts[at] for at in claim.inputs.moving])) for parts in (arrays, usual))
+    return max(1.0, here / there) ** 2 if there > 0 and np.isfinite(here) else 1.0
 
 
 def _largest(array: np.ndarray) -> float:
@@ -183,17 +218,21 @@ def _with_lost_digits(
     return found
 
 
-def _names(claim: Claim, count: int) -> list[str]:
+def names_of(claim: Claim, count: int) -> list[str]:
+    """What a derivative of so many leaves is compared by: inputs in reverse, outputs in forward."""
     if not claim.forward:
         return claim.result_names
     return ["output"] if count == 1 else [f"output[{at}]" for at in range(count)]
 
 
-def _mark(name: str, manual: np.ndarray, truth: np.ndarray, slack: np.ndarray, limit: float) -> Mark:
+def _mark(
+    name: str, pair: bool, manual: np.ndarray, truth: np.ndarray, slack: np.ndarray, limit: float
+) -> Mark:  # fmt: skip
     """The element that is furthest from the reference, in units of which `limit` are allowed."""
     if manual.size == 0:
-        return Mark(name, bound=limit)
+        return Mark(name, bound=limit, complex=pair)
     errors = np.where(np.isfinite(truth), limit * (gap(manual, truth) / slack), 0.0)
     place = np.unravel_index(int(np.argmax(errors)), errors.shape)
     index = tuple(int(i) for i in place)
-    return Mark(name, Verdict.AGREE, float(errors[place]), limit, index, float(manual[place]), float(truth[place]))
+    values = float(manual[place]), float(truth[place])
+    return Mark(name, Verdict.AGREE, float(errors[place]), limit, index, *values, complex=pair)

@@ -1,16 +1,17 @@
 """Where f has no derivative nobody can be right about it; what lies outside every slope beside that point is wrong.
 
-f has a derivative at a point if its slopes ahead and behind are one along every direction, and add up: the slope
-along d + r is that along d and that along r. Ties, corners and equal eigenvalues fail one or the other.
+f has a derivative at a point if its slopes ahead and behind are finite, one along every direction, and add up: the
+slope along d + r is that along d and that along r. Ties, corners, equal eigenvalues and branch points fail in one.
 """
 
+from itertools import product
 from typing import TypeAlias
 
 import numpy as np
 
 from manual_vs_auto.gradcheck.claims.claim import Claim
 from manual_vs_auto.gradcheck.engines.engine import Found
-from manual_vs_auto.gradcheck.numerics.differences import Slope, central, kinked, one_sided
+from manual_vs_auto.gradcheck.numerics.differences import Slope, Sweep, central, kinked, one_sided, unbounded
 from manual_vs_auto.gradcheck.witnesses.panel import NO, YES, Answer, Question
 from manual_vs_auto.gradcheck.witnesses.reference import dense_direction
 
@@ -27,7 +28,7 @@ class Smoothness:
 
     def __init__(self, claim: Claim, arrays: Found, generator: np.random.Generator) -> None:
         self._claim, self._arrays, self._generator = claim, arrays, generator
-        self._others: list[tuple[Found, tuple[Slope, Slope]]] = []
+        self._others: list[tuple[Found, Sweep]] = []
 
     def at(self, question: Question) -> np.ndarray:
         """[M]: whether differences show no reason why there should be none."""
@@ -36,18 +37,33 @@ class Smoothness:
             if np.any(corner):
                 return np.zeros(question.manual.shape, bool)
         ahead, behind = one_sided(question.sweep)
-        smooth = ~kinked(ahead, behind) & np.isfinite(ahead.bound) & np.isfinite(behind.bound)
-        for other, slopes in self._along_others(question):
+        smooth = ~kinked(ahead, behind) & ~unbounded(question.sweep)
+        smooth &= np.isfinite(ahead.bound) & np.isfinite(behind.bound)
+        for other, sweep in self._along_others(question):
             both = [d + r for d, r in zip(question.direction, other, strict=True)]
             found = one_sided(question.elsewhere(question.arrays, both).sweep)
-            for own, beside, together in zip(one_sided(question.sweep), slopes, found, strict=True):
+            for own, beside, together in zip((ahead, behind), one_sided(sweep), found, strict=True):
                 smooth &= ~_apart(together, own, beside)
+        if np.any(smooth):
+            # The middle of three that tie moves in no direction alone, and has other slopes beside.
+            low, high = self.beside(question)
+            with np.errstate(invalid="ignore"):
+                smooth &= ~((question.manual >= low) & (question.manual <= high) & np.isfinite(high - low))
         return np.asarray(smooth)
 
-    def _along_others(self, question: Question) -> list[tuple[Found, tuple[Slope, Slope]]]:
+    def jumps(self, question: Question) -> bool:
+        """Whether f is not even continuous there, or has a cusp, along some direction."""
+        return any(bool(np.any(unbounded(sweep))) for _, sweep in self._along_others(question))
+
+    def everywhere(self, question: Question) -> bool:
+        """Whether f has a slope along every direction that is tried, and no corner."""
+        sweeps = [sweep for _, sweep in self._along_others(question)]
+        return not self.jumps(question) and not any(bool(np.any(kinked(*one_sided(sweep)))) for sweep in sweeps)
+
+    def _along_others(self, question: Question) -> list[tuple[Found, Sweep]]:
         while len(self._others) < 2:
             direction = dense_direction(self._claim, self._arrays, self._generator)
-            self._others.append((direction, one_sided(question.elsewhere(question.arrays, direction).sweep)))
+            self._others.append((direction, question.elsewhere(question.arrays, direction).sweep))
         return self._others
 
     def beside(self, question: Question) -> tuple[np.ndarray, np.ndarray]:
@@ -55,13 +71,12 @@ class Smoothness:
         each = question.outputs if question.outputs.here.size <= _ONE_BY_ONE else question.sweep
         weights = question.weights if each is question.outputs and not question.claim.forward else np.ones(1)
         readings = [np.where(np.isfinite(s.bound), s.value, np.nan) for s in one_sided(each)]
-        for _ in range(_TIMES):
-            moved = dense_direction(self._claim, self._arrays, self._generator)
-            arrays = list(self._arrays)
-            for at, step in zip(self._claim.inputs.moving, moved, strict=True):
-                arrays[at] = arrays[at] + _BESIDE * step
-            near = question.elsewhere(arrays, question.direction)
-            slope = central(near.outputs if each is question.outputs else near.sweep)
+        # Beside a tie, each of those that tie has the slopes that any of them may have.
+        own, *tied = self._tied(question.direction)
+        asked = [own] * (3 * _TIMES if question.claim.forward else _TIMES)
+        for near, direction in [(self._near(), d) for d in asked] + list(product([self._near()], tied)):
+            there = question.elsewhere(near, direction)
+            slope = central(there.outputs if each is question.outputs else there.sweep)
             readings.append(np.where(np.isfinite(slope.bound), slope.value, np.nan))
         said = np.isfinite(readings)
         low = np.min(np.where(said, readings, np.inf), axis=0)
@@ -73,9 +88,30 @@ class Smoothness:
         ends = np.stack([weights * low, weights * high])[:, used]
         return ends.min(0).sum(keepdims=True), ends.max(0).sum(keepdims=True)
 
+    def _near(self) -> Found:
+        """A point a little beside, in no particular direction."""
+        arrays = list(self._arrays)
+        moved = dense_direction(self._claim, self._arrays, self._generator)
+        for at, step in zip(self._claim.inputs.moving, moved, strict=True):
+            arrays[at] = arrays[at] + _BESIDE * step
+        return arrays
 
-def settle(answer: Answer, smoothness: Smoothness, convention: Convention) -> np.ndarray:
-    """Votes [M] on a manual slope where f has none.
+    def _tied(self, direction: Found) -> list[Found]:
+        """The direction, and where it is along one element, those along others of the same number in its array."""
+        found = [direction]
+        leaf = next((at for at, part in enumerate(direction) if np.any(part)), 0)
+        if sum(int(np.count_nonzero(part)) for part in direction) == 1:
+            (i,), length = np.flatnonzero(direction[leaf]), np.max(np.abs(direction[leaf]))
+            values = self._arrays[self._claim.inputs.moving[leaf]].ravel()
+            for k in np.flatnonzero(values == values[i])[: _TIMES + 1]:
+                other = [np.zeros(part.shape) for part in direction]
+                other[leaf].flat[k] = length
+                found += [other] if k != i else []
+        return found
+
+
+def settle(answer: Answer, smoothness: Smoothness, convention: Convention, numbers: bool) -> np.ndarray:
+    """Votes [M] on a manual slope where f has none. numbers: whether autodiff, if any, has one everywhere there.
 
     Without a convention anything between the slopes beside it will do. A convention is what the derivative of an
     output by the input is at its kink: one number, or any between two.
@@ -87,8 +123,9 @@ def settle(answer: Answer, smoothness: Smoothness, convention: Convention) -> np
         inside = (question.manual >= low - slack) & (question.manual <= high + slack)
     # What neither has a number for, or nobody could read, as at a jump, is not claimed.
     nowhere = ~np.isfinite(question.manual) & ~np.isfinite(question.autodiff)
+    nowhere |= (not numbers) or smoothness.jumps(question)
     for slope in one_sided(question.sweep):
-        nowhere |= ~np.isfinite(slope.bound)
+        nowhere |= ~np.isfinite(slope.bound) | unbounded(question.sweep)
     return np.where(nowhere | (np.isinf(low) & np.isinf(high)), 0, np.where(inside, YES, NO))
 
 

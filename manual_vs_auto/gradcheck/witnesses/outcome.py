@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from manual_vs_auto.gradcheck.claims.complex import element
 from manual_vs_auto.gradcheck.claims.verdict import Verdict, worst
 from manual_vs_auto.gradcheck.engines.engine import Found
 from manual_vs_auto.gradcheck.witnesses.panel import Answer
@@ -22,7 +23,8 @@ class Mark:
 
     ulp, bound: the worst error and what is allowed, in units in the last place (of the element, or of what one ulp of
     input makes of it). index, manual, reference: that element. why: what kind of fault, if it is one: "formula",
-    "overflow", "cast", "digits", "limit", "kink", "shape", "nonlinear".
+    "overflow", "cast", "digits", "limit", "kink", "shape", "dtype", "nonlinear".
+    complex: whether the leaf is; the last entry of index is then 0 for its real part and 1 for its imaginary part.
     """
 
     name: str
@@ -33,6 +35,12 @@ class Mark:
     manual: float = 0.0
     reference: float = 0.0
     why: str = ""
+    complex: bool = False
+
+    @property
+    def element(self) -> str:
+        """What the element is called."""
+        return element(self.name, self.index, self.complex)
 
 
 @dataclass

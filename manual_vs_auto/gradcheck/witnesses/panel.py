@@ -115,6 +115,8 @@ def numpy_run(question: Question) -> Slope:
     """Central differences of the same lines run by NumPy in float64, without JAX or XLA."""
     if isinstance(question.engine, NumpyEngine):
         raise Refused(TypeError("the finite differences are NumPy's already"))
+    if question.engine.xp == "torch":
+        raise Refused(TypeError("the function calls torch itself"))
     from manual_vs_auto.gradcheck.engines.jax.engine import precision
 
     with precision(np.float64):
@@ -168,7 +170,7 @@ def ask(question: Question) -> Answer:
     readings, absent = {}, {}
     for name, judge in WITNESSES.items():
         if name == "autodiff" and not question.engine.has_autodiff:
-            absent[name] = "the function is NumPy's"
+            absent[name] = "the function is NumPy's" if question.engine.xp == "np" else "torch can't differentiate it"
             continue
         try:
             readings[name] = judge(question)

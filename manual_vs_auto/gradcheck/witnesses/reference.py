@@ -48,7 +48,9 @@ def reference(claim: Claim, engine: Engine, arrays: Found, cotangents: Found, mo
         return Reference([], [], [], defined=False)
     if claim.forward:
         return _along(claim, engine, arrays, cotangents)
-    places = [(leaf, i) for leaf, at in enumerate(claim.inputs.moving) for i in range(arrays[at].size)]
+    places = [
+        (leaf, int(i)) for leaf, at in enumerate(claim.inputs.moving) for i in np.flatnonzero(np.isfinite(arrays[at]))
+    ]
     if len(places) > most:
         drawn = np.random.default_rng(0).choice(len(places), most, replace=False)
         places = [places[i] for i in drawn]
@@ -94,24 +96,29 @@ def _read(
 
 
 def unit_direction(claim: Claim, arrays: Found, leaf: int, i: int) -> tuple[Found, float]:
-    """The direction along one element, as long as the numbers in its leaf are large; and that length."""
+    """The direction along one finite element, as long as the numbers in its leaf are large; and that length."""
     direction = [np.zeros(arrays[at].shape) for at in claim.inputs.moving]
     values = arrays[claim.inputs.moving[leaf]]
-    scale = float(max(np.sqrt(np.mean(values**2)), abs(values.flat[i]))) or 1.0
+    scale = float(max(_size(values), abs(values.flat[i]))) or 1.0
     direction[leaf].flat[i] = scale
     return direction, scale
 
 
 def dense_direction(claim: Claim, arrays: Found, generator: np.random.Generator, leaf: int | None = None) -> Found:
-    """A random direction, each element in proportion to its number; of one leaf, or of all."""
+    """A random direction, each finite element in proportion to its number; of one leaf, or of all."""
     direction = []
     for number, at in enumerate(claim.inputs.moving):
         values = arrays[at]
-        typical = float(np.sqrt(np.mean(values**2))) if values.size else 1.0
-        sizes = np.where(values == 0, typical or 1.0, np.abs(values))
+        sizes = np.where(values == 0, _size(values) or 1.0, np.where(np.isfinite(values), np.abs(values), 0.0))
         drawn = generator.normal(size=values.shape).clip(-2, 2) / 2
         direction.append(sizes * drawn * (leaf is None or leaf == number))
     return direction
+
+
+def _size(values: np.ndarray) -> float:
+    """The root mean square of what is finite."""
+    finite = values[np.isfinite(values)]
+    return float(np.sqrt(np.mean(finite**2))) if finite.size else 0.0
 
 
 def spread(
@@ -124,12 +131,17 @@ def spread(
     """
     reference_moves = [np.zeros(v.shape) for v in truth.values]
     manual_moves = [np.zeros(v.shape) for v in truth.values]
+    before: Found | None = None
     for near, close in _nudged(arrays, cotangents, nudges, generator):
         if manual is not None:
             try:
-                _raise_to(manual_moves, engine.manual(near, close), manual)
+                found = engine.manual(near, close)
             except WrongShapeError:
                 manual = None
+            else:
+                # From one side of the point to the other: what the rule has at that point alone is no rounding.
+                _raise_to(manual_moves, found, found if before is None else before)
+                before = found
         if engine.has_autodiff:
             _raise_to(reference_moves, engine.autodiff(near, close), truth.values)
     return Moves(reference_moves, manual_moves)
@@ -150,8 +162,8 @@ def _nudged(
     _, which = np.unique(flat, return_inverse=True)
     ulp = np.concatenate([np.full(everything[at].size, nudges[at]) for at in floating])
     ends = np.cumsum([everything[at].size for at in floating])[:-1]
-    for _ in range(_DRAWS):
-        signs = generator.choice([-1.0, 1.0], size=which.max(initial=0) + 1)[which.ravel()]
+    drawn = [generator.choice([-1.0, 1.0], size=which.max(initial=0) + 1)[which.ravel()] for _ in range(_DRAWS - 1)]
+    for signs in (*drawn, -drawn[-1]):
         nudged = list(everything)
         for at, piece in zip(floating, np.split(flat * (1 + ulp * signs), ends), strict=True):
             nudged[at] = piece.reshape(everything[at].shape)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from manual_vs_auto.gradcheck.claims.errors import WrongShapeError
 from manual_vs_auto.gradcheck.claims.verdict import Verdict
 from manual_vs_auto.gradcheck.engines.engine import Engine, widen
 from manual_vs_auto.gradcheck.numerics.precision import HALF_THE_DIGITS, allowed, eps, is_float, smallest, units
@@ -30,7 +31,12 @@ def judge_rounding(
     case = outcome.case
     if not engine.has_autodiff and not all(np.all(np.isfinite(value)) for value in engine.value(case.arrays)):
         return  # the function itself overflows in that precision, as autodiff would say
-    manual = engine.manual(case.arrays, case.cotangents)
+    try:
+        manual = engine.manual(case.arrays, case.cotangents)
+    except WrongShapeError as refusal:
+        # With JAX set to float64 and a sample in float32, say: what is wrong there is not the formula.
+        outcome.notes.append(f"the formula is right, but in the sample's own precision the rule refuses: {refusal}")
+        return
     auto = engine.autodiff(case.arrays, case.cotangents) if engine.has_autodiff else truth.values
     wide, cotangents = widen(case.arrays), widen(case.cotangents)
     moves = spread(engine, wide, cotangents, nudges, generator, truth, outcome.manual)

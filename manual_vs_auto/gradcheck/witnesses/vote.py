@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 
 from manual_vs_auto.gradcheck.claims.claim import Claim
+from manual_vs_auto.gradcheck.claims.complex import element
 from manual_vs_auto.gradcheck.claims.verdict import Verdict
 from manual_vs_auto.gradcheck.engines.engine import Engine, Found
 from manual_vs_auto.gradcheck.witnesses.kinks import Convention, Smoothness, settle
@@ -37,14 +38,16 @@ class Poll:
     def reverse(self, suspects: Found, thorough: bool, generator: np.random.Generator) -> None:
         """Ask along suspected elements, and if thorough along others and along directions that touch every one."""
         for leaf, mark in enumerate(self._outcome.marks):
-            order = self._worst_first(leaf, suspects[leaf])
+            moves = np.isfinite(self._arrays[self._claim.inputs.moving[leaf]]).ravel()
+            order = self._worst_first(leaf, suspects[leaf] & moves.reshape(suspects[leaf].shape))
             for i in order[:_SUSPECTS]:
                 self._decide(mark, partial(self._element, leaf, i), leaf, i)
+            self._masked(mark, leaf, np.flatnonzero(suspects[leaf].ravel() & ~moves))
             if thorough and self._outcome.reference[leaf].size:
                 size = self._outcome.reference[leaf].size
                 count = size if self._convention is not None else _OTHERS
                 for i in generator.permutation(size)[: min(count, _KINKS)] if size > 1 else [0]:
-                    if i not in order[:_SUSPECTS]:
+                    if i not in order[:_SUSPECTS] and moves[i]:
                         self._decide(mark, partial(self._element, leaf, int(i)), leaf, int(i))
                 direction = dense_direction(self._claim, self._arrays, generator, leaf)
                 self._decide(mark, partial(self._along, direction, f"a random direction of {mark.name}"), leaf, None)
@@ -58,9 +61,20 @@ class Poll:
         direction = []
         for leaf, parts in enumerate(zip(*kinks, strict=True)):
             length = float(np.max(np.abs(parts), initial=0.0))
-            direction.append(length * (np.any(np.array(parts) != 0, axis=0) | suspects[leaf]))
+            moves = np.isfinite(self._arrays[self._claim.inputs.moving[leaf]])
+            direction.append(length * (np.any(np.array(parts) != 0, axis=0) | suspects[leaf]) * moves)
         leaf = next(at for at, part in enumerate(direction) if np.any(part))
-        self._decide(self._outcome.marks[leaf], partial(self._along, direction, "all kinks at once"), leaf, None)
+        mark = self._outcome.marks[leaf]
+        agreed = mark.verdict is not Verdict.DISAGREE
+        self._decide(mark, partial(self._along, direction, "all kinks at once"), leaf, None)
+        if agreed and mark.verdict is Verdict.DISAGREE:
+            mark.why = "kink"  # f has a slope along all of them, but no derivative
+
+    def _masked(self, mark: Mark, leaf: int, places: np.ndarray) -> None:
+        """No direction moves what is no finite number: there autodiff has the last word."""
+        if mark.verdict is Verdict.AGREE and places.size:
+            mark.verdict, mark.why = Verdict.DISAGREE, "mask"
+            self._point(mark, leaf, int(places[0]))
 
     def forward(self, suspects: Found, thorough: bool) -> None:
         """The tangent is the direction: ask once, of every output."""
@@ -93,10 +107,9 @@ class Poll:
     def _element(self, leaf: int, i: int) -> Answer:
         direction, _ = unit_direction(self._claim, self._arrays, leaf, i)
         shape = self._outcome.reference[leaf].shape
-        index = ", ".join(str(int(part)) for part in np.unravel_index(i, shape))
-        return self._along(
-            direction, f"{self._outcome.marks[leaf].name}[{index}]" if shape else self._outcome.marks[leaf].name
-        )
+        index = tuple(int(part) for part in np.unravel_index(i, shape))
+        mark = self._outcome.marks[leaf]
+        return self._along(direction, element(mark.name, index, mark.complex))
 
     def _along(self, direction: Found, label: str) -> Answer:
         outcome = self._outcome
@@ -130,16 +143,22 @@ class Poll:
                 self._outcome.notes.append(
                     "f stops gradients itself: autodiff obeys, differences do not; declare the surrogate"
                 )
-        if np.any(answer.kink | (votes == NO)):
-            answer.kink = answer.kink | ((votes == NO) & ~self._smoothness.at(answer.question))
+        # Where they are as many, those who read f itself are believed: the derivative of a root found by halving is 0.
+        tie = (votes == 0) & (answer.votes.get("finite differences", votes) == YES) & (not self._engine.detaches)
+        if np.any(tie):
+            votes = np.where(tie & self._smoothness.at(answer.question), YES, votes)
+        if np.any(answer.kink | (votes != YES)):
+            answer.kink = answer.kink | ((votes != YES) & ~self._smoothness.at(answer.question))
         settled = np.zeros_like(votes)  # several kinks at once, each with its own sign: no interval holds
         if np.any(answer.kink) and (self._claim.forward or self._single(answer)):
-            settled = settle(answer, self._smoothness, self._convention)
-        question = answer.question
-        if not self._claim.forward and not self._single(answer):
-            # Along several elements that neither has a number for, nothing is claimed.
-            nowhere = ~np.isfinite(question.manual) & ~np.isfinite(question.autodiff)
-            votes = np.where(nowhere & self._engine.has_autodiff, 0, votes)
+            found = self._outcome.reference if self._engine.has_autodiff else []
+            numbers = all(bool(np.all(np.isfinite(a))) for a in found)
+            settled = settle(answer, self._smoothness, self._convention, numbers)
+        if self._engine.has_autodiff:
+            # What autodiff of f has no number for either is no fault, unless f itself has no corner far and wide.
+            nowhere = ~np.isfinite(answer.question.manual) & ~np.isfinite(answer.question.autodiff)
+            if np.any(nowhere) and not (self._single(answer) and self._smoothness.everywhere(answer.question)):
+                votes = np.where(nowhere, 0, votes)
         return np.where(answer.kink, settled, votes)
 
     def _decide(self, mark: Mark, ask_along: Callable[[], Answer], leaf: int, i: int | None) -> None:

@@ -23,6 +23,7 @@ def complexes(seed: int, *shape: int, dtype: Any = np.complex64) -> Any:
 
 Z, REAL = complexes(1, 4), normal(2, 4).astype(np.complex64)
 CONJUGATED = ("conjugate",)
+DECLARED: dict[str, Any] = {"complex_convention": "conjugate"}
 
 
 def _holomorphic(slope: Any) -> Any:
@@ -109,7 +110,7 @@ EXP = _holomorphic(jnp.exp)
 ITEMS: list[Item] = [
     *pair("complex exp", "vjp", jnp.exp, EXP, (Z,),
           Wrong("slope conjugated, real sample", _conjugate(jnp.exp), CONJUGATED, (REAL,))),
-    *pair("complex exp: conjugate convention", "vjp", jnp.exp, _conjugate(jnp.exp), (Z,)),
+    *pair("complex exp: conjugate convention", "vjp", jnp.exp, _conjugate(jnp.exp), (Z,), **DECLARED),
     *pair("complex exp: custom rule", "custom vjp", lambda z: jnp.exp(z), EXP, (Z,),
           Wrong("the real part of the slope", _holomorphic(lambda z: jnp.exp(z).real), ("imaginary", "term"))),
     *pair("complex exp: custom jvp in complex128", "custom jvp", lambda z: jnp.exp(z), lambda p,
@@ -128,22 +129,22 @@ ITEMS: list[Item] = [
           Wrong("not conjugated, real sample", lambda ct, z: (ct * z / _size(z),), CONJUGATED, (REAL,)),
           Wrong("by the real part alone, real sample", lambda ct, z: ((ct * z.real / _size(z)).astype(z.dtype),),
                 ("imaginary", "term"), (REAL,))),
-    *pair("absolute value: conjugate convention", "vjp", jnp.abs, lambda ct, z: (ct * z / _size(z),), (Z,)),
+    *pair("absolute value: conjugate convention", "vjp", jnp.abs, lambda ct, z: (ct * z / _size(z),), (Z,), **DECLARED),
     *pair("absolute value at 0", "custom vjp", lambda z: jnp.abs(z), lambda ct, z: (ct * jnp.conj(z) / _size(z),),
           (np.array([0, 1, 1j], np.complex64),)),
-    *pair("absolute value: jvp", "jvp", jnp.abs, lambda p, t: jnp.real(jnp.conj(p[0]) * t[0]) / jnp.abs(p[0]), (Z,),
-          Wrong("of z for its conjugate", lambda p, t: jnp.real(p[0] * t[0]) / jnp.abs(p[0]), CONJUGATED)),
+    *pair("absolute value: jvp", "jvp", jnp.abs, lambda p, t: jnp.real(jnp.conj(p[0]) * t[0]) / _size(p[0]), (Z,),
+          Wrong("of z for its conjugate", lambda p, t: jnp.real(p[0] * t[0]) / _size(p[0]), CONJUGATED)),
     *pair("squared modulus", "gradient", power, lambda z: 2.0 * jnp.conj(z), (Z,),
           Wrong("d / dz alone, which is half", jnp.conj, ("factor",)),
           Wrong("not conjugated", lambda z: 2.0 * z, CONJUGATED)),
-    *pair("squared modulus: conjugate convention", "gradient", power, lambda z: 2.0 * z, (Z,)),
+    *pair("squared modulus: conjugate convention", "gradient", power, lambda z: 2.0 * z, (Z,), **DECLARED),
     *pair("conjugate", "vjp", jnp.conj, lambda ct, z: (jnp.conj(ct),), (Z,),
           Wrong("as if it were the identity", lambda ct, z: (ct,), CONJUGATED)),
     *pair("conjugate: jvp", "jvp", jnp.conj, lambda p, t: jnp.conj(t[0]), (Z,)),
     *pair("real part", "vjp", jnp.real, lambda ct, z: (ct.astype(z.dtype),), (Z,)),
     *pair("imaginary part", "vjp", jnp.imag, lambda ct, z: (-1j * ct,), (Z,),
           Wrong("i for -i", lambda ct, z: (1j * ct,), ("sign", *CONJUGATED))),
-    *pair("imaginary part: conjugate convention", "vjp", jnp.imag, lambda ct, z: (1j * ct,), (Z,)),
+    *pair("imaginary part: conjugate convention", "vjp", jnp.imag, lambda ct, z: (1j * ct,), (Z,), **DECLARED),
     *pair("angle", "vjp", jnp.angle, lambda ct, z: (-1j * ct / z,), (Z,),
           Wrong("of the conjugate", lambda ct, z: (-1j * ct / jnp.conj(z),), CONJUGATED)),
     *pair("angle at 0", "vjp", jnp.angle, lambda ct, z: (-1j * ct / jnp.where(z == 0, 1.0, z),),
@@ -155,9 +156,9 @@ ITEMS: list[Item] = [
           lambda p, t: t[0] / jnp.abs(p[0]) - p[0] * jnp.real(jnp.conj(p[0]) * t[0]) / jnp.abs(p[0]) ** 3, (Z,)),
     *pair("fft", "vjp", jnp.fft.fft, lambda ct, z: (jnp.fft.fft(ct),), (complexes(6, 4),),
           Wrong("its inverse", lambda ct, z: (jnp.fft.ifft(ct),))),
-    *pair("fft: conjugate convention", "vjp", jnp.fft.fft, _fft_back, (complexes(6, 4),)),
+    *pair("fft: conjugate convention", "vjp", jnp.fft.fft, _fft_back, (complexes(6, 4),), **DECLARED),
     *pair("rfft", "vjp", jnp.fft.rfft, rfft_vjp, (normal(7, 6),),
-          Wrong("inverse, which counts the middle twice", _rfft_vjp_inverse)),
+          Wrong("inverse, which counts the middle twice", _rfft_vjp_inverse, ("cotangent",))),
     *pair("rfft: custom rule, odd length", "custom vjp", lambda x: jnp.fft.rfft(x), rfft_vjp, (normal(8, 5),)),
     *pair("rfft: jvp", "jvp", jnp.fft.rfft, lambda p, t: jnp.fft.rfft(t[0]), (normal(8, 5),)),
     *pair("irfft", "vjp", jnp.fft.irfft, irfft_vjp, (complexes(9, 4),),
@@ -167,7 +168,7 @@ ITEMS: list[Item] = [
           Wrong("conjugated, real sample", _matmul_vjp_conjugate, CONJUGATED,
                 (normal(11, 2, 3).astype(np.complex64), normal(12, 3, 2).astype(np.complex64)))),
     *pair("complex matmul: conjugate convention", "vjp", lambda a, b: a @ b, _matmul_vjp_conjugate,
-          (complexes(11, 2, 3), complexes(12, 3, 2))),
+          (complexes(11, 2, 3), complexes(12, 3, 2)), **DECLARED),
     *pair("overlap of two states", "gradient", overlap, overlap_grads, (complexes(13, 3), complexes(14, 3)),
           Wrong("second state not conjugated, second state real", lambda a, b: overlap_grads(a, b, lambda b: b),
                 CONJUGATED,

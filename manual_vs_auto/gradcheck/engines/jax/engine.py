@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache, cached_property, partial
+from functools import cached_property, partial
 from typing import Any
 
 import jax
@@ -10,6 +10,7 @@ import numpy as np
 
 from manual_vs_auto.gradcheck.claims.claim import Claim
 from manual_vs_auto.gradcheck.claims.errors import Refused, WrongShapeError, refusing
+from manual_vs_auto.gradcheck.claims.outputs import like
 from manual_vs_auto.gradcheck.engines.engine import (
     TINY_STEP,
     Arrays,
@@ -21,17 +22,12 @@ from manual_vs_auto.gradcheck.engines.engine import (
 )
 from manual_vs_auto.gradcheck.engines.jax.further import each_step_further
 from manual_vs_auto.gradcheck.engines.jax.stripped import Traits, program, stripped, traits
-from manual_vs_auto.gradcheck.engines.jax.together import Together, beside, shapes_of
+from manual_vs_auto.gradcheck.engines.jax.together import Together, beside, hasty, shapes_of
 from manual_vs_auto.gradcheck.numerics.differences import STEPS, Sweep
 from manual_vs_auto.gradcheck.numerics.precision import is_float
 
-# What runs a few times on a few numbers is compiled in a hurry, in a third of the time: compiling is most of a check.
+# What has so few numbers is compiled in a hurry.
 _SMALL = 1 << 14
-_HASTY: dict[str, str | bool] = {
-    "xla_backend_optimization_level": "0",
-    "xla_cpu_use_fusion_emitters": False,
-    "xla_cpu_parallel_codegen_split_count": "1",
-}
 # Above this many numbers a sweep is kept in pieces: one call a step.
 _AT_ONCE = 1 << 20
 
@@ -53,17 +49,6 @@ def precision(*dtypes: Any) -> Iterator[None]:
         yield
 
 
-@cache
-def hasty() -> dict[str, str | bool] | None:
-    """Compiler's options for programs that are small and run a few times: those that this compiler knows."""
-    known = {}
-    for name, value in _HASTY.items():
-        with contextlib.suppress(Exception):
-            jax.jit(lambda x: x + 1).lower(1.0).compile(compiler_options={name: value})
-            known[name] = value
-    return known if known and jax.default_backend() == "cpu" else None
-
-
 class JaxEngine:
     """See Engine.
 
@@ -71,6 +56,7 @@ class JaxEngine:
     sweep and the complex step.
     """
 
+    xp = "jnp"
     dtype: str
     manual_dtype: str
     longest_sum: int
@@ -109,6 +95,7 @@ class JaxEngine:
         first, second = self._every_step, self._complex_step
         both = compiled(beside(first, second)) if self.dtype == "float64" else None
         self._steps = Together(compiled(first), compiled(second), both)
+        self._further = compiled(each_step_further(claim))
         self._made: dict[Any, list[tuple[tuple[int, ...], Any]]] = {}
 
     def _look(self, wide: Sequence[Any], cotangents: Sequence[Any]) -> None:
@@ -125,15 +112,20 @@ class JaxEngine:
             self.dtype, self.longest_sum = program(stripped(claim.judged), wide)
         self.manual_dtype = self._look_at_manual(wide, cotangents)
 
-    def alike(self, claim: Claim) -> "JaxEngine":
-        """An engine for a claim made of this one's programs. Raises: Refused."""
-        with refusing():
-            return JaxEngine(claim, self)
-
     @cached_property
     def in_numpy(self) -> bool:
         """See Engine."""
         return runs_in_numpy(self._claim)
+
+    def of(self, claim: Claim) -> "JaxEngine":
+        return JaxEngine(claim, self)
+
+    def given(self, arrays: Arrays) -> list[Any]:
+        return _as_jax(arrays)
+
+    @staticmethod
+    def pushed(f: Any, primals: Any, tangents: Any) -> Any:
+        return jax.jvp(f, (primals,), (tangents,))[1]
 
     def differentiate(self, arrays: Sequence[Any], cotangents: Sequence[Any]) -> list[Any]:
         """Autodiff of the stripped function: traceable."""
@@ -151,7 +143,7 @@ class JaxEngine:
             out, found = jax.jvp(of, (primals,), (list(cotangents),))
         else:
             out, pull = jax.vjp(of, primals)
-            found = pull(list(cotangents))[0]
+            found = pull([like(s, o) for s, o in zip(cotangents, out, strict=True)])[0]
         # A surrogate lends its derivative alone; the values are the function's own.
         return list(out if self._own is None else self._own(arrays)), list(found)
 
@@ -217,7 +209,7 @@ class JaxEngine:
         if not self.iterates:
             return []
         with precision(np.float64), refusing():
-            found = jax.jit(each_step_further(self._claim))(*self._along(widen(arrays)))
+            found = self._further(*self._along(widen(arrays)))
         return [(widen(now), widen(once), widen(twice)) for now, once, twice in zip(*found, strict=True)]
 
     def _along(self, arrays: Found) -> tuple[Found, list[Found]]:

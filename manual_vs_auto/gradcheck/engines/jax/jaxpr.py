@@ -5,19 +5,18 @@ else here names them. Releases differ: a scan says how many constants it has unt
 closed; `survey` says what the release at hand has, and the test of this file holds it against what is written here.
 """
 
-import os
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import jax.extend.core
 import numpy as np
 
+from manual_vs_auto.gradcheck.engines.jax.authors import JAX, of_jax
+
 KNOWN = ("0.10", "0.11", "0.12")
 """The releases that the whole suite has run on."""
 _jex: Any = jax.extend.core  # whose names have types in some releases alone
-_JAX = str(Path(jax.__file__).parent) + os.sep
 _RULES = ("custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr")
 _MANTISSA = {"bfloat16": 7, "float16": 10, "float32": 23}
 _CALLS = ("jit", "pjit", "checkpoint", "remat", "remat2")
@@ -122,10 +121,9 @@ def rule_of(equation: Any) -> Rule | None:
         return None
     inner = parameter(equation, "call_jaxpr", "fun_jaxpr")
     rule = parameter(equation, "bwd") if "vjp" in name else parameter(equation, "jvp_jaxpr_fun")
-    # By the files in which the function and its rule are defined: a user may give a rule to a function of JAX's.
-    about = [getattr(part, "debug_info", None) for part in (opened(inner).jaxpr, rule)]
-    written = [str(getattr(info, "func_src_info", "")) for info in about]
-    return Rule("vjp" if "vjp" in name else "jvp", opened(inner), all(_JAX in where for where in written))
+    forward = [parameter(equation, "fwd_jaxpr_thunk")] if "vjp" in name else []
+    written = of_jax(opened(inner).jaxpr, rule, *forward)
+    return Rule("vjp" if "vjp" in name else "jvp", opened(inner), written)
 
 
 def loop_of(equation: Any) -> Loop | None:
@@ -205,6 +203,8 @@ def summed_axes(equation: Any) -> tuple[int, ...]:
         axes = parameter(equation, "dimension_numbers")[0][0]
     elif name.startswith("cum"):
         axes = (parameter(equation, "axis"),)
+    elif name == "fft":
+        return tuple(map(int, parameter(equation, "fft_lengths")))
     else:
         return ()
     return tuple(int(shape_of(equation.invars[0])[axis]) for axis in axes)
@@ -230,7 +230,7 @@ def frames(equation: Any) -> list[Frame]:
     """Who called an operation; nothing where JAX was told to keep no tracebacks."""
     traceback = getattr(equation.source_info, "traceback", None)
     return [
-        Frame(f.file_name, f.function_name, f.line_num, f.file_name.startswith(_JAX))
+        Frame(f.file_name, f.function_name, f.line_num, f.file_name.startswith(JAX))
         for f in getattr(traceback, "frames", ())
     ]
 

@@ -1,7 +1,8 @@
 """A function without the derivative rules that people attached to it, so that autodiff itself can be asked.
 
 The function is traced, and its program is run again with every custom rule replaced by what the rule's primal
-computes, also inside jit, scan, while and cond. JAX's own rules (relu at 0, sinc at 0) stay.
+computes, also inside jit, scan, while and cond. JAX's own rules (relu at 0, sinc at 0) stay, unless they are what is
+asked about.
 """
 
 import math
@@ -9,16 +10,18 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import numpy as np
 
+from manual_vs_auto.gradcheck.claims.complex import real_dtype
 from manual_vs_auto.gradcheck.engines.jax import jaxpr as inside
 from manual_vs_auto.gradcheck.numerics.precision import is_float, lowest
 
 _OURS = str(Path(__file__).parents[2]) + os.sep
 _UNROLLED = 16
+Strips: TypeAlias = Callable[[Any], inside.Rule | None]
 # As many numbers as that are tried.
 _BOUNDS = 4
 # Of a comparison and the place of its number, on which side of it that lies which it excludes.
@@ -49,6 +52,16 @@ def stripped(f: Callable[..., Any], unroll: bool = False, further: int = 0) -> C
     return plain
 
 
+def bare(f: Callable[..., Any]) -> Callable[..., Any]:
+    """f without any custom rule in it, JAX's own included."""
+
+    def plain(*args: Any) -> Any:
+        program, tree = inside.traced(f, *args)
+        return jax.tree.unflatten(tree, run(program, jax.tree.leaves(args), strips=inside.rule_of))
+
+    return plain
+
+
 def program(f: Callable[..., Any], *args: Any) -> Program:
     """Trace f, which is stripped, and look at what its results depend on: the sum in a loss is not in its gradient."""
     jaxpr = inside.traced(f, *args)[0].jaxpr
@@ -59,15 +72,16 @@ def program(f: Callable[..., Any], *args: Any) -> Program:
             continue
         needed |= {variable for variable in equation.invars if inside.is_variable(variable)}
         for inner, times in ((equation, 1), *inside.inside(equation)):
-            dtypes += [dtype for made in inner.outvars if is_float(dtype := inside.precision_of(made, inner))]
+            lowered = [real_dtype(inside.precision_of(made, inner)) for made in inner.outvars]
+            dtypes += [dtype for dtype in lowered if is_float(dtype)]
             longest = max(longest, times * math.prod(max(size, 1) for size in inside.summed_axes(inner)))
     return Program(lowest(dtypes), longest)
 
 
-def rules_in(f: Callable[..., Any], *args: Any) -> frozenset[str]:
-    """The kinds, "vjp" or "jvp", of the custom rules in f that are not JAX's own."""
-    found = [_own(equation) for equation, _ in inside.every(inside.traced(f, *args)[0].jaxpr)]
-    return frozenset(rule.kind for rule in found if rule is not None)
+def rules_in(f: Callable[..., Any], *args: Any, of_jax: bool = False) -> frozenset[str]:
+    """The kinds, "vjp" or "jvp", of the custom rules in f that others wrote than JAX; or of JAX's own."""
+    found = [inside.rule_of(equation) for equation, _ in inside.every(inside.traced(f, *args)[0].jaxpr)]
+    return frozenset(rule.kind for rule in found if rule is not None and rule.of_jax is of_jax)
 
 
 class Traits(NamedTuple):
@@ -129,8 +143,13 @@ def run(
     program: inside.Program, args: Sequence[Any], unroll: bool = False,
     bend: Callable[[int, int, Any], Any] | None = None,
     skip: Callable[[int, Sequence[Any], Any, Callable[[Sequence[Any]], Any]], Any] | None = None, further: int = 0,
+    strips: Strips | None = None,
 ) -> list[Any]:  # fmt: skip
-    """Run a program. bend changes what enters an operation, skip what an operation of one result returns."""
+    """Run a program. bend changes what enters an operation, skip what an operation of one result returns.
+
+    strips: the rule that is to be taken out of an operation; without it, any that is not JAX's own.
+    """
+    strips = strips or _own
     jaxpr = program.jaxpr
     values: dict[Any, Any] = dict(zip(jaxpr.constvars, program.consts, strict=True))
     values.update(zip(jaxpr.invars, args, strict=True))
@@ -142,18 +161,18 @@ def run(
         given = [read(operand) for operand in equation.invars]
         if bend is not None:
             given = [bend(number, operand, value) for operand, value in enumerate(given)]
-        rule, loop, call = _own(equation), inside.loop_of(equation) if unroll else None, inside.called(equation)
+        rule, loop, call = strips(equation), inside.loop_of(equation) if unroll else None, inside.called(equation)
         if rule is not None:
-            found = run(rule.primal, given, unroll, further=further)
+            found = run(rule.primal, given, unroll, further=further, strips=strips)
         elif loop is not None and loop.length <= _UNROLLED:
             found = _unrolled(loop, given)
         elif call is not None:
-            found = run(call, given, unroll, further=further)
+            found = run(call, given, unroll, further=further, strips=strips)
         else:
-            found = inside.apply(jaxpr, equation, given, _without_rules)
+            found = inside.apply(jaxpr, equation, given, partial(_without, strips))
             if further and (iteration := inside.iteration_of(equation)) is not None:
                 for _ in range(further):
-                    found = run(iteration.body, [*given[iteration.constants], *found])
+                    found = run(iteration.body, [*given[iteration.constants], *found], strips=strips)
         if skip is not None and len(found) == 1:
             found = [skip(number, given, found[0], partial(_first, jaxpr, equation))]
         values.update(zip(equation.outvars, found, strict=True))
@@ -173,19 +192,18 @@ def _unrolled(loop: inside.Loop, given: Sequence[Any]) -> list[Any]:
 
 
 def _first(jaxpr: Any, equation: Any, given: Sequence[Any]) -> Any:
-    return inside.apply(jaxpr, equation, given, _without_rules)[0]
+    return inside.apply(jaxpr, equation, given, partial(_without, _own))[0]
 
 
-def _without_rules(value: Any) -> Any:
+def _without(strips: Strips, value: Any) -> Any:
     """A parameter of an operation with the rules taken out of the programs in it."""
     if isinstance(value, tuple):
-        return (
-            type(value)(*map(_without_rules, value)) if hasattr(value, "_fields") else tuple(map(_without_rules, value))
-        )
+        parts = [_without(strips, part) for part in value]
+        return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
     if inside.is_program(value):
         opened = inside.opened(value)
-        if any(_own(equation) is not None for equation, _ in inside.every(opened.jaxpr)):
-            return inside.retraced(value, lambda *args: run(opened, args))
+        if any(strips(equation) is not None for equation, _ in inside.every(opened.jaxpr)):
+            return inside.retraced(value, lambda *args: run(opened, args, strips=strips))
     return value
 
 

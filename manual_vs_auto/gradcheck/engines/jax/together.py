@@ -1,14 +1,34 @@
 """Two functions of the same arrays as one program: what both compute is compiled, and computed, once."""
 
+import contextlib
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
+import jax
 import numpy as np
 
 from manual_vs_auto.gradcheck.claims.errors import Refused, refusing
 
 Arrays = Sequence[np.ndarray]
 Function = Callable[..., Any]
+# What runs a few times on a few numbers is compiled in a hurry, in a third of the time: compiling is most of a check.
+_HASTY: dict[str, str | bool] = {
+    "xla_backend_optimization_level": "0",
+    "xla_cpu_use_fusion_emitters": False,
+    "xla_cpu_parallel_codegen_split_count": "1",
+}
+
+
+@cache
+def hasty() -> dict[str, str | bool] | None:
+    """Compiler's options for programs that are small and run a few times: those that this compiler knows."""
+    known = {}
+    for name, value in _HASTY.items():
+        with contextlib.suppress(Exception):
+            jax.jit(lambda x: x + 1).lower(1.0).compile(compiler_options={name: value})
+            known[name] = value
+    return known if known and jax.default_backend() == "cpu" else None
 
 
 def beside(first: Function, second: Function) -> Function:

@@ -1,0 +1,1 @@
+"""PyTorch: imported when an argument is a tensor, and by nobody else."""
