@@ -1,6 +1,7 @@
-"""Gradient checkers, each asked about a pair of `tests.corpus.portable` at its sample.
+"""Gradient checkers, each asked about a pair of `tests.corpus.portable` or `tests.corpus.complex` at its sample.
 
-True where one accepts the gradient, False where it refuses, None where it can't be asked.
+True where one accepts the gradient, False where it refuses, None where it can't be asked or leaves it open. An error
+that is raised is no answer either.
 """
 
 import functools
@@ -8,7 +9,7 @@ import importlib
 import importlib.util
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -17,10 +18,14 @@ import numpy as np
 from jax import test_util
 
 from manual_vs_auto.gradcheck import Verdict, check_vjp
-from tests.corpus.portable import Pair
+from tests.corpus.complex import PAIRS, conjugated
+from tests.corpus.portable import ITEMS, Pair
 
 Checker = Callable[[Pair], bool | None]
 
+# What the checkers are asked about: as arrays of JAX, and the real pairs once more as tensors of PyTorch. The complex
+# pairs go to each checker in its own library and in the convention of that.
+SETS: dict[str, list[Pair]] = {"real": ITEMS, "complex": PAIRS, "torch": ITEMS}
 LARGEST = 2e8  # inputs times inputs and outputs, of a Jacobian entry by entry
 
 
@@ -30,7 +35,7 @@ def check_grads_defaults(pair: Pair) -> bool:
 
 
 def check_grads_best(pair: Pair) -> bool:
-    """`check_grads` in float64 with what gave the most faults found less false alarms on these very pairs.
+    """`check_grads` in float64 with what gave the most faults found less false alarms on these very real pairs.
 
     Tried: eps of 1e-2 to 1e-7, atol of 1e-1 to 1e-16 and none, rtol of 1 and 5 x 1e-1 to 1e-12. Found and false alarms
     of 68 and 59, at the best tolerances for each eps: 55 and 19 (1e-2), 52 and 12 (1e-3), 52 and 10 (1e-4), 52 and 9
@@ -65,7 +70,7 @@ def gradcheck_fast(pair: Pair) -> bool | None:
 
 
 def gradcheck_best(pair: Pair) -> bool | None:
-    """The same with what gave the most faults found less false alarms on the 122 pairs of up to 1000 entries.
+    """The same with what gave the most faults found less false alarms on the 122 real pairs of up to 1000 entries.
 
     Found and false alarms along random directions, by rtol and atol: 39 and 6 (1e-3, 1e-5: its own), 44 and 7 (1e-4,
     1e-8), 46 and 8 (1e-5, 1e-7), 47 and 8 (1e-5, 1e-8 or 1e-9); of the whole Jacobian: 42 and 8 (its own), 46 and 9
@@ -75,27 +80,46 @@ def gradcheck_best(pair: Pair) -> bool | None:
 
 
 def this_checker(pair: Pair) -> bool | None:
-    """`manual_vs_auto.gradcheck.check_vjp` in float32 as it comes. None where it calls the matter inconclusive."""
-    verdict = check_vjp(functools.partial(pair.f, jnp), functools.partial(pair.vjp, jnp), *pair.args).verdict
-    return {Verdict.AGREE: True, Verdict.DISAGREE: False}.get(verdict)
+    """`manual_vs_auto.gradcheck.check_vjp` in the sample's precision as it comes. None where it is inconclusive.
+
+    SPECIAL, right everywhere but at single points, is a refusal, as it is to `assert_vjp`.
+    """
+    return _ours(pair, jnp, pair.args)
 
 
-CHECKERS: dict[str, Checker] = {
-    "manual_vs_auto.gradcheck": this_checker,
-    "check_grads, defaults": check_grads_defaults,
-    "check_grads, best": check_grads_best,
-    "chex": chex_defaults,
-    "torch gradcheck, slow": gradcheck_slow,
-    "torch gradcheck, fast": gradcheck_fast,
-    "torch gradcheck, best": gradcheck_best,
+def this_checker_in_torch(pair: Pair) -> bool | None:
+    """The same, given tensors and a rule that computes in PyTorch."""
+    torch: Any = importlib.import_module("torch")
+    return _ours(pair, torch, [torch.from_numpy(x.copy()) for x in pair.args])
+
+
+JAX, TORCH = ("real", "complex"), ("complex", "torch")
+CHECKERS: dict[str, Mapping[str, Checker]] = {
+    "manual_vs_auto.gradcheck": {**dict.fromkeys(JAX, this_checker), "torch": this_checker_in_torch},
+    "check_grads, defaults": dict.fromkeys(JAX, check_grads_defaults),
+    "check_grads, best": dict.fromkeys(JAX, check_grads_best),
+    "chex": dict.fromkeys(JAX, chex_defaults),
+    "torch gradcheck, slow": dict.fromkeys(TORCH, gradcheck_slow),
+    "torch gradcheck, fast": dict.fromkeys(TORCH, gradcheck_fast),
+    "torch gradcheck, best": dict.fromkeys(TORCH, gradcheck_best),
 }
 
 
-def available() -> dict[str, str | None]:
-    """Why a checker can't be asked at all, or None."""
-    packages = {name: name.split()[0] for name in CHECKERS if name.startswith(("chex", "torch"))}
-    absent = {package for package in packages.values() if importlib.util.find_spec(package) is None}
-    return {name: f"{packages[name]} is not installed" if packages.get(name) in absent else None for name in CHECKERS}
+def needs(name: str, of: str) -> str | None:
+    """The package, beside those of the default install, that a checker needs for a set."""
+    return "torch" if of == "torch" or name.startswith("torch") else "chex" if name == "chex" else None
+
+
+def absent(name: str, of: str) -> str | None:
+    """Why a checker can't be asked about a set at all, or None."""
+    package = needs(name, of)
+    missing = package is not None and importlib.util.find_spec(package) is None
+    return f"{package} is not installed" if missing else None
+
+
+def _ours(pair: Pair, xp: Any, args: Sequence[Any]) -> bool | None:
+    verdict = check_vjp(functools.partial(pair.f, xp), functools.partial(pair.vjp, xp), *args).verdict
+    return {Verdict.AGREE: True, Verdict.SPECIAL: False, Verdict.DISAGREE: False}.get(verdict)
 
 
 def _in_jax(check: Callable[..., None], pair: Pair, dtype: Any, **settings: float) -> bool:
@@ -125,7 +149,7 @@ def _in_torch(pair: Pair, largest: float, **settings: Any) -> bool | None:
         return pair.f(torch, *fill(free))
 
     def backward(ctx: Any, ct: Any) -> Any:
-        return pair.vjp(torch, ct, *fill(ctx.saved_tensors))
+        return conjugated(pair.vjp)(torch, ct, *fill(ctx.saved_tensors))
 
     methods = {"forward": staticmethod(forward), "backward": staticmethod(backward)}
     function: Any = type("Function", (torch.autograd.Function,), methods)
@@ -141,12 +165,19 @@ def _in_torch(pair: Pair, largest: float, **settings: Any) -> bool | None:
 def _split(
     pair: Pair, convert: Callable[[Any], Any], dtype: Any
 ) -> tuple[Callable[[Sequence[Any]], list[Any]], tuple[Any, ...]]:
-    """How to put the floating arguments among the others, which stay as they are; and the floating ones."""
-    floating = [np.issubdtype(x.dtype, np.floating) for x in pair.args]
-    args = [convert(x.astype(dtype) if free else x) for x, free in zip(pair.args, floating, strict=True)]
+    """How to put the arguments that are differentiated among the others, which stay as they are; and those.
+
+    dtype: of the real ones; complex ones have parts of it.
+    """
+    moving = [np.issubdtype(x.dtype, np.inexact) for x in pair.args]
+    args = [convert(_cast(x, dtype) if free else x) for x, free in zip(pair.args, moving, strict=True)]
 
     def fill(given: Sequence[Any]) -> list[Any]:
         rest = iter(given)
-        return [next(rest) if free else x for x, free in zip(args, floating, strict=True)]
+        return [next(rest) if free else x for x, free in zip(args, moving, strict=True)]
 
-    return fill, tuple(x for x, free in zip(args, floating, strict=True) if free)
+    return fill, tuple(x for x, free in zip(args, moving, strict=True) if free)
+
+
+def _cast(x: Any, dtype: Any) -> Any:
+    return x.astype(np.result_type(dtype, np.complex64) if np.iscomplexobj(x) else dtype)

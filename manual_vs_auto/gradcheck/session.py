@@ -13,7 +13,7 @@ from manual_vs_auto.gradcheck.claims.domain import Domain
 from manual_vs_auto.gradcheck.claims.errors import Refused, UsageError, WrongShapeError
 from manual_vs_auto.gradcheck.claims.verdict import Verdict
 from manual_vs_auto.gradcheck.engines.engine import Engine, Found
-from manual_vs_auto.gradcheck.numerics.precision import eps
+from manual_vs_auto.gradcheck.numerics.precision import eps, size
 from manual_vs_auto.gradcheck.options import Options
 from manual_vs_auto.gradcheck.report.conclude import Findings
 from manual_vs_auto.gradcheck.report.report import LEFT_OUT, Probe, Report
@@ -25,7 +25,7 @@ from manual_vs_auto.gradcheck.search.points import points, quick
 from manual_vs_auto.gradcheck.search.second_order import SecondOrder
 from manual_vs_auto.gradcheck.search.shapes import EXCHANGED
 from manual_vs_auto.gradcheck.witnesses.accuracy import accuracy_of
-from manual_vs_auto.gradcheck.witnesses.compare import grown, size, try_case
+from manual_vs_auto.gradcheck.witnesses.compare import grown, try_case
 from manual_vs_auto.gradcheck.witnesses.limit import hold
 from manual_vs_auto.gradcheck.witnesses.outcome import Case, Outcome
 
@@ -243,7 +243,8 @@ class Session:
 
     def _written(self, sample: Outcome, decisive: Outcome, verdict: Verdict, special: bool = False) -> Report:
         findings = Findings(
-            self._claim, self._engine, self._domain, self._draws, sample, decisive, special, self._probes, self._notes
-        )
+            self._claim, self._engine, self._domain, self._draws, sample, decisive, special, self._probes, self._notes,
+            self._accuracy,
+        )  # fmt: skip
         options = self._options
         return findings.report(verdict, self._started, options.seed, options.convention, options.limit)

@@ -62,7 +62,7 @@ def test_an_error_of_the_checker_comes_out(place: str, monkeypatch: pytest.Monke
         _one_of_each_engine()
 
 
-@pytest.mark.parametrize("place", ["explain.explanation:observation", "explain.shrink:size", "explain.paste:code_of"])
+@pytest.mark.parametrize("place", ["explain.diagnose:observation", "explain.shrink:size", "explain.paste:code_of"])
 def test_an_error_in_explaining_comes_out(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
     _plant(monkeypatch, place)
     with pytest.raises(NameError, match="planted"):

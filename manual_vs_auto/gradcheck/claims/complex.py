@@ -30,6 +30,8 @@ def real_dtype(dtype: object) -> str:
 
 def is_complex(leaf: Any) -> bool:
     """Whether an array, a tracer or a Python number is complex."""
+    if isinstance(leaf, np.ndarray):
+        return bool(leaf.dtype.kind == "c")
     return isinstance(leaf, complex) or str(getattr(leaf, "dtype", "")).removeprefix("torch.") in _REAL
 
 

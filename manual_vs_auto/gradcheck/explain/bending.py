@@ -4,99 +4,99 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 
 from manual_vs_auto.gradcheck.claims.complex import __file__ as boundary
-from manual_vs_auto.gradcheck.claims.complex import is_complex, real_dtype
+from manual_vs_auto.gradcheck.claims.complex import real_dtype
 from manual_vs_auto.gradcheck.engines.jax import jaxpr as inside
 from manual_vs_auto.gradcheck.engines.jax.stripped import describe, run, stripped
+from manual_vs_auto.gradcheck.explain.ways import Entering, Way, flow_of, ways_of
 from manual_vs_auto.gradcheck.numerics.precision import is_float
 
 
 class Edge(NamedTuple):
     """Where a floating value enters an operation of the program's top level.
 
-    source: one number a value. unary: it goes through alone and keeps its shape. square: it could be transposed;
-    partner: in a matrix product, where the other operand's derivative is formed with it; factor: complex, in a product.
+    source: one number a value. maker: the number of the operation that it comes from. ways: in which it may be bent.
+    name and text: of the operation, and with its line.
     """
 
     number: int
     operand: int
     source: int
-    unary: bool
-    square: bool
-    partner: bool
-    factor: bool
+    maker: int | None
+    ways: tuple[Way, ...]
+    name: str
     text: str
+
+
+class Bends(NamedTuple):
+    """For every edge: the scale of what flows through; which of its ways it is bent, from 1, or 0; and by how much."""
+
+    scales: Any
+    chosen: Any
+    amounts: Any
+
+
+def unbent(
+    count: int, scales: dict[int, float] | None = None, chosen: dict[int, int] | None = None,
+    amounts: dict[int, float] | None = None,
+) -> Bends:  # fmt: skip
+    """Of so many edges, but for what is given by their numbers."""
+    made = Bends(np.ones(count), np.zeros(count, np.int32), np.ones(count))
+    for values, given in zip(made, (scales, chosen, amounts), strict=True):
+        for at, value in (given or {}).items():
+            values[at] = value
+    return made
 
 
 def edges(f: Callable[..., Any], *args: Any) -> list[Edge]:
     """Every edge of the stripped program, but for where complex numbers are put together and taken apart for it."""
     jaxpr = inside.traced(stripped(f, unroll=True), *args)[0].jaxpr
-    found, sources = [], dict[Any, int]()
+    found, sources, makers = [], dict[Any, int](), dict[Any, int]()
     for number, equation in enumerate(jaxpr.eqns):
         callers = [frame.file for frame in inside.frames(equation) if not frame.of_jax]
-        if callers and callers[0] == boundary:
-            continue
-        name = equation.primitive.name
         for operand, variable in enumerate(equation.invars):
-            if inside.is_variable(variable) and is_float(real_dtype(inside.dtype_of(variable))):
-                same = len(equation.invars) == 1 and str(equation.outvars[0].aval) == str(variable.aval)
+            if (
+                callers[:1] != [boundary]
+                and inside.is_variable(variable)
+                and is_float(real_dtype(inside.dtype_of(variable)))
+            ):
                 source = sources.setdefault(variable, len(sources))
-                shape = inside.shape_of(variable)
-                square = len(shape) == 2 and shape[0] == shape[1] > 1
-                factor = is_complex(variable.aval) and name in ("dot_general", "mul")
-                text = describe(equation, operand)
-                found.append(
-                    Edge(number, operand, source, same, square, square and name == "dot_general", factor, text)
-                )
+                maker = makers.get(variable)
+                ways = ways_of(equation, operand, None if maker is None else jaxpr.eqns[maker])
+                name, text = equation.primitive.name, describe(equation, operand)
+                found.append(Edge(number, operand, source, maker, ways, name, text))
+        makers.update(dict.fromkeys(equation.outvars, number))
     return found
 
 
-def _flow(value: Any) -> Any:
-    """0, with the derivative of the value. Nothing flows through what is masked: infinity less itself is no number."""
-    moves = jax.numpy.where(jax.numpy.isfinite(value), value, jax.numpy.zeros_like(value))
-    return moves - jax.lax.stop_gradient(moves)
+def bent(f: Callable[..., Any], order: Sequence[Edge], stage: int) -> Callable[..., Any]:
+    """g(bends, *args): f with its derivative bent at the edges, in the ways of one stage."""
+    places = {(edge.number, edge.operand): at for at, edge in enumerate(order)}
 
-
-def bent(f: Callable[..., Any], order: Sequence[Edge]) -> Callable[..., Any]:
-    """g(bends, *args): f with its derivative bent at the edges, bends [5, edges] being
-
-    the scale of what flows through each; and, each 0 or 1, whether the operation's own derivative is left out, whether
-    what flows through is transposed, and whether the other operand's derivative is formed with the transpose, or with
-    the conjugate, of this.
-    """
-
-    def changed(bends: Any, *args: Any) -> Any:
-        scales, skips, turns, partners, conjugates = bends
+    def changed(bends: Bends, *args: Any) -> Any:
         program, tree = inside.traced(stripped(f, unroll=True), *args)
-        places = {(edge.number, edge.operand): at for at, edge in enumerate(order)}
+        before = dict[int | None, Any]()
 
-        def bend(number: int, operand: int, value: Any) -> Any:
-            if (number, operand) not in places:
-                return value
-            at = places[number, operand]
-            flow = _flow(value)
-            bent_flow = scales[at].astype(value.dtype) * flow
-            if order[at].square:
-                bent_flow = bent_flow + turns[at].astype(value.dtype) * (flow.T - flow)
-            return jax.lax.stop_gradient(value) + bent_flow
-
-        def skip(number: int, given: Sequence[Any], made: Any, apply: Callable[[Sequence[Any]], Any]) -> Any:
-            at = places.get((number, 0))
-            if at is not None and order[at].unary:
-                return made + skips[at].astype(made.dtype) * (_flow(given[0]) - _flow(made))
-            for operand in range(len(given)):
-                at = places.get((number, operand))
-                still = [jax.lax.stop_gradient(g) if i == operand else g for i, g in enumerate(given)]
-                for may, row, change in (
-                    (at is not None and order[at].partner, partners, lambda g: g.T),
-                    (at is not None and order[at].factor, conjugates, jax.numpy.conj),
-                ):
-                    if may:
-                        apart = apply([change(g) if i == operand else g for i, g in enumerate(still)]) - apply(still)
-                        made = made + row[at].astype(made.dtype) * _flow(apart)
+        def step(number: int, given: Sequence[Any], apply: Callable[[Sequence[Any]], list[Any]]) -> list[Any]:
+            here = [(i, places[number, i]) for i in range(len(given)) if (number, i) in places]
+            still = [jax.lax.stop_gradient(value) for value in given]
+            before[number] = still[0] if still else None
+            flows = {i: bends.scales[at].astype(given[i].dtype) * flow_of(given[i]) for i, at in here}
+            made = apply([still[i] + flows[i] if i in flows else value for i, value in enumerate(given)])
+            if len(made) != 1:
+                return made
+            for i, at in here:
+                for which, way in enumerate(order[at].ways, 1):
+                    if way.stage == stage:
+                        taken, amount = bends.chosen[at] == which, bends.amounts[at].astype(still[i].dtype)
+                        maker = before.get(order[at].maker)
+                        change = way.change(Entering(i, still, flows, apply, maker, taken, amount))
+                        made = [made[0] + flow_of(jnp.where(taken, change, 0))]
             return made
 
-        return jax.tree.unflatten(tree, run(program, jax.tree.leaves(args), True, bend, skip))
+        return jax.tree.unflatten(tree, run(program, jax.tree.leaves(args), True, step=step))
 
     return changed

@@ -11,7 +11,7 @@ from manual_vs_auto.gradcheck.claims.verdict import Verdict
 from manual_vs_auto.gradcheck.engines.engine import Engine, widen
 from manual_vs_auto.gradcheck.explain.diagnosis import UNKNOWN, Diagnosis
 from manual_vs_auto.gradcheck.explain.explanation import OBSERVATIONS, Explanation
-from manual_vs_auto.gradcheck.explain.observation import observation
+from manual_vs_auto.gradcheck.explain.observation import Observation, observation
 from manual_vs_auto.gradcheck.numerics.precision import eps, is_float
 from manual_vs_auto.gradcheck.witnesses.outcome import Case, Outcome
 
@@ -33,9 +33,14 @@ _SIMPLE = {
 
 
 def diagnose(
-    claim: Claim, engine: Engine, outcome: Outcome, draw: Callable[[int], Case], variants: Callable[[], Iterable[Case]]
-) -> Diagnosis:
-    """Find the cause. draw(n): the n-th fresh case like the one that failed; variants(): cases of other shapes."""
+    claim: Claim, engine: Engine, outcome: Outcome, draw: Callable[[int], Case], variants: Callable[[], Iterable[Case]],
+    accuracy: float = 0.0,
+) -> Diagnosis:  # fmt: skip
+    """Find the cause.
+
+    draw(n): the n-th fresh case like the one that failed. variants(): cases of other shapes. accuracy: of f itself,
+    relative to its largest number.
+    """
     wrong = [mark for mark in outcome.marks if mark.verdict is Verdict.DISAGREE]
     why = wrong[0].why
     if why in _SIMPLE:
@@ -47,18 +52,31 @@ def diagnose(
         return UNKNOWN
     if why == "digits":
         return Diagnosis("digits", "the formula is right, but it loses more than half of its digits to rounding")
+    own = eps(*(a.dtype for a in outcome.case.arrays if is_float(a.dtype)))
+    shown: list[Observation] = []
     if why == "second_order":
-        return _second_order(outcome)
+        shown = [e for e in [observation(claim, engine, lambda: outcome.case)] if e is not None]
+        if not Explanation(claim, engine, shown, own, accuracy).wrong:
+            return _second_order(outcome)
     count = OBSERVATIONS if sum(a.size for a in outcome.case.arrays) <= _LARGE else OBSERVATIONS // 4
     # An overflow is judged by inputs of ordinary size, which are every other one.
     numbers = range(0, 2 * count, 2) if why == "overflow" else range(count)
-    own = eps(*(a.dtype for a in outcome.case.arrays if is_float(a.dtype)))
-    explanation = Explanation(
-        claim, engine, [e for n in numbers if (e := observation(claim, engine, partial(draw, n))) is not None], own
-    )
+    drawn = (observation(claim, engine, partial(_held, claim, draw, n)) for n in numbers)
+    shown += [e for e in drawn if e is not None]
+    explanation = Explanation(claim, engine, shown, own, accuracy)
     if why == "overflow" and _by_mask(engine, outcome):
         return Diagnosis("mask", "it is not finite where an input is masked: 0 times infinity, or a difference of two")
     return explanation.overflow(outcome) if why == "overflow" else explanation.cause(variants)
+
+
+def _held(claim: Claim, draw: Callable[[int], Case], n: int) -> Case:
+    """The n-th case, every fourth with what is held as it is in the sample: a count that never changes is a factor."""
+    case = draw(n)
+    if n % 4 != 3:
+        return case
+    pairs = enumerate(zip(case.arrays, claim.inputs.sample, strict=True))
+    kept = [s.copy() if at not in claim.inputs.moving and s.shape == a.shape else a for at, (a, s) in pairs]
+    return Case(case.label, kept, case.cotangents)
 
 
 def _by_mask(engine: Engine, outcome: Outcome) -> bool:

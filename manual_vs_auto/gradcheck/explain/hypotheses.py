@@ -27,7 +27,10 @@ def of_result(observations: Sequence[Observation], leaf: int, names: Sequence[st
     yield Hypothesis("sign", "the sign is turned round", lambda e, at: -e.reference[at])
     yield Hypothesis("detached", "it is zero: the argument is treated as a constant", lambda e, at: 0 * e.reference[at])
     c = ratio(manual, right)
-    yield Hypothesis("factor", f"it is {number(c)} times the right one", lambda e, at: c * e.reference[at])
+    # Two digits will do where f itself has no more.
+    for factor in dict.fromkeys((c, c if np.iscomplexobj(c) else float(f"{c:.2g}"))):
+        yield Hypothesis("factor", f"it is {number(factor)} times the right one",
+            lambda e, at, factor=factor: factor * e.reference[at])  # type: ignore[misc]  # fmt: skip
     axes = observations[0].reference[leaf].ndim
     if axes >= 2:
         yield Hypothesis(
@@ -59,55 +62,10 @@ def of_result(observations: Sequence[Observation], leaf: int, names: Sequence[st
     for other, name in enumerate(names):
         if other != leaf and observations[0].reference[other].shape == observations[0].reference[leaf].shape:
             turn = {leaf: other, other: leaf}
-            yield Hypothesis("swapped", f"the ones of {names[leaf]} and {name} are exchanged",
+            alone = all(np.array_equal(e.manual[other], e.reference[other]) for e in observations)
+            said = f"it is the one of {name}" if alone else f"the ones of {names[leaf]} and {name} are exchanged"
+            yield Hypothesis("swapped", said,
                        lambda e, at, turn=turn: e.reference[turn.get(at, at)])  # type: ignore[misc]  # fmt: skip
-
-
-def of_places(observations: Sequence[Observation], leaf: int) -> Iterator[Hypothesis]:
-    """The same elements are wrong every time."""
-    wrong = np.any([_apart(e, leaf) for e in observations], axis=0)
-    count = int(np.sum(wrong))
-    if not 0 < count < wrong.size:
-        return
-    c = ratio(
-        *(np.concatenate([getattr(e, side)[leaf][wrong] for e in observations]) for side in ("manual", "reference"))
-    )
-    where = ", ".join(str(tuple(int(i) for i in place)) for place in np.argwhere(wrong)[:3]) + (
-        ", ..." if count > 3 else ""
-    )
-    which = f"element {where} is" if count == 1 else f"{count} of {wrong.size} elements ({where}) are"
-    what = "zero" if c == 0 else f"{number(c)} times the right one"
-    kind = "entry" if count == 1 else "mask"
-    yield Hypothesis(kind, f"{which} {what}", lambda e, at: np.where(wrong, c * e.reference[at], e.reference[at]))
-
-
-def of_regions(observations: Sequence[Observation], leaf: int, place: int, name: str) -> Iterator[Hypothesis]:
-    """It is wrong on one side of a threshold of its own argument. place: of the argument among the arrays."""
-    if observations[0].arrays[place].shape != observations[0].reference[leaf].shape:
-        return
-    x = np.concatenate([e.arrays[place].ravel() for e in observations])
-    measures = [(x, name), (np.abs(x), f"|{name}|")]
-    if np.iscomplexobj(x):
-        measures[:1] = [(x.real, f"{name}.real"), (x.imag, f"{name}.imag")]
-    manual = np.concatenate([e.manual[leaf].ravel() for e in observations])
-    right = np.concatenate([e.reference[leaf].ravel() for e in observations])
-    wrong = np.concatenate([_apart(e, leaf).ravel() for e in observations])
-    x, manual, right, wrong = (a[np.isfinite(x)] for a in (x, manual, right, wrong))
-    if min(np.sum(wrong), np.sum(~wrong)) < 8:
-        return
-    for measure, said in measures:
-        for below in (True, False):
-            inner, outer = (measure[wrong], measure[~wrong]) if below else (measure[~wrong], measure[wrong])
-            if inner.max() > outer.min() or inner.max() == outer.min():
-                continue
-            edge = 0.0 if inner.max() <= 0 <= outer.min() else float((inner.max() + outer.min()) / 2)
-            sign = "<" if below else ">"
-            c = ratio(manual[wrong], right[wrong])
-            even = bool(np.all(np.abs(manual[wrong] - c * right[wrong]) <= 1e-8 * (np.abs(manual[wrong]) + 1e-300)))
-            what = "" if not even else ": zero there" if c == 0 else f": {number(c)} times the right one there"
-            kind = "mask" if even and c == 0 else "one_side"
-            yield Hypothesis(kind, f"it is wrong where {said} {sign} {number(edge, 3)}{what}, and right elsewhere",
-                       lambda e, at: np.where(_apart(e, at), e.manual[at], e.reference[at]))  # fmt: skip
 
 
 def of_cotangent(cotangents: Found, word: str, limit: float) -> Iterator[tuple[str, str, Found]]:
@@ -131,6 +89,8 @@ def of_cotangent(cotangents: Found, word: str, limit: float) -> Iterator[tuple[s
         for at, end in ((0, "first"), (-1, "last")):
             yield "axis", f"only the {end} entry of the {word} along axis {axis} counts", each(
                 lambda s, axis=axis, at=at: _only(s, axis, at))  # type: ignore[misc]  # fmt: skip
+        yield "first", f"the first entry of the {word} along axis {axis} stands for all", each(
+            lambda s, axis=axis: np.broadcast_to(np.take(s, [0], axis), s.shape).copy())  # type: ignore[misc]  # fmt: skip
         for reduce, done in ((np.sum, "summed"), (np.mean, "averaged")):
             yield "axis", f"the {word} is {done} over axis {axis} first", each(
                 lambda s, r=reduce, axis=axis: np.broadcast_to(r(s, axis=axis, keepdims=True), s.shape).copy())  # type: ignore[misc]  # fmt: skip
@@ -139,11 +99,13 @@ def of_cotangent(cotangents: Found, word: str, limit: float) -> Iterator[tuple[s
             yield "roll", f"the {word} is shifted by {by} along axis {axis}", each(
                 lambda s, by=by, axis=axis: np.roll(s, by, axis))  # type: ignore[misc]  # fmt: skip
     for at, s in enumerate(cotangents if len(cotangents) > 1 else []):
+        which = f"{'argument' if word == 'tangent' else 'output'} {at}"
         yield (
             "detached" if word == "tangent" else "cotangent",
-            f"the {word} of {'argument' if word == 'tangent' else 'output'} {at} is ignored",
+            f"the {word} of {which} is ignored",
             [0 * t if t is s else t for t in cotangents],
         )
+        yield "sign", f"the {word} of {which} has the wrong sign", [-t if t is s else t for t in cotangents]
         for other in range(at):
             if cotangents[other].shape == s.shape:
                 turned = {at: other, other: at}
@@ -219,10 +181,9 @@ def number(value: Any, digits: int = 6) -> str:
     return f"{value:.{digits}g}"
 
 
-def _apart(observation: Observation, leaf: int) -> np.ndarray:
-    manual, right = observation.manual[leaf], observation.reference[leaf]
-    typical = float(np.sqrt(np.mean(np.abs(right) ** 2))) if right.size else 0.0
-    return np.asarray(~(np.abs(manual - right) <= 1e-9 * np.maximum(np.abs(right), 1e-3 * typical)))
+def digits(text: str) -> int:
+    """How many the numbers in a text have that are not zero."""
+    return sum(char in "123456789" for char in text)
 
 
 def _norm(a: np.ndarray) -> float:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -9,9 +10,13 @@ from manual_vs_auto.gradcheck.claims.claim import Claim
 from manual_vs_auto.gradcheck.claims.complex import joined
 from manual_vs_auto.gradcheck.claims.errors import Refused, WrongShapeError
 from manual_vs_auto.gradcheck.engines.engine import Engine, Found, widen
+from manual_vs_auto.gradcheck.numerics.precision import eps
 from manual_vs_auto.gradcheck.search.points import Unfit
 from manual_vs_auto.gradcheck.witnesses.outcome import Case
 from manual_vs_auto.gradcheck.witnesses.reference import reference
+
+# The share of the largest residual that may be left.
+_LEFT = 1e-6
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,35 @@ class Observation:
     def real(self) -> "Observation":
         """See inside."""
         return self.inside or self
+
+
+class Tolerance(NamedTuple):
+    """relative: to each number; accuracy: of f itself, relative to its largest number."""
+
+    relative: float
+    accuracy: float = 0.0
+
+    def same(self, a: np.ndarray, b: np.ndarray, slack: float = 0.0) -> bool:
+        """Whether they are, up to the tolerance or up to slack."""
+        size = float(np.sqrt(np.mean(np.abs(b) ** 2))) if b.size else 0.0
+        allowed = self.relative * np.maximum(np.maximum(np.abs(a), np.abs(b)), 1e-3 * size)
+        slack = max(slack, self.accuracy * float(np.max(np.abs(b), initial=0.0)))
+        return bool(np.all(np.abs(a - b) <= np.maximum(allowed, slack)))
+
+    def apart(self, a: np.ndarray, b: np.ndarray) -> int:
+        """How many elements differ."""
+        return int(np.sum(np.abs(a - b) > self.relative * np.maximum(np.abs(a), np.abs(b))))
+
+    def left(self, residual: np.ndarray, right: np.ndarray) -> float:
+        """What may be left of a residual that is explained: f may be no more exact than its iteration."""
+        largest = float(np.max(np.abs(residual), initial=0.0))
+        return max(_LEFT * largest, self.accuracy * float(np.max(np.abs(right), initial=0.0)))
+
+
+def tolerance_of(engine: Engine, own: float, accuracy: float) -> Tolerance:
+    """own: the epsilon of the arguments. accuracy: see Tolerance."""
+    inside = eps(engine.dtype, *([engine.manual_dtype] if eps(engine.manual_dtype) <= own else []))
+    return Tolerance(max(1e-8, 256 * inside) if engine.has_autodiff else 1e-6, accuracy)
 
 
 def observation(claim: Claim, engine: Engine, draw: Callable[[], Case]) -> Observation | None:

@@ -14,9 +14,10 @@ from manual_vs_auto.gradcheck.claims.verdict import Verdict
 from manual_vs_auto.gradcheck.engines.engine import Engine, Found, widen
 from manual_vs_auto.gradcheck.explain.literal import brief
 from manual_vs_auto.gradcheck.explain.paste import code_of
+from manual_vs_auto.gradcheck.numerics.precision import size
 from manual_vs_auto.gradcheck.search.cotangents import Cotangents
 from manual_vs_auto.gradcheck.search.points import Unfit, resized
-from manual_vs_auto.gradcheck.witnesses.compare import size, try_case
+from manual_vs_auto.gradcheck.witnesses.compare import try_case
 from manual_vs_auto.gradcheck.witnesses.outcome import Case, Outcome
 from manual_vs_auto.gradcheck.witnesses.reference import reference
 from manual_vs_auto.gradcheck.witnesses.rounding import gap

@@ -1,97 +1,244 @@
-"""A term of the derivative that is missing, doubled or of the wrong sign: found by bending the traced function.
+"""A place of f's program where its derivative goes wrong: found by bending the traced function.
 
 Every place where a value enters an operation is an edge of the program, and the derivative is linear in what flows
 through each. With C the part that flows through one edge (or through all edges of one value), a rule that scales it
-by a says R + (a - 1) C. For every edge a is fitted, and the edge that explains the residual is named with its line.
+by a says R + (a - 1) C. For every edge a is fitted; then pairs of edges, and other ways in which an operation's own
+derivative is mistaken. What explains the residual is named with its line.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import combinations
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from manual_vs_auto.gradcheck.claims.claim import Claim
+from manual_vs_auto.gradcheck.claims.errors import Refused
 from manual_vs_auto.gradcheck.engines.engine import Found
-from manual_vs_auto.gradcheck.engines.jax.engine import precision
-from manual_vs_auto.gradcheck.explain.bending import bent, edges
-from manual_vs_auto.gradcheck.explain.hypotheses import number, ratio
-from manual_vs_auto.gradcheck.explain.observation import Observation
+from manual_vs_auto.gradcheck.engines.jax.arrays import precision
+from manual_vs_auto.gradcheck.engines.jax.together import hasty
+from manual_vs_auto.gradcheck.explain.bending import Bends, bent, edges, unbent
+from manual_vs_auto.gradcheck.explain.hypotheses import Hypothesis, number, ratio
+from manual_vs_auto.gradcheck.explain.observation import Observation, Tolerance
+from manual_vs_auto.gradcheck.explain.ways import COPIED, ELSEWHERE, PASSED, Way
 from manual_vs_auto.gradcheck.numerics.precision import is_float
 
 _MOST = 160
+# Beyond scales, in smaller programs only: each way is compiled.
+_BENT = 80
+# Of one way that changes something, pairs are tried up to so many.
+_PAIRED = 12
+_PATHS = 400
+# What flows through a pair of edges is taken so often: both missing, one for both or half of one, both of wrong sign.
+_TWO = ((0.0, 0.0), (0.0, 2.0), (2.0, 0.0), (0.0, 0.5), (0.5, 0.0), (-1.0, -1.0))
+_SAID = {0.0: "is missing", -1.0: "has the wrong sign", 2.0: "is taken twice", 0.5: "is taken half"}
+
+
+class Bent(NamedTuple):
+    """Edges and the number of the way that each is bent in; the way, the text of the first, and what that changes."""
+
+    chosen: dict[int, int]
+    way: Way
+    text: str
+    bends: Bends
+    change: np.ndarray
 
 
 class Terms:
-    """The parts of the reference, edge by edge."""
+    """The parts of the reference, edge by edge, as one observation shows them."""
 
-    def __init__(self, claim: Claim, observation: Observation) -> None:
-        self._claim = claim
+    def __init__(self, claim: Claim, observation: Observation, tolerance: Tolerance) -> None:
+        self._claim, self._observation = claim, observation
         with precision(np.float64):
-            self._edges = edges(claim.judged, observation.arrays)[:_MOST]
-        self._derivative = jax.jit(self._differentiate)
-        by_source: dict[int, list[int]] = {}
-        for at, edge in enumerate(self._edges):
-            by_source.setdefault(edge.source, []).append(at)
-        several = [group for group in by_source.values() if len(group) > 1]
-        self._groups = [[at] for at in range(len(self._edges))] + several
+            found = edges(claim.judged, observation.arrays)
+        if len(found) > 2 * _MOST:
+            raise Refused(MemoryError("the program is too long to be bent"))
+        self._edges = found[:_MOST]
+        options = hasty() if sum(a.size for a in observation.arrays) <= 1 << 14 else None
+        # None of the ways is of stage -1: only scales.
+        self._derivatives = {
+            stage: jax.jit(self._derivative(stage), compiler_options=options)
+            for stage in (-1, PASSED, COPIED, ELSEWHERE)
+        }
+        self._right, manual = _flat(observation.reference), _flat(observation.manual)
+        self._residual = manual - self._right
+        self._enough = tolerance.left(self._residual, self._right)
+        self._parts: dict[int, np.ndarray] = {}
 
-    def _differentiate(self, bends: np.ndarray, arrays: Found, cotangents: Found) -> list[jax.Array]:
-        f, at = bent(self._claim.judged, self._edges), self._claim.inputs.moving
+    def _derivative(self, stage: int) -> Callable[..., list[jax.Array]]:
+        f, at = bent(self._claim.judged, self._edges, stage), self._claim.inputs.moving
 
-        def of(chosen: Sequence[jax.Array]) -> list[jax.Array]:
-            filled = dict(zip(at, chosen, strict=True))
-            return list(f(bends, [filled.get(place, array) for place, array in enumerate(arrays)]))
+        def derivative(bends: Bends, arrays: Found, cotangents: Found) -> list[jax.Array]:
+            def of(chosen: Sequence[jax.Array]) -> list[jax.Array]:
+                filled = dict(zip(at, chosen, strict=True))
+                return list(f(bends, [filled.get(place, array) for place, array in enumerate(arrays)]))
 
-        primals = [arrays[place] for place in at]
-        if self._claim.forward:
-            return list(jax.jvp(of, (primals,), (list(cotangents),))[1])
-        return list(jax.vjp(of, primals)[1](list(cotangents))[0])
+            primals = [arrays[place] for place in at]
+            if self._claim.forward:
+                return list(jax.jvp(of, (primals,), (list(cotangents),))[1])
+            return list(jax.vjp(of, primals)[1](list(cotangents))[0])
 
-    def bend(self, observation: Observation, bends: np.ndarray) -> Found:
-        """The derivative with the program bent: see bending.bent."""
+        return derivative
+
+    def bend(self, observation: Observation, bends: Bends, stage: int) -> Found:
+        """The derivative with the program bent."""
         with precision(np.float64):
-            return [np.asarray(a) for a in self._derivative(bends, observation.arrays, observation.cotangents)]
+            found = self._derivatives[stage](bends, observation.arrays, observation.cotangents)
+            return [np.asarray(a) for a in found]
 
-    def guesses(self, observation: Observation) -> Iterator[tuple[str, str, np.ndarray]]:
-        """kind, text, bends: what would explain this observation."""
-        residual = np.concatenate(
-            [(m - r).ravel() for m, r in zip(observation.manual, observation.reference, strict=True)]
-        )
-        largest = float(np.max(np.abs(residual), initial=0.0))
-        for group in self._groups:
-            without = self.bend(observation, self._bends(0, group, 0.0))
-            part = np.concatenate([(r - w).ravel() for r, w in zip(observation.reference, without, strict=True)])
+    def uses(self, operation: str) -> bool:
+        """Whether one of this name is in f."""
+        return any(edge.name == operation for edge in self._edges)
+
+    def scaled(self) -> Iterator[Hypothesis]:
+        """What flows through one edge, or through all edges of one value, or of one line, is taken otherwise."""
+        found = []
+        for group in self._groups():
+            part = self._right - self._try(self._bends(scales=dict.fromkeys(group, 0.0)))
+            if len(group) == 1:
+                self._parts[group[0]] = part
             if not np.all(np.isfinite(part)) or not np.any(part):
                 continue
-            scale = 1 + ratio(residual, part)
-            if np.max(np.abs(residual - (scale - 1) * part)) > 1e-6 * largest:
-                continue
-            text = self._edges[group[0]].text
-            place = f"the derivative through {text}" if len(group) == 1 else f"every derivative of what enters {text}"
-            scale = float(round(scale)) if abs(scale - round(scale)) < 1e-9 else scale
-            said = {0.0: "is missing", -1.0: "has the wrong sign"}.get(scale, f"is taken {number(scale)} times")
-            yield "sign" if scale == -1 else "term", f"{place} {said}", self._bends(0, group, scale)
-        for group in self._groups:
-            edge = self._edges[group[0]]
-            for row, may, kind, text in (
-                (1, edge.unary, "term", f"the factor of {edge.text} is missing from the chain"),
-                (2, edge.square, "transpose", f"what flows through {edge.text} is transposed"),
-                (3, edge.partner, "untransposed", f"{edge.text} is not transposed in the other operand's derivative"),
-                (4, edge.factor, "conjugate", f"a conjugate is missing or too much: of {edge.text}, in the other's"),
-            ):
-                bends = self._bends(row, group, 1.0)
-                if may and self._explains(observation, bends, largest):
-                    yield kind, text, bends
+            scale = 1 + ratio(self._residual, part)
+            if self._explained((scale - 1) * part):
+                scale = float(round(scale)) if abs(scale - round(scale)) < 1e-9 else scale
+                said = {0.0: "is missing", -1.0: "has the wrong sign"}.get(scale, f"is taken {number(scale)} times")
+                kind = "sign" if scale == -1 else "term"
+                bends = self._bends(scales=dict.fromkeys(group, scale))
+                found.append(
+                    (scale not in (0, -1), scale, self._hypothesis(kind, f"{self._place(group)} {said}", bends))
+                )
+        # One of the two in x x that is taken -1 times is both of them missing.
+        yield from (
+            hypothesis for *_, hypothesis in sorted(found, key=lambda one: (one[0], -one[1] if not one[0] else 0))
+        )
 
-    def _explains(self, observation: Observation, bends: np.ndarray, largest: float) -> bool:
-        pairs = zip(self.bend(observation, bends), observation.manual, strict=True)
-        return all(float(np.max(np.abs(f - m), initial=0.0)) <= 1e-6 * largest for f, m in pairs)
+    def pairs(self) -> Iterator[Hypothesis]:
+        """The same of two edges at once: both are missing, or one stands for both."""
+        parts = {at: part for at, part in self._parts.items() if np.any(part) and np.all(np.isfinite(part))}
+        for (i, one), (j, two) in combinations(parts.items(), 2):
+            for a, b in _TWO:
+                if self._explained((a - 1) * one + (b - 1) * two):
+                    said = f"{self._place([i])} {_SAID[a]}, and that through {self._edges[j].text} {_SAID[b]}"
+                    yield self._hypothesis("sign" if a == -1 else "term", said, self._bends(scales={i: a, j: b}))
 
-    def _bends(self, row: int, group: Sequence[int], value: float) -> np.ndarray:
-        bends = np.zeros((5, len(self._edges)))
-        bends[0] = 1
-        bends[row, list(group)] = value
-        return bends
+    def bendings(self, stage: int) -> Iterator[Hypothesis]:
+        """An operation's own derivative is mistaken in one of the ways of this stage, once or twice."""
+        if len(self._edges) > _BENT:
+            return
+        tried = [
+            found for at, edge in enumerate(self._edges) for which, way in enumerate(edge.ways, 1)
+            if way.stage == stage and np.all(np.isfinite((found := self._bent({at: which}, stage)).change))
+        ]  # fmt: skip
+        changing = [found for found in tried if np.any(np.abs(found.change) > self._enough)]
+        for found in changing:
+            if self._explained(found.change):
+                yield self._hypothesis(found.way.kind, found.way.text.format(found.text), found.bends, stage)
+        for found in tried:
+            yield from self._constant([found], stage)
+        yield from self._twice(changing, stage)
+        if stage == PASSED:
+            for pair in combinations([found for found in tried if found.way.constant][:_PAIRED], 2):
+                yield from self._constant(pair, stage)
+            yield from self._on_one_path(changing)
+
+    def _bent(self, chosen: dict[int, int], stage: int) -> Bent:
+        at, which = next(iter(chosen.items()))
+        bends = self._bends(chosen=chosen)
+        edge = self._edges[at]
+        return Bent(chosen, edge.ways[which - 1], edge.text, bends, self._try(bends, stage) - self._right)
+
+    def _constant(self, several: Sequence[Bent], stage: int) -> Iterator[Hypothesis]:
+        """In place of an operation's factor there is a constant; of two operations' one for both."""
+        chosen = {at: which for found in several for at, which in found.chosen.items()}
+        last = next(reversed(chosen))
+        if not all(found.way.constant for found in several) or len(chosen) < len(several):
+            return
+        nothing, once = (self._try(self._bends(None, chosen, {last: amount}), stage) for amount in (0.0, 1.0))
+        passed, rest = once - nothing, self._residual + self._right - nothing
+        amount = ratio(rest, passed)
+        if np.any(passed) and amount and np.max(np.abs(rest - amount * passed)) <= self._enough:
+            places = " and ".join(found.text for found in several)
+            said = several[0].way.constant.format(places, amount=number(amount))
+            yield self._hypothesis("count", said, self._bends(None, chosen, {last: amount}), stage)
+
+    def _twice(self, changing: Sequence[Bent], stage: int) -> Iterator[Hypothesis]:
+        """The same mistake in two operations, or in all where it changes something."""
+        alike: dict[str, list[Bent]] = {}
+        for found in changing:
+            alike.setdefault(found.way.text, []).append(found)
+        for group in alike.values():
+            for several in [*combinations(group[:_PAIRED], 2), *([group] if len(group) > 2 else [])]:
+                chosen = {at: which for found in several for at, which in found.chosen.items()}
+                bends = self._bends(chosen=chosen)
+                if len(chosen) == len(several) and self._explained(self._try(bends, stage) - self._right):
+                    places = " and ".join(dict.fromkeys(found.text for found in several[:3]))
+                    yield self._hypothesis(several[0].way.kind, several[0].way.text.format(places), bends, stage)
+
+    def _on_one_path(self, changing: Sequence[Bent]) -> Iterator[Hypothesis]:
+        """A factor that is missing only where the derivative flows through another edge, too."""
+        tried = 0
+        for found in changing:
+            for at, part in self._parts.items():
+                if at in found.chosen or not np.any(part) or tried > _PATHS:
+                    continue
+                tried += 1
+                cut = self._bends(scales={at: 0.0})
+                both = found.bends._replace(scales=cut.scales)
+                if self._explained(found.change + self._right - self._try(both, PASSED) - part):
+                    text = found.way.text.format(found.text)
+
+                    def predict(
+                        e: Observation, leaf: int, bends: Bends = found.bends, both: Bends = both, cut: Bends = cut
+                    ) -> np.ndarray:
+                        with_, without, apart = (
+                            self._own(self.bend(e.real, b, PASSED))[leaf] for b in (bends, both, cut)
+                        )
+                        return with_ - without + apart
+
+                    yield Hypothesis("term", f"{text} where it flows through {self._edges[at].text}", predict)
+
+    def _own(self, found: Found) -> Found:
+        """As the author has them, who may have complex numbers."""
+        return [np.asarray(a) for a in self._claim.own_results(found)]
+
+    def _hypothesis(self, kind: str, text: str, bends: Bends, stage: int = -1) -> Hypothesis:
+        return Hypothesis(kind, text, lambda e, leaf: self._own(self.bend(e.real, bends, stage))[leaf])
+
+    def _groups(self) -> list[list[int]]:
+        """Every edge alone, then all of one value, then all of one line."""
+        shared: dict[object, list[int]] = {}
+        for at, edge in enumerate(self._edges):
+            shared.setdefault(edge.source, []).append(at)
+        for at, edge in enumerate(self._edges):
+            shared.setdefault(edge.text, []).append(at)
+        alone = [[at] for at in range(len(self._edges))]
+        return alone + [group for group in shared.values() if len(group) > 1]
+
+    def _place(self, group: Sequence[int]) -> str:
+        texts = {self._edges[at].text for at in group}
+        text = self._edges[group[0]].text
+        if len(group) > 1 and len(texts) > 1:
+            return f"every derivative of what enters {text}"
+        same = [at for at, edge in enumerate(self._edges) if edge.text == text]
+        once = len(group) == 1 and len(same) > 1
+        return f"the derivative through {text}" + (
+            f" ({same.index(group[0]) + 1} of {len(same)} there)" if once else ""
+        )
+
+    def _try(self, bends: Bends, stage: int = -1) -> np.ndarray:
+        return _flat(self.bend(self._observation, bends, stage))
+
+    def _explained(self, change: np.ndarray) -> bool:
+        return bool(np.max(np.abs(self._residual - change), initial=0.0) <= self._enough)
+
+    def _bends(self, *changes: dict[int, Any] | None, **named: dict[int, Any]) -> Bends:
+        return unbent(len(self._edges), *changes, **named)
+
+
+def _flat(found: Found) -> np.ndarray:
+    return np.concatenate([a.ravel() for a in found])
 
 
 def usable(observation: Observation) -> bool:

@@ -18,6 +18,8 @@ _EPS = 2.0**-52
 _STAIRS = 4
 # Rounding is estimated: so many times as much may still be rounding.
 _MARGIN = 4
+# What rounds inside keeps at least five bits; the steps that say how large phi is here.
+_COARSEST, _FINE = 2.0**-5, 10
 # Between the orders of a root, 1/2, and of a slope, 1, read at the finest steps that rise above rounding.
 _ROOT, _FINEST = 0.75, 3
 
@@ -59,7 +61,9 @@ class Sweep(NamedTuple):
         parts = np.array([1.0, 2.0, 3.0, 4.0]).reshape(-1, *(1,) * count.ndim) * count
         whole = np.any(np.all(np.abs(parts - np.round(parts)) <= 1e-3, axis=1), axis=0)
         stuck = np.any(moved == 0, axis=0) & (np.sum(moved > 0, axis=0) >= _STAIRS)
-        return np.where(whole & stuck, height, 0.0)
+        # Rounding is small beside what it rounds: floor and round have stairs, too, and are what they are.
+        near = np.maximum(np.abs(self.here), np.max(_finite_or(np.abs(self.ahead[-_FINE:]), 0.0), axis=0))
+        return np.where(whole & stuck & (height <= _COARSEST * near), height, 0.0)
 
     def _slope(self) -> np.ndarray:
         middle = len(STEPS) // 2
@@ -103,6 +107,9 @@ def unbounded(sweep: Sweep) -> np.ndarray:
         finest = told & (np.cumsum(told[::-1], axis=0)[::-1] <= _FINEST)
         enough = np.sum(finest, axis=0) == _FINEST
         found = found | (enough & (np.sum(np.where(finest, orders, 0.0), axis=0) < _ROOT * _FINEST))
+        # What moves as far at the finest step as at the coarsest: its jitter there would pass for rounding.
+        size = 64 * _EPS * np.abs(_finite_or(sweep.here, 0.0))
+        found = found | ((moved[-1] > 0.1 * moved[0]) & (moved[-1] > size) & (moved[-1] > 1e-300))
     return np.asarray(found)
 
 

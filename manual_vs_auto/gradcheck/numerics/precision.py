@@ -51,3 +51,13 @@ def units(reference: np.ndarray, spread: np.ndarray, epsilon: float, least: floa
 def allowed(longest_sum: int, own_error: float = 0.0) -> float:
     """How many ulp are allowed: rounding in a sum of N terms walks sqrt(N) ulp; or 4 times autodiff's own error."""
     return max(ROUNDINGS * math.sqrt(max(longest_sum, 1)), 4 * own_error)
+
+
+def size(arrays: Sequence[np.ndarray]) -> float:
+    """The largest root mean square among arrays."""
+    return max((float(np.sqrt(np.mean(np.square(a)))) for a in arrays if a.size), default=0.0)
+
+
+def largest(array: np.ndarray) -> float:
+    """The largest size of a finite number."""
+    return float(np.max(np.abs(array), initial=0.0, where=np.isfinite(array)))

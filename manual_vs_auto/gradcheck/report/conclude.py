@@ -23,7 +23,10 @@ from manual_vs_auto.gradcheck.witnesses.outcome import Outcome
 
 @dataclass(frozen=True)
 class Findings:
-    """What a session has found. decisive: the outcome that decided, or the sample. special: that is right beside it."""
+    """What a session has found.
+
+    decisive: the outcome that decided, or the sample. special: that is right beside it. accuracy: of f itself.
+    """
 
     claim: Claim
     engine: Engine
@@ -34,6 +37,7 @@ class Findings:
     special: bool
     probes: list[Probe]
     notes: list[str]
+    accuracy: float = 0.0
 
     def report(self, verdict: Verdict, began: float, seed: int, convention: Convention, limit: Limit | None) -> Report:
         """began: when the session did, by the performance counter."""
@@ -69,4 +73,4 @@ class Findings:
                     for mark in wrong:
                         mark.why = "nondeterministic"
         like = self.draws.like(self.decisive.case)
-        return diagnose(self.claim, self.engine, self.decisive, like, self.draws.variants)
+        return diagnose(self.claim, self.engine, self.decisive, like, self.draws.variants, self.accuracy)

@@ -39,7 +39,7 @@ def under_vmap(claim: Claim, engine: Engine, *judged: Outcome) -> Outcome:
     """All cases at once under vmap, against one after the other: within what rounding may make of each."""
     import jax
 
-    from manual_vs_auto.gradcheck.engines.jax.engine import precision
+    from manual_vs_auto.gradcheck.engines.jax.arrays import precision
     from manual_vs_auto.gradcheck.engines.jax.together import hasty
 
     outcome = Outcome(judged[0].case._replace(label="under vmap"))

@@ -10,7 +10,8 @@ from manual_vs_auto.gradcheck.claims.claim import Claim
 from manual_vs_auto.gradcheck.claims.tensors import cast
 from manual_vs_auto.gradcheck.claims.verdict import Verdict
 from manual_vs_auto.gradcheck.engines.engine import Found, widen
-from manual_vs_auto.gradcheck.witnesses.compare import grown, size, try_case
+from manual_vs_auto.gradcheck.numerics.precision import size
+from manual_vs_auto.gradcheck.witnesses.compare import grown, try_case
 from manual_vs_auto.gradcheck.witnesses.outcome import Case, Outcome
 from manual_vs_auto.gradcheck.witnesses.reference import reference
 

@@ -15,8 +15,9 @@ from manual_vs_auto.gradcheck.claims.claim import Claim
 from manual_vs_auto.gradcheck.claims.errors import Refused, WrongShapeError
 from manual_vs_auto.gradcheck.claims.verdict import Verdict
 from manual_vs_auto.gradcheck.engines.engine import Engine, Found, widen
-from manual_vs_auto.gradcheck.numerics.precision import ROUNDINGS, allowed, eps, is_float, units
+from manual_vs_auto.gradcheck.numerics.precision import allowed, eps, is_float, largest, size, units
 from manual_vs_auto.gradcheck.witnesses.kinks import Convention
+from manual_vs_auto.gradcheck.witnesses.linearity import forgive_a_constant, judge_linearity
 from manual_vs_auto.gradcheck.witnesses.outcome import Case, Mark, Outcome
 from manual_vs_auto.gradcheck.witnesses.reference import ONE_BY_ONE, Reference, reference, spread
 from manual_vs_auto.gradcheck.witnesses.rounding import gap, judge_rounding
@@ -24,7 +25,8 @@ from manual_vs_auto.gradcheck.witnesses.vote import Poll
 
 # What rounding makes of the largest number in a derivative is hidden from every judge in its smallest.
 _FLOOR = 8
-_LONGER = tuple(1 + k * 2.0**-16 for k in (1, 3, 5))
+# Who can't see a rule's program can't see whether it iterates: it then adds up to so much.
+_UNSEEN = 1e-6
 
 
 def try_case(
@@ -65,10 +67,11 @@ def try_case(
         outcome.marks = [other]
         return outcome
     limit = allowed(engine.longest_sum)
-    usual = scale or [0.0] * len(truth.values)
-    floors = [_FLOOR * max(big * size(cotangents), _largest(v)) for big, v in zip(usual, truth.values, strict=True)]
+    # At another rank there may be another number of outputs.
+    usual = scale if len(scale) == len(truth.values) else [0.0] * len(truth.values)
+    floors = [_FLOOR * max(big * size(cotangents), largest(v)) for big, v in zip(usual, truth.values, strict=True)]
     slack = [
-        _slack(value, move, shaky, bound, limit, inside) + floor * inside + accuracy * _largest(value)
+        _slack(value, move, shaky, bound, limit, inside) + floor * inside + accuracy * largest(value)
         for value, move, shaky, bound, floor in zip(truth.values, *moves, truth.bounds, floors, strict=True)
     ]
     suspects = _suspects(outcome.manual, truth, slack)
@@ -90,6 +93,9 @@ def try_case(
         poll.forward(suspects, thorough)
     else:
         poll.reverse(suspects, thorough, generator)
+    if engine.excluded is None:
+        # Nobody can look into the rule's program for what it is computed in.
+        forgive_a_constant(outcome)
     outcome.doubt = [np.where(s, np.inf, b) for s, b in zip(suspects, truth.bounds, strict=True)]
     if rounding and outcome.verdict is Verdict.AGREE and own > eps("float64"):
         # Where the panel held with the rule against the reference, the rule's float64 is the measure.
@@ -97,7 +103,7 @@ def try_case(
         # f itself may compute in less than its inputs have.
         lower = max(own, eps(engine.dtype))
         nudges = _nudges(claim, case, lower)
-        bounds = [b + accuracy * _largest(v) for b, v in zip(truth.bounds, held, strict=True)]
+        bounds = [b + accuracy * largest(v) for b, v in zip(truth.bounds, held, strict=True)]
         truth = replace(truth, values=held, bounds=bounds)
         try:
             judge_rounding(engine, outcome, lower, nudges, floors, generator, truth, thorough)
@@ -107,45 +113,11 @@ def try_case(
             )
             for mark in outcome.marks:
                 mark.verdict = Verdict.INCONCLUSIVE
-    if not thorough and claim.kind != "gradient" and outcome.verdict is Verdict.AGREE:
-        _judge_linearity(engine, outcome, wide, cotangents, limit * inside, generator)
+    # What is found by iterating adds up to no more digits than it has.
+    if not thorough and claim.kind != "gradient" and outcome.verdict is Verdict.AGREE and not engine.iterates:
+        unseen = 0.0 if engine.excluded is not None else _UNSEEN
+        judge_linearity(engine, outcome, wide, cotangents, max(limit * inside, unseen), generator)
     return outcome
-
-
-def _judge_linearity(
-    engine: Engine, outcome: Outcome, arrays: Found, cotangents: Found, rounding: float, generator: np.random.Generator
-) -> None:
-    """Whatever f does there, a derivative adds up: what is said of c + d is what is said of c and of d."""
-    other = [(size(cotangents) or 1.0) * generator.normal(size=c.shape) for c in cotangents]
-    sums = [c + d for c, d in zip(cotangents, other, strict=True)]
-    together = engine.manual(arrays, sums)
-    added = [a + b for a, b in zip(outcome.manual, engine.manual(arrays, other), strict=True)]
-    for at, (mark, whole, both, slack) in enumerate(zip(outcome.marks, added, together, outcome.slack, strict=True)):
-        with np.errstate(invalid="ignore"):
-            apart = np.abs(both - whole) - 4 * np.where(np.isfinite(slack), slack, 0.0)
-        beyond = np.where(np.isfinite(apart), apart, -np.inf)
-        largest = max(_largest(outcome.manual[at]), _largest(whole), _largest(both))
-        if not beyond.size or np.max(beyond) <= 4 * rounding * largest:
-            continue
-        if np.max(beyond) <= ROUNDINGS * _jitter(engine, arrays, cotangents, other, sums)[at]:
-            continue
-        place = tuple(int(i) for i in np.unravel_index(int(np.argmax(beyond)), beyond.shape))
-        mark.verdict, mark.why, mark.index = Verdict.DISAGREE, "nonlinear", place
-        mark.manual, mark.reference = float(both[place]), float(whole[place])
-
-
-def _jitter(engine: Engine, arrays: Found, *given: Found) -> list[float]:
-    """How far a rule rounds each leaf, over these cotangents: what cancels in it is not seen in what it returns.
-
-    A cotangent that is hardly longer is rounded in another way everywhere, and a clipped one is hardly longer too.
-    """
-    gaps = []
-    for cotangents in given:
-        still = engine.manual(arrays, cotangents)
-        for longer in _LONGER:
-            again = engine.manual(arrays, [longer * c for c in cotangents])
-            gaps.append([_largest(a / longer - b) for a, b in zip(again, still, strict=True)])
-    return list(map(max, zip(*gaps, strict=True)))
 
 
 def _nudges(claim: Claim, case: Case, ulp: float) -> list[float]:
@@ -168,7 +140,7 @@ def _other_output(claim: Claim, own: Found, plain: Found, tolerance: float) -> M
     """A mark where the rule's forward returns something else than the function without its rule."""
     for at, (a, b) in enumerate(zip(own, plain, strict=False)):
         apart = gap(a, b)
-        if a.size and np.max(apart) > tolerance * max(_largest(b), 2.0**-1000):
+        if a.size and np.max(apart) > tolerance * max(largest(b), 2.0**-1000):
             place = tuple(int(i) for i in np.unravel_index(int(np.argmax(apart)), apart.shape))
             values = float(a[place]), float(b[place])
             return Mark(f"output[{at}]", Verdict.DISAGREE, math.inf, 0.0, place, *values, "primal",
@@ -176,19 +148,10 @@ def _other_output(claim: Claim, own: Found, plain: Found, tolerance: float) -> M
     return None
 
 
-def size(arrays: Found) -> float:
-    """The largest root mean square among arrays."""
-    return max((float(np.sqrt(np.mean(np.square(a)))) for a in arrays if a.size), default=0.0)
-
-
 def grown(arrays: Found, usual: Found, claim: Claim) -> float:
     """How much more may cancel where arguments are larger than usual: with their square, as in a product of two."""
     here, there = (size(widen([parts[at] for at in claim.inputs.moving])) for parts in (arrays, usual))
     return max(1.0, here / there) ** 2 if there > 0 and np.isfinite(here) else 1.0
-
-
-def _largest(array: np.ndarray) -> float:
-    return float(np.max(np.abs(array), initial=0.0, where=np.isfinite(array)))
 
 
 def _suspects(manual: Found, truth: Reference, slack: Found) -> Found:
@@ -214,7 +177,7 @@ def _with_lost_digits(
             lost = [gap(a, b) for a, b in zip(compute(low, cotangents), right, strict=True)]
         except (Refused, WrongShapeError):
             continue
-        found = [np.maximum(s, limit * rate * _largest(a)) for s, a in zip(found, lost, strict=True)]
+        found = [np.maximum(s, limit * rate * largest(a)) for s, a in zip(found, lost, strict=True)]
     return found
 
 

@@ -4,7 +4,6 @@ f has a derivative at a point if its slopes ahead and behind are finite, one alo
 slope along d + r is that along d and that along r. Ties, corners, equal eigenvalues and branch points fail in one.
 """
 
-from itertools import product
 from typing import TypeAlias
 
 import numpy as np
@@ -19,6 +18,8 @@ Convention: TypeAlias = float | tuple[float, float] | None
 
 # How far beside a point without a derivative the slopes are read, in sizes of the numbers, and how often.
 _BESIDE, _TIMES = 1e-5, 6
+# A slope that is so different beside it is that of something else.
+_BROKEN = 0.1
 # More outputs than that are not looked at one by one.
 _ONE_BY_ONE = 1 << 14
 
@@ -48,7 +49,10 @@ class Smoothness:
             # The middle of three that tie moves in no direction alone, and has other slopes beside.
             low, high = self.beside(question)
             with np.errstate(invalid="ignore"):
-                smooth &= ~((question.manual >= low) & (question.manual <= high) & np.isfinite(high - low))
+                inside = (question.manual >= low) & (question.manual <= high) & np.isfinite(high - low)
+                # A curve has other slopes beside, too, but hardly.
+                most = np.maximum(np.maximum(np.abs(low), np.abs(high)), 1e-2 * question.scale)
+                smooth &= ~(inside & (high - low > _BROKEN * most))
         return np.asarray(smooth)
 
     def jumps(self, question: Question) -> bool:
@@ -71,16 +75,28 @@ class Smoothness:
         each = question.outputs if question.outputs.here.size <= _ONE_BY_ONE else question.sweep
         weights = question.weights if each is question.outputs and not question.claim.forward else np.ones(1)
         readings = [np.where(np.isfinite(s.bound), s.value, np.nan) for s in one_sided(each)]
-        # Beside a tie, each of those that tie has the slopes that any of them may have.
-        own, *tied = self._tied(question.direction)
-        asked = [own] * (3 * _TIMES if question.claim.forward else _TIMES)
-        for near, direction in [(self._near(), d) for d in asked] + list(product([self._near()], tied)):
-            there = question.elsewhere(near, direction)
+
+        def read(arrays: Found, direction: Found) -> np.ndarray:
+            there = question.elsewhere(arrays, direction)
             slope = central(there.outputs if each is question.outputs else there.sweep)
-            readings.append(np.where(np.isfinite(slope.bound), slope.value, np.nan))
+            return np.where(np.isfinite(slope.bound), slope.value, np.nan)
+
+        for _ in range(3 * _TIMES if question.claim.forward else _TIMES):
+            readings.append(read(self._near(), question.direction))
+        # Where a tie is broken, each of those that tie has the slopes that any of them may have.
+        near, tied = self._near(), self._tied(question.direction)
+        pairs = [(read(self._arrays, direction), read(near, direction)) for direction in tied]
+        size = np.max(np.abs(np.nan_to_num([*readings, *(there for _, there in pairs)])), axis=0)
+        for here, there in pairs:
+            readings.append(np.where(np.abs(here - there) <= _BROKEN * size, np.nan, there))
         said = np.isfinite(readings)
         low = np.min(np.where(said, readings, np.inf), axis=0)
         high = np.max(np.where(said, readings, -np.inf), axis=0)
+        # Slopes that vary beside it, as at equal eigenvalues, are a sample; those of a corner are all there are.
+        ends, span = np.array(readings[:2]), high - low
+        apart = np.min(np.abs(np.array(readings[2:])[:, None] - ends[None]), axis=1)
+        varied = np.any(said[2:] & ~(apart <= 1e-3 * span), axis=0)
+        low, high = np.where(varied, low - span, low), np.where(varied, high + span, high)
         low, high = (np.where(np.any(said, axis=0), end, inf) for end, inf in ((low, -np.inf), (high, np.inf)))
         if question.claim.forward:
             return low, high
@@ -97,8 +113,8 @@ class Smoothness:
         return arrays
 
     def _tied(self, direction: Found) -> list[Found]:
-        """The direction, and where it is along one element, those along others of the same number in its array."""
-        found = [direction]
+        """Where a direction is along one element, those along others of the same number in its array."""
+        found: list[Found] = []
         leaf = next((at for at, part in enumerate(direction) if np.any(part)), 0)
         if sum(int(np.count_nonzero(part)) for part in direction) == 1:
             (i,), length = np.flatnonzero(direction[leaf]), np.max(np.abs(direction[leaf]))

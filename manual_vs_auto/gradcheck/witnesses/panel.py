@@ -117,7 +117,7 @@ def numpy_run(question: Question) -> Slope:
         raise Refused(TypeError("the finite differences are NumPy's already"))
     if question.engine.xp == "torch":
         raise Refused(TypeError("the function calls torch itself"))
-    from manual_vs_auto.gradcheck.engines.jax.engine import precision
+    from manual_vs_auto.gradcheck.engines.jax.arrays import precision
 
     with precision(np.float64):
         if not question.engine.in_numpy:

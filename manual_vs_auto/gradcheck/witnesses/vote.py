@@ -154,11 +154,10 @@ class Poll:
             found = self._outcome.reference if self._engine.has_autodiff else []
             numbers = all(bool(np.all(np.isfinite(a))) for a in found)
             settled = settle(answer, self._smoothness, self._convention, numbers)
-        if self._engine.has_autodiff:
-            # What autodiff of f has no number for either is no fault, unless f itself has no corner far and wide.
-            nowhere = ~np.isfinite(answer.question.manual) & ~np.isfinite(answer.question.autodiff)
-            if np.any(nowhere) and not (self._single(answer) and self._smoothness.everywhere(answer.question)):
-                votes = np.where(nowhere, 0, votes)
+        # What autodiff of f has no number for either is no fault, unless f itself has no corner far and wide.
+        nowhere = ~np.isfinite(answer.question.manual) & ~np.isfinite(answer.question.autodiff)
+        if np.any(nowhere) and not (self._single(answer) and self._smoothness.everywhere(answer.question)):
+            votes = np.where(nowhere, 0, votes)
         return np.where(answer.kink, settled, votes)
 
     def _decide(self, mark: Mark, ask_along: Callable[[], Answer], leaf: int, i: int | None) -> None:

@@ -76,6 +76,7 @@ ITEMS: list[Item] = [
         slope_vjp(lambda x: fn.d_sigmoid(fn.sigmoid(x))),
         (normal(7, 6),),
         fault="point: evaluated at y",
+        causes=("slope",),
     ),
     Item(
         "tanh: jvp with the slope at y",
@@ -84,6 +85,7 @@ ITEMS: list[Item] = [
         slope_jvp(lambda x: fn.d_tanh(jnp.tanh(x))),
         (normal(8, 6),),
         fault="point: evaluated at y",
+        causes=("slope",),
     ),
     Item(
         "tanh: custom rule with the slope at y, small sample",
@@ -92,6 +94,7 @@ ITEMS: list[Item] = [
         None,
         (normal(9, 6, scale=1e-3),),
         fault="point: evaluated at y, sample where x and y agree",
+        causes=("slope",),
     ),
     Item(
         "sum of bumps: slope at y",
@@ -100,6 +103,7 @@ ITEMS: list[Item] = [
         lambda x: fn.d_bump(fn.bump(x)),
         (normal(10, 5),),
         fault="point: evaluated at y",
+        causes=("slope",),
     ),
     Item(
         "cosine: gradient by the first at the second",
@@ -117,6 +121,6 @@ ITEMS: list[Item] = [
         slope_vjp(lambda x: fn.d_elu(fn.elu(x))),
         (positive(13, 6, dtype=np.float64),),
         fault="point: evaluated at y, sample where x and y agree",
-        causes=("one_side", "mask"),
+        causes=("one_side", "mask", "slope"),
     ),
 ]

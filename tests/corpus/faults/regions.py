@@ -85,7 +85,7 @@ ITEMS: list[Item] = [
         lambda ct, table, ids: (jnp.zeros_like(table).at[ids].set(ct),),
         (normal(11, 6, 3), np.array([1, 4, 2], np.int32)),
         fault="mask: set for add, sample without repeats",
-        causes=(*MASK, "term", "reduction"),
+        causes=(*MASK, "term", "reduction", "repeats"),
     ),
     Item(
         "conv1d: the last position of the input zeroed",

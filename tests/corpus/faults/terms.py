@@ -90,7 +90,7 @@ ITEMS: list[Item] = [
         fn.slope_vjp(lambda x: fn.sigmoid(x) * (1.0 + x)),
         (normal(10, 6),),
         fault="term: without a factor",
-        causes=TERM,
+        causes=(*TERM, "variant"),
     ),
     Item(
         "cosine: projection dropped",

@@ -3,7 +3,8 @@
 Causes that these items may name beside those of the faults: conjugate (the other convention, or a conjugation
 forgotten), count (averaged over the wrong number), division (0 / 0), first (the first row's for all), flip, group (a
 group's sum forgotten), ignored (not masked), imaginary (its part lost), order (masked after for before), precision,
-repeats, scale, shape, shift, special (a single point), statistics (over the wrong group), variant, weight.
+repeats, scale, shape, shift, slope (at another point), special (a single point), statistics (over the wrong group),
+variant (another function's slope), weight.
 """
 
 from tests.corpus.item import Item

@@ -172,7 +172,7 @@ ITEMS: list[Item] = [
     *pair("dropout with its mask", "custom vjp", dropped, lambda ct, x, kept: (jnp.where(kept != 0, ct / 0.75, 0.0),
           None),
           (normal(8, 6), np.array([1, 0, 1, 1, 0, 1], np.int32)),
-          Wrong("mask forgotten, nothing dropped", lambda ct, x, kept: (ct / 0.75, None), ("mask",),
+          Wrong("mask forgotten, nothing dropped", lambda ct, x, kept: (ct / 0.75, None), ("mask", "weight"),
                 (normal(8, 6), np.ones(6, np.int32))),
           Wrong("not scaled up", lambda ct, x, kept: (jnp.where(kept != 0, ct, 0.0), None),
                 ("factor", "scale", "term"))),

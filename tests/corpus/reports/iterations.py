@@ -183,12 +183,13 @@ ITEMS: list[Item] = [
           Wrong("by the iterate, 2 for 1/2", slope_vjp(lambda a: 2.0 / jnp.sqrt(a)), ("factor",)), **POSITIVE),
     *pair(
         "fixed point by 30 steps", "vjp", settled, settled_vjp, (normal(5, 4),),
-        Wrong("two terms of the series, saturated sample", _one_term, (), (np.array([9, -9, 12, 8], np.float32),)),
+        Wrong("two terms of the series, saturated sample", _one_term, ("term",),
+              (np.array([9, -9, 12, 8], np.float32),)),
         Wrong("solves with the matrix untransposed", lambda ct, x: settled_vjp(ct, x, False), ("transpose",)),
     ),
     *pair("fixed point by 30 steps in float64", "custom vjp", settled, settled_vjp, (normal(5, 4, dtype=np.float64),)),
     *pair("fixed point by while_loop, 1e-4", "vjp", settled_until(1e-4), settled_vjp, (normal(6, 4),),
-          Wrong("two terms of the series", _one_term)),
+          Wrong("two terms of the series", _one_term, ("term",))),
     *pair("fixed point by while_loop, 1e-6", "custom vjp", settled_until(1e-6), settled_vjp, (normal(6, 4),)),
     *pair(
         "flow: adjoint in closed form", "vjp", flow, flow_vjp, (0.5 * normal(7, 3), np.float32(0.7)),

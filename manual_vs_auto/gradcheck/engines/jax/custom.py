@@ -11,7 +11,7 @@ from manual_vs_auto.gradcheck.claims.complex import is_complex, joined, taken_ap
 from manual_vs_auto.gradcheck.claims.errors import Refused, UsageError, WrongShapeError, asked, refusing
 from manual_vs_auto.gradcheck.claims.outputs import Arrays, Outputs, as_real, floating, like
 from manual_vs_auto.gradcheck.engines.engine import widen
-from manual_vs_auto.gradcheck.engines.jax.engine import precision
+from manual_vs_auto.gradcheck.engines.jax.arrays import precision
 from manual_vs_auto.gradcheck.engines.jax.jaxpr import refuses_the_rule
 from manual_vs_auto.gradcheck.engines.jax.stripped import bare, rules_in
 from manual_vs_auto.gradcheck.numerics.precision import is_float

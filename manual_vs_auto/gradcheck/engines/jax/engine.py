@@ -1,7 +1,6 @@
 """Runs a claim with JAX: traced once a shape, compiled, in the author's precision and in float64."""
 
-import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from typing import Any
 
@@ -20,11 +19,11 @@ from manual_vs_auto.gradcheck.engines.engine import (
     sweep_by_calls,
     widen,
 )
+from manual_vs_auto.gradcheck.engines.jax.arrays import as_jax, dtype_of, precision, same_bytes, shapes
 from manual_vs_auto.gradcheck.engines.jax.further import each_step_further
 from manual_vs_auto.gradcheck.engines.jax.stripped import Traits, program, stripped, traits
 from manual_vs_auto.gradcheck.engines.jax.together import Together, beside, hasty, shapes_of
 from manual_vs_auto.gradcheck.numerics.differences import STEPS, Sweep
-from manual_vs_auto.gradcheck.numerics.precision import is_float
 
 # What has so few numbers is compiled in a hurry.
 _SMALL = 1 << 14
@@ -36,17 +35,10 @@ def traces(claim: Claim) -> Exception | None:
     """None if JAX can trace the function, otherwise what it raises."""
     try:
         with precision(np.float64), refusing():
-            jax.eval_shape(claim.judged, _shapes(widen(claim.inputs.sample)))
+            jax.eval_shape(claim.judged, shapes(widen(claim.inputs.sample)))
     except Refused as refusal:
         return refusal.error
     return None
-
-
-@contextlib.contextmanager
-def precision(*dtypes: Any) -> Iterator[None]:
-    """Float64 where one of the dtypes is that; otherwise as the author has set JAX."""
-    with jax.enable_x64(True) if any(str(np.dtype(d)) == "float64" for d in dtypes) else contextlib.nullcontext():
-        yield
 
 
 class JaxEngine:
@@ -77,7 +69,7 @@ class JaxEngine:
         small = sum(a.size for a in claim.inputs.sample) <= _SMALL
         compiled = partial(jax.jit, compiler_options=hasty() if small else None)
         self._value = compiled(self.plain)
-        wide = _shapes(widen(claim.inputs.sample))
+        wide = shapes(widen(claim.inputs.sample))
         with precision(np.float64):
             made = jax.eval_shape(claim.judged, wide)
             self._at_once = 2 * len(STEPS) * sum(a.size for a in made) <= _AT_ONCE
@@ -121,7 +113,7 @@ class JaxEngine:
         return JaxEngine(claim, self)
 
     def given(self, arrays: Arrays) -> list[Any]:
-        return _as_jax(arrays)
+        return as_jax(arrays)
 
     @staticmethod
     def pushed(f: Any, primals: Any, tangents: Any) -> Any:
@@ -150,20 +142,20 @@ class JaxEngine:
     def outputs_like(self, arrays: Arrays) -> list[tuple[tuple[int, ...], Any]]:
         key = shapes_of(arrays)
         if key not in self._made:
-            with _dtype_of(arrays), refusing():
-                made = jax.eval_shape(self._claim.judged, _shapes(arrays))
+            with dtype_of(arrays), refusing():
+                made = jax.eval_shape(self._claim.judged, shapes(arrays))
             self._made[key] = [(a.shape, a.dtype) for a in made]
         return list(self._made[key])
 
     def value(self, arrays: Arrays) -> Found:
-        with _dtype_of(arrays), refusing():
+        with dtype_of(arrays), refusing():
             return widen(self._value([np.array(a) for a in arrays]))
 
     def manual(self, arrays: Arrays, cotangents: Arrays) -> Found:
         return self.value_and_manual(arrays, cotangents)[1]
 
     def value_and_manual(self, arrays: Arrays, cotangents: Arrays) -> tuple[Found, Found]:
-        with _dtype_of(arrays), refusing():
+        with dtype_of(arrays), refusing():
             value, derivative = self._derivatives.first(arrays, cotangents)
             return widen(value), widen(derivative)
 
@@ -172,7 +164,7 @@ class JaxEngine:
 
     def _outside_jit(self, arrays: Sequence[Any], cotangents: Sequence[Any]) -> tuple[list[Any], list[Any]]:
         try:
-            return self._alone(_as_jax(arrays), _as_jax(cotangents))
+            return self._alone(as_jax(arrays), as_jax(cotangents))
         except Refused as refusal:
             if not isinstance(refusal.error, TypeError):
                 raise
@@ -186,13 +178,13 @@ class JaxEngine:
         with precision(np.float64), refusing():
             # New functions each time: JAX remembers what it traced.
             one, two = (jax.make_jaxpr(lambda a, s: self._claim.manual(a, s))(arrays, cotangents) for _ in range(2))
-        return str(one) == str(two) and all(map(_same_bytes, one.consts, two.consts))
+        return str(one) == str(two) and all(map(same_bytes, one.consts, two.consts))
 
     def autodiff(self, arrays: Arrays, cotangents: Arrays) -> Found:
         return self.value_and_autodiff(arrays, cotangents)[1]
 
     def value_and_autodiff(self, arrays: Arrays, cotangents: Arrays) -> tuple[Found, Found]:
-        with _dtype_of(arrays), refusing():
+        with dtype_of(arrays), refusing():
             value, derivative = self._derivatives.second(arrays, cotangents)
             return widen(value), widen(derivative)
 
@@ -246,22 +238,3 @@ class JaxEngine:
             return "float64"
         self.longest_sum = max(self.longest_sum, made.longest_sum)
         return made.dtype
-
-
-def _same_bytes(one: Any, two: Any) -> bool:
-    """Whether two constants are the same, keys and NaN included."""
-    if jax.numpy.issubdtype(getattr(one, "dtype", np.float64), jax.dtypes.prng_key):
-        one, two = jax.random.key_data(one), jax.random.key_data(two)
-    return np.asarray(one).tobytes() == np.asarray(two).tobytes()
-
-
-def _as_jax(arrays: Sequence[Any]) -> list[Any]:
-    return [jax.numpy.asarray(a) for a in arrays]
-
-
-def _dtype_of(arrays: Arrays) -> contextlib.AbstractContextManager[None]:
-    return precision(*(a.dtype for a in arrays if is_float(a.dtype)))
-
-
-def _shapes(arrays: Sequence[np.ndarray]) -> list[Any]:
-    return [jax.ShapeDtypeStruct(a.shape, a.dtype) for a in arrays]

@@ -2,7 +2,7 @@
 
 The parameters of operations, where a custom rule hides, which line called an operation, what an error is about: nobody
 else here names them. Releases differ: a scan says how many constants it has until 0.10, and a program is open or
-closed; `survey` says what the release at hand has, and the test of this file holds it against what is written here.
+closed; the test of this file surveys what the release at hand has, and holds it against what is written here.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.extend.core
-import numpy as np
 
 from manual_vs_auto.gradcheck.engines.jax.authors import JAX, of_jax
 
@@ -192,30 +191,19 @@ def every(jaxpr: Any, times: int = 1) -> Iterator[tuple[Any, int]]:
         yield from inside(equation, times)
 
 
-def summed_axes(equation: Any) -> tuple[int, ...]:
-    """The sizes of the axes along which an operation adds or multiplies numbers into one."""
-    name = equation.primitive.name
-    if name in ("conv_general_dilated", "scatter-add", "scatter_add"):
-        return shape_of(equation.invars[-1])
-    if name in ("reduce_sum", "reduce_prod"):
-        axes = parameter(equation, "axes")
-    elif name == "dot_general":
-        axes = parameter(equation, "dimension_numbers")[0][0]
-    elif name.startswith("cum"):
-        axes = (parameter(equation, "axis"),)
-    elif name == "fft":
-        return tuple(map(int, parameter(equation, "fft_lengths")))
-    else:
-        return ()
-    return tuple(int(shape_of(equation.invars[0])[axis]) for axis in axes)
-
-
 def apply(jaxpr: Any, equation: Any, given: Sequence[Any], change: Callable[[Any], Any]) -> list[Any]:
     """One operation of a program on these values, its parameters changed first; by a program of it alone."""
-    values = {v: x for v, x in zip(equation.invars, given, strict=True) if is_variable(v)}
+    values, operands = dict[Any, Any](), []
+    for operand, value in zip(equation.invars, given, strict=True):
+        if is_variable(operand):
+            # One that stands twice may be given two values.
+            operand = type(operand)(operand.aval) if operand in values else operand
+            values[operand] = value
+        operands.append(operand)
     params = {name: change(value) for name, value in equation.params.items()}
     alone = jaxpr.replace(
-        constvars=[], invars=list(values), outvars=equation.outvars, eqns=[equation.replace(params=params)],
+        constvars=[], invars=list(values), outvars=equation.outvars,
+        eqns=[equation.replace(invars=operands, params=params)],
         debug_info=jaxpr.debug_info.with_unknown_names(),
     )  # fmt: skip
     return list(_jex.jaxpr_as_fun(_jex.ClosedJaxpr(alone, ()))(*values.values()))
@@ -243,19 +231,3 @@ def refuses_tracing(error: Exception) -> bool:
 def refuses_the_rule(error: Exception) -> bool:
     """Whether JAX refused what a custom rule returns, for its structure, shape or dtype: it says so in words alone."""
     return "ustom" in str(error) or "must produce" in str(error)
-
-
-def survey() -> dict[str, Any]:
-    """What the programs of the JAX at hand look like, for people to read."""
-    x, identity = np.ones(2, np.float32), jax.custom_vjp(lambda x: x)
-    identity.defvjp(lambda x: (x, None), lambda _, ct: (ct,))
-    functions: list[Callable[..., Any]] = [
-        lambda x: jax.lax.scan(lambda c, row: (c + row, c), x[0], x), identity, jax.nn.relu,
-        jax.checkpoint(jax.numpy.sin), jax.jit(jax.numpy.sin),
-    ]  # fmt: skip
-    equations = [e for f in functions for e in traced(f, x)[0].jaxpr.eqns]
-    return {
-        "jax": jax.__version__, "known": any(jax.__version__.startswith(f"{release}.") for release in KNOWN),
-        "one kind of program": _jex.ClosedJaxpr is _jex.Jaxpr,
-        **{e.primitive.name: sorted(e.params) for e in equations if e.primitive.name in ("scan", *_RULES, *_CALLS)},
-    }  # fmt: skip

@@ -17,10 +17,12 @@ import numpy as np
 
 from manual_vs_auto.gradcheck.claims.complex import real_dtype
 from manual_vs_auto.gradcheck.engines.jax import jaxpr as inside
+from manual_vs_auto.gradcheck.engines.jax.operations import summed_axes
 from manual_vs_auto.gradcheck.numerics.precision import is_float, lowest
 
 _OURS = str(Path(__file__).parents[2]) + os.sep
-_UNROLLED = 16
+_UNROLLED = 32
+Step: TypeAlias = Callable[[int, Sequence[Any], Callable[[Sequence[Any]], list[Any]]], list[Any]]
 Strips: TypeAlias = Callable[[Any], inside.Rule | None]
 # As many numbers as that are tried.
 _BOUNDS = 4
@@ -74,7 +76,7 @@ def program(f: Callable[..., Any], *args: Any) -> Program:
         for inner, times in ((equation, 1), *inside.inside(equation)):
             lowered = [real_dtype(inside.precision_of(made, inner)) for made in inner.outvars]
             dtypes += [dtype for dtype in lowered if is_float(dtype)]
-            longest = max(longest, times * math.prod(max(size, 1) for size in inside.summed_axes(inner)))
+            longest = max(longest, times * math.prod(max(size, 1) for size in summed_axes(inner)))
     return Program(lowest(dtypes), longest)
 
 
@@ -140,16 +142,14 @@ def compared(jaxpr: Any, known: dict[Any, Any]) -> Iterator[tuple[float | int, i
 
 
 def run(
-    program: inside.Program, args: Sequence[Any], unroll: bool = False,
-    bend: Callable[[int, int, Any], Any] | None = None,
-    skip: Callable[[int, Sequence[Any], Any, Callable[[Sequence[Any]], Any]], Any] | None = None, further: int = 0,
-    strips: Strips | None = None,
+    program: inside.Program, args: Sequence[Any], unroll: bool = False, further: int = 0, strips: Strips | None = None,
+    step: Step | None = None,
 ) -> list[Any]:  # fmt: skip
-    """Run a program. bend changes what enters an operation, skip what an operation of one result returns.
+    """Run a program.
 
-    strips: the rule that is to be taken out of an operation; without it, any that is not JAX's own.
+    strips: the rule that is to be taken out of an operation; without it, any that is not JAX's own. step: may change
+    what an operation of the program's top level is given, and what it returns.
     """
-    strips = strips or _own
     jaxpr = program.jaxpr
     values: dict[Any, Any] = dict(zip(jaxpr.constvars, program.consts, strict=True))
     values.update(zip(jaxpr.invars, args, strict=True))
@@ -159,24 +159,25 @@ def run(
 
     for number, equation in enumerate(jaxpr.eqns):
         given = [read(operand) for operand in equation.invars]
-        if bend is not None:
-            given = [bend(number, operand, value) for operand, value in enumerate(given)]
-        rule, loop, call = strips(equation), inside.loop_of(equation) if unroll else None, inside.called(equation)
-        if rule is not None:
-            found = run(rule.primal, given, unroll, further=further, strips=strips)
-        elif loop is not None and loop.length <= _UNROLLED:
-            found = _unrolled(loop, given)
-        elif call is not None:
-            found = run(call, given, unroll, further=further, strips=strips)
-        else:
-            found = inside.apply(jaxpr, equation, given, partial(_without, strips))
-            if further and (iteration := inside.iteration_of(equation)) is not None:
-                for _ in range(further):
-                    found = run(iteration.body, [*given[iteration.constants], *found], strips=strips)
-        if skip is not None and len(found) == 1:
-            found = [skip(number, given, found[0], partial(_first, jaxpr, equation))]
+        apply = partial(_apply, jaxpr, equation, unroll, further, strips or _own)
+        found = apply(given) if step is None else step(number, given, apply)
         values.update(zip(equation.outvars, found, strict=True))
     return [read(operand) for operand in jaxpr.outvars]
+
+
+def _apply(jaxpr: Any, equation: Any, unroll: bool, further: int, strips: Strips, given: Sequence[Any]) -> list[Any]:
+    rule, loop, call = strips(equation), inside.loop_of(equation) if unroll else None, inside.called(equation)
+    if rule is not None:
+        return run(rule.primal, given, unroll, further, strips)
+    if loop is not None and loop.length <= _UNROLLED:
+        return _unrolled(loop, given)
+    if call is not None:
+        return run(call, given, unroll, further, strips)
+    found = inside.apply(jaxpr, equation, given, partial(_without, strips))
+    if further and (iteration := inside.iteration_of(equation)) is not None:
+        for _ in range(further):
+            found = run(iteration.body, [*given[iteration.constants], *found], strips=strips)
+    return found
 
 
 def _unrolled(loop: inside.Loop, given: Sequence[Any]) -> list[Any]:
@@ -189,10 +190,6 @@ def _unrolled(loop: inside.Loop, given: Sequence[Any]) -> list[Any]:
         carry, made[i] = out[: loop.carried], out[loop.carried :]
     stacked = [jax.numpy.stack([made[i][at] for i in range(loop.length)]) for at in range(len(made[0]) if made else 0)]
     return [*carry, *stacked]
-
-
-def _first(jaxpr: Any, equation: Any, given: Sequence[Any]) -> Any:
-    return inside.apply(jaxpr, equation, given, partial(_without, _own))[0]
 
 
 def _without(strips: Strips, value: Any) -> Any:
@@ -222,8 +219,8 @@ def _stopped_by_jax(equation: Any) -> bool:
 
 
 def describe(equation: Any, operand: int) -> str:
-    """An operation and the line that calls it."""
+    """An operation, with the file and the line that call it."""
     own = [frame for frame in inside.frames(equation) if not frame.of_jax and not frame.file.startswith(_OURS)]
-    where = f" in {own[0].function}, line {own[0].line}" if own else ""
+    where = f" in {own[0].function}, {Path(own[0].file).name}:{own[0].line}" if own else ""
     place = f"operand {operand + 1} of " if len(equation.invars) > 1 else ""
     return f"{place}{equation.primitive.name}{where}"

@@ -1,0 +1,98 @@
+"""Where a derivative is wrong: at the same elements, on one side of a threshold, or by one factor an input."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from manual_vs_auto.gradcheck.explain.hypotheses import Hypothesis, number, ratio
+from manual_vs_auto.gradcheck.explain.observation import Observation
+
+
+def of_places(observations: Sequence[Observation], leaf: int) -> Iterator[Hypothesis]:
+    """The same elements are wrong every time."""
+    wrong = np.any([_apart(e, leaf) for e in observations], axis=0)
+    count = int(np.sum(wrong))
+    if not 0 < count < wrong.size:
+        return
+    c = ratio(
+        *(np.concatenate([getattr(e, side)[leaf][wrong] for e in observations]) for side in ("manual", "reference"))
+    )
+    where = ", ".join(str(tuple(int(i) for i in place)) for place in np.argwhere(wrong)[:3]) + (
+        ", ..." if count > 3 else ""
+    )
+    which = f"element {where} is" if count == 1 else f"{count} of {wrong.size} elements ({where}) are"
+    what = "zero" if c == 0 else f"{number(c)} times the right one"
+    kind = "entry" if count == 1 else "mask"
+    yield Hypothesis(kind, f"{which} {what}", lambda e, at: np.where(wrong, c * e.reference[at], e.reference[at]))
+
+
+def of_regions(observations: Sequence[Observation], leaf: int, place: int, name: str) -> Iterator[Hypothesis]:
+    """It is wrong on one side of a threshold of its own argument. place: of the argument among the arrays."""
+    if observations[0].arrays[place].shape != observations[0].reference[leaf].shape:
+        return
+    x = np.concatenate([e.arrays[place].ravel() for e in observations])
+    measures = [(x, name), (np.abs(x), f"|{name}|")]
+    if np.iscomplexobj(x):
+        measures[:1] = [(x.real, f"{name}.real"), (x.imag, f"{name}.imag")]
+    manual = np.concatenate([e.manual[leaf].ravel() for e in observations])
+    right = np.concatenate([e.reference[leaf].ravel() for e in observations])
+    wrong = np.concatenate([_apart(e, leaf).ravel() for e in observations])
+    x, manual, right, wrong = (a[np.isfinite(x)] for a in (x, manual, right, wrong))
+    if min(np.sum(wrong), np.sum(~wrong)) < 8:
+        return
+    for measure, said in measures:
+        for below in (True, False):
+            inner, outer = (measure[wrong], measure[~wrong]) if below else (measure[~wrong], measure[wrong])
+            if inner.max() > outer.min() or inner.max() == outer.min():
+                continue
+            edge = 0.0 if inner.max() <= 0 <= outer.min() else float((inner.max() + outer.min()) / 2)
+            sign = "<" if below else ">"
+            c = ratio(manual[wrong], right[wrong])
+            even = bool(np.all(np.abs(manual[wrong] - c * right[wrong]) <= 1e-8 * (np.abs(manual[wrong]) + 1e-300)))
+            what = "" if not even else ": zero there" if c == 0 else f": {number(c)} times the right one there"
+            kind = "mask" if even and c == 0 else "one_side"
+            where = f"{said} {sign} {number(edge, 3)}"
+            if below and said.startswith("|") and inner.max() == 0:
+                kind, where = "value", f"{name} is 0"
+            yield Hypothesis(kind, f"it is wrong where {where}{what}, and right elsewhere",
+                       lambda e, at: np.where(_apart(e, at), e.manual[at], e.reference[at]))  # fmt: skip
+
+
+def of_sizes(observations: Sequence[Observation], leaves: Sequence[int]) -> Iterator[Hypothesis]:
+    """It is right but for one factor an input, or one for each index of an axis, which is another every time."""
+    if any(np.iscomplexobj(observations[0].reference[leaf]) for leaf in leaves):
+        return
+    axes = [None, *range(max(observations[0].reference[leaf].ndim for leaf in leaves))]
+    for axis in axes:
+        if any(_free(observations[0].reference[leaf], axis) for leaf in leaves):
+            continue
+        found = [_factors(e.manual[leaf], e.reference[leaf], axis) for e in observations for leaf in leaves]
+        every = np.concatenate([c.ravel() for c in found])
+        each, low, high = "input" if axis is None else f"index of axis {axis}", every.min(), every.max()
+        text = f"it is right but for one factor an {each}, {number(low, 3)} to {number(high, 3)}"
+        kind, text = "scale", f"{text}: what it is divided or multiplied by (a count, a sum, a norm) is another"
+        if high - low <= 1e-2 * abs(high):
+            # Of what iterates, which is only so exact.
+            kind, text = "factor", f"it is about {number((low + high) / 2, 2)} times the right one"
+        yield Hypothesis(kind, text,
+                   lambda e, at, axis=axis: _factors(e.manual[at], e.reference[at], axis) * e.reference[at])  # type: ignore[misc]  # fmt: skip
+
+
+def _free(a: np.ndarray, axis: int | None) -> bool:
+    """Whether a factor an index says nothing, since it is of one number."""
+    if axis is None:
+        return bool(np.count_nonzero(a) < 2)
+    return axis >= a.ndim or bool(np.all(np.count_nonzero(np.moveaxis(a, axis, 0).reshape(a.shape[axis], -1), 1) < 2))
+
+
+def _factors(manual: np.ndarray, right: np.ndarray, axis: int | None) -> np.ndarray:
+    """By least squares."""
+    others = tuple(i for i in range(right.ndim) if i != axis)
+    total = np.sum(right**2, others, keepdims=True)
+    return np.asarray(np.sum(manual * right, others, keepdims=True) / np.where(total == 0, 1, total))
+
+
+def _apart(observation: Observation, leaf: int) -> np.ndarray:
+    manual, right = observation.manual[leaf], observation.reference[leaf]
+    typical = float(np.sqrt(np.mean(np.abs(right) ** 2))) if right.size else 0.0
+    return np.asarray(~(np.abs(manual - right) <= 1e-9 * np.maximum(np.abs(right), 1e-3 * typical)))
