@@ -101,7 +101,7 @@ F.multi_margin_loss(x, y) | n34 k3
 F.multilabel_soft_margin_loss(x, y) | n34 u34
 F.cosine_embedding_loss(x, y, T.tensor([1, -1, 1])) | n34 n34
 F.triplet_margin_loss(x, y, z) | n34 n34 n34
-F.ctc_loss(F.log_softmax(x, 2), 1 + y, T.tensor([6, 6]), T.tensor([3, 3])) | n624 k23
+F.ctc_loss(F.log_softmax(x, 2), T.tensor([[1, 2, 1], [3, 1, 2]]), T.tensor([6, 6]), T.tensor([3, 3])) | n624
 F.scaled_dot_product_attention(x, y, z) | n1243 n1243 n1243
 F.scaled_dot_product_attention(x, y, z, is_causal=True) | n1243 n1243 n1243
 F.one_hot(y, 3) * x | n43 k4

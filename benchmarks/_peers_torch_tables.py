@@ -118,7 +118,7 @@ T.cartesian_prod(x, y) | n3 n2
 T.block_diag(x, y) | n23 n32
 T.combinations(x) | n4
 T.logdet(x) | s33 | structure={'x': 'positive_definite'}
-T.cholesky_solve(x, y) | n32 l33
+T.cholesky_solve(x, y) | n32 l33 | structure={'y': 'lower_triangular'}
 T.inverse(x) | n33
 T.pinverse(x) | n43
 T.matrix_exp(x) | n33
