@@ -62,9 +62,9 @@ def out_of_range(domain: Domain, sample: Found, engine: Engine) -> Iterator[tupl
     for at, (leaf, a) in enumerate(zip(domain.inputs.leaves, sample, strict=True)):
         if leaf.floating or a.dtype.kind not in "iu" or a.ndim == 0 or a.size == 0 or _pointers(a):
             continue
-        # Without a program to read, no index beyond the end: a library may read what lies there.
-        tried = (-1, -100) if engine.excluded is None else engine.excluded
-        if np.all(a == a.flat[0]):
+        # Without a program to read, none outside the sample's range: a library may read what lies there, and crash.
+        tried = () if engine.excluded is None else engine.excluded
+        if np.all(a == a.flat[0]) and engine.excluded is not None:
             tried = *tried, int(a.max()) + 1, int(a.max()) + 2  # all alike hide what others would do
         for value in sorted({*tried, *engine.clamped} - set(range(int(a.min()), int(a.max()) + 1))):
             if not np.can_cast(np.min_scalar_type(value), a.dtype):

@@ -24,6 +24,7 @@ _OURS = str(Path(__file__).parents[2]) + os.sep
 _UNROLLED = 32
 Step: TypeAlias = Callable[[int, Sequence[Any], Callable[[Sequence[Any]], list[Any]]], list[Any]]
 Strips: TypeAlias = Callable[[Any], inside.Rule | None]
+_LOOPS = 3
 # As many numbers as that are tried.
 _BOUNDS = 4
 # Of a comparison and the place of its number, on which side of it that lies which it excludes.
@@ -116,7 +117,8 @@ def traits(f: Callable[..., Any], *args: Any) -> Traits:
         tuple(sign * value for value in bounds[:_BOUNDS] for sign in (1, -1)),
         tuple(excluded[:_BOUNDS]),
         tuple(clamped[:_BOUNDS]),
-        any(inside.iteration_of(e) is not None for e in equations),
+        # Many loops take minutes to compile three times over.
+        0 < sum(inside.iteration_of(e) is not None for e in equations) <= _LOOPS,
     )
 
 
