@@ -1,6 +1,7 @@
 """One thing to judge: a function, a gradient of it that somebody wrote, and whether that one is right."""
 
-from collections.abc import Callable, Iterable, Mapping
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -37,6 +38,11 @@ class Item:
         """What it is one of: its form, what was done to it, and what it asks of the checker."""
         done = "right" if self.fault is None else self.fault.partition(":")[0]
         return {f"{done} {self.kind}", done, *(f"{done} with {option}" for option in self.options)}
+
+
+def drawn(items: Sequence[Item], one_in: int) -> list[Item]:
+    """A share of many, the same everywhere, and others when their number changes."""
+    return [item for item in items if zlib.crc32(f"{len(items)} {item.name}".encode()) % one_in == 0]
 
 
 def as_parameters(items: Iterable[Item]) -> list[Any]:

@@ -16,7 +16,7 @@ X = np.array([0.3, -0.7, 1.1], np.float32)
 # One place on every floor, and more where probes are made: an error in it must come out.
 PLACES = [
     "numerics.differences:central", "numerics.differences:_settled", "numerics.taylor:remainder",
-    "numerics.precision:units", "claims.domain:Domain.holds", "claims.claim:_matched", "engines.jax.engine:moved",
+    "numerics.tolerance:units", "claims.domain:Domain.holds", "claims.claim:_matched", "engines.jax.engine:moved",
     "engines.jax.engine:JaxEngine.sweep", "engines.jax.engine:JaxEngine.complex_step", "engines.jax.stripped:run",
     "engines.jax.engine:JaxEngine.autodiff", "engines.numpy:NumpyEngine.sweep", "witnesses.reference:reference",
     "witnesses.panel:finite_differences", "witnesses.vote:Poll.reverse",

@@ -61,5 +61,5 @@ class NumpyEngine:
         return []
 
     def complex_step(self, arrays: Arrays, direction: Arrays) -> Found:
-        found = self._claim.judged(moved(self._claim, arrays, direction, TINY_STEP * 1j))
+        found = self._claim.judged(moved(self._claim, [a.copy() for a in arrays], direction, TINY_STEP * 1j))
         return [np.imag(value) / TINY_STEP for value in found]

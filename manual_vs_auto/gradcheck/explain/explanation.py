@@ -6,18 +6,22 @@ from functools import cached_property, partial
 import numpy as np
 
 from manual_vs_auto.gradcheck.claims.claim import Claim
-from manual_vs_auto.gradcheck.engines.engine import Engine
+from manual_vs_auto.gradcheck.engines.engine import Engine, widen
 from manual_vs_auto.gradcheck.explain import hypotheses
 from manual_vs_auto.gradcheck.explain.diagnosis import UNKNOWN, Diagnosis
 from manual_vs_auto.gradcheck.explain.guesses import Guesses
 from manual_vs_auto.gradcheck.explain.hypotheses import Hypothesis
 from manual_vs_auto.gradcheck.explain.observation import Observation, observation, tolerance_of
-from manual_vs_auto.gradcheck.numerics.precision import allowed, eps
+from manual_vs_auto.gradcheck.numerics.precision import eps, largest
+from manual_vs_auto.gradcheck.numerics.tolerance import allowed
 from manual_vs_auto.gradcheck.witnesses.outcome import Case, Outcome
 
 OBSERVATIONS = 32
 # What is so small beside the size of its leaf elsewhere is rounding, as 1 - tanh^2 is far out.
 _NOTHING = 256 * eps("float64")
+
+# Numbers that overflow in no precision by exp alone: exp(11) is the largest of float16.
+_LARGE = 10.0
 
 
 class Explanation:
@@ -31,13 +35,13 @@ class Explanation:
         self._tolerance = tolerance_of(engine, own, accuracy)
 
     def overflow(self, outcome: Outcome) -> Diagnosis:
-        """Right wherever it is finite, and not finite where inputs are large."""
-        if self._observations and not self.wrong:
-            return self._said(
-                "overflow",
-                f"it is not finite ({outcome.case.label}) where the derivative is: an overflow, or a division by zero",
-            )
-        return UNKNOWN
+        """Right wherever it is finite, and not finite where inputs are large; or where none is: something is 0."""
+        if not self._observations or self.wrong:
+            return UNKNOWN
+        where = f"it is not finite ({outcome.case.label}) where the derivative is"
+        if largest(np.concatenate([a.ravel() for a in widen(outcome.case.arrays)]).astype(np.float64)) < _LARGE:
+            return self._said("division", f"{where}, and no number is large: a division by zero")
+        return self._said("overflow", f"{where}: an overflow, or a division by zero")
 
     def cause(self, variants: Callable[[], Iterable[Case]]) -> Diagnosis:
         """The first hypothesis, from simple to intricate, that holds everywhere."""

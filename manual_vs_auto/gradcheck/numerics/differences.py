@@ -10,18 +10,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from manual_vs_auto.gradcheck.numerics.tolerance import COARSEST, EPS, FINEST, MARGIN, ROOT, STAIRS
+
 RATIO = 4.0
 STEPS = RATIO ** -np.arange(0.5, 20.5)
 """Half the scale of the input down to 1e-12 of it."""
-_EPS = 2.0**-52
-# As many multiples of one number are no accident.
-_STAIRS = 4
-# Rounding is estimated: so many times as much may still be rounding.
-_MARGIN = 4
-# What rounds inside keeps at least five bits; the steps that say how large phi is here.
-_COARSEST, _FINE = 2.0**-5, 10
-# Between the orders of a root, 1/2, and of a slope, 1, read at the finest steps that rise above rounding.
-_ROOT, _FINEST = 0.75, 3
+# The steps that say how large phi is here.
+_FINE = 10
 
 
 class Slope(NamedTuple):
@@ -40,7 +35,7 @@ class Sweep(NamedTuple):
     ahead: np.ndarray
     behind: np.ndarray
     here: np.ndarray
-    grain: float = _EPS
+    grain: float = EPS
 
     def noise(self) -> np.ndarray:
         """Rounding in phi, absolute: that of its size, the jitter at fine steps, or the stairs that it has. [...]"""
@@ -60,10 +55,10 @@ class Sweep(NamedTuple):
         # The smallest move seen may be a few stairs at once.
         parts = np.array([1.0, 2.0, 3.0, 4.0]).reshape(-1, *(1,) * count.ndim) * count
         whole = np.any(np.all(np.abs(parts - np.round(parts)) <= 1e-3, axis=1), axis=0)
-        stuck = np.any(moved == 0, axis=0) & (np.sum(moved > 0, axis=0) >= _STAIRS)
+        stuck = np.any(moved == 0, axis=0) & (np.sum(moved > 0, axis=0) >= STAIRS)
         # Rounding is small beside what it rounds: floor and round have stairs, too, and are what they are.
         near = np.maximum(np.abs(self.here), np.max(_finite_or(np.abs(self.ahead[-_FINE:]), 0.0), axis=0))
-        return np.where(whole & stuck & (height <= _COARSEST * near), height, 0.0)
+        return np.where(whole & stuck & (height <= COARSEST * near), height, 0.0)
 
     def _slope(self) -> np.ndarray:
         middle = len(STEPS) // 2
@@ -104,11 +99,11 @@ def unbounded(sweep: Sweep) -> np.ndarray:
         usable = np.isfinite(moved) & (moved > 8 * sweep.noise())
         orders = np.log(np.where(usable, moved, 1.0)[:-1] / np.where(usable, moved, 1.0)[1:]) / np.log(RATIO)
         told = usable[:-1] & usable[1:]
-        finest = told & (np.cumsum(told[::-1], axis=0)[::-1] <= _FINEST)
-        enough = np.sum(finest, axis=0) == _FINEST
-        found = found | (enough & (np.sum(np.where(finest, orders, 0.0), axis=0) < _ROOT * _FINEST))
+        finest = told & (np.cumsum(told[::-1], axis=0)[::-1] <= FINEST)
+        enough = np.sum(finest, axis=0) == FINEST
+        found = found | (enough & (np.sum(np.where(finest, orders, 0.0), axis=0) < ROOT * FINEST))
         # What moves as far at the finest step as at the coarsest: its jitter there would pass for rounding.
-        size = 64 * _EPS * np.abs(_finite_or(sweep.here, 0.0))
+        size = 64 * EPS * np.abs(_finite_or(sweep.here, 0.0))
         found = found | ((moved[-1] > 0.1 * moved[0]) & (moved[-1] > size) & (moved[-1] > 1e-300))
     return np.asarray(found)
 
@@ -135,8 +130,8 @@ def _settled(column: np.ndarray, powers: tuple[float, ...], noise: np.ndarray) -
 def _contradicted(column: np.ndarray, rounding: np.ndarray) -> np.ndarray:
     """How far each entry lies outside what any finer step allows: a coarse step on a plateau looks settled."""
     told = np.isfinite(column)
-    least = np.where(told, column - _MARGIN * rounding, -np.inf)
-    most = np.where(told, column + _MARGIN * rounding, np.inf)
+    least = np.where(told, column - MARGIN * rounding, -np.inf)
+    most = np.where(told, column + MARGIN * rounding, np.inf)
     # The last entry has no finer one; each other is held against all after it.
     highest = np.maximum.accumulate(least[::-1], axis=0)[::-1]
     lowest = np.minimum.accumulate(most[::-1], axis=0)[::-1]

@@ -9,10 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from manual_vs_auto.gradcheck.numerics.differences import STEPS, Sweep
-
-_EPS = 2.0**-52
-RIGHT, WRONG = 1.5, 1.2
-"""Between the orders 2 and 1: above the first it is right, below the second wrong, between them unknown."""
+from manual_vs_auto.gradcheck.numerics.tolerance import EPS, RIGHT, WRONG
 
 
 class Remainder(NamedTuple):
@@ -42,7 +39,7 @@ def remainder(sweep: Sweep, slope: np.ndarray) -> Remainder:
     steps = STEPS.reshape(-1, *(1,) * len(axes))
     rests = np.sqrt(np.sum((sweep.ahead - sweep.here - steps * slope) ** 2, axis=axes))
     noise = float(np.sqrt(np.sum(np.asarray(sweep.noise()) ** 2)))
-    floors = 2 * noise + 4 * _EPS * STEPS * float(np.sqrt(np.sum(np.abs(slope) ** 2)))
+    floors = 2 * noise + 4 * EPS * STEPS * float(np.sqrt(np.sum(np.abs(slope) ** 2)))
     finite = np.isfinite(rests)
     if not np.isfinite(noise) or np.sum(finite) < 6:
         return Remainder(np.nan, np.nan, np.inf, rests, floors)

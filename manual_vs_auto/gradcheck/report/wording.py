@@ -16,6 +16,10 @@ from manual_vs_auto.gradcheck.witnesses.panel import NO, TAYLOR, WITNESSES, YES,
 _SAYS = {YES: "AGREE", NO: "DISAGREE", 0: "ABSTAINS"}
 
 
+# Above this chance it is said what is not seen, rather than what escapes.
+_CHANCE = 1e-2
+
+
 def witnesses_of(outcome: Outcome) -> list[Witness]:
     """Every judge, by what it said over all questions, with its reading where the manual slope fared worst."""
     if not outcome.answers:
@@ -82,18 +86,23 @@ def coverage_of(claim: Claim, engine: Engine, sample: Outcome, probes: Sequence[
         lines.append(f"a fault in one element alone escapes with a chance of {share:.0%}: give more budget")
     if claim.kind != "gradient":
         cotangents = 1 + sum(probe.verdict is not None and "tangent" in probe.label for probe in probes)
-        chance = 0.8 * _resolution(sample) / 1e-3
-        word = "tangent" if claim.forward else "cotangent"
-        lines.append(
-            f"{cotangents} {word}s; with the random one a fault of 1e-3 in one entry of the Jacobian escapes with a "
-            f"chance below {max(chance, 1e-12):.0e}"
-        )
+        resolution = resolution_of(sample)
+        chance = 0.8 * resolution / 1e-3
+        told = f"a fault of 1e-3 in one entry of the Jacobian escapes with a chance below {max(chance, 1e-12):.0e}"
+        hidden = f"a fault of less than {resolution:.0e} of an entry of the Jacobian is not seen: f rounds inside"
+        tried = f"{cotangents} {'tangent' if claim.forward else 'cotangent'}s; with the random one"
+        lines.append(f"{tried} {told if chance < _CHANCE else hidden}")
     return lines
 
 
-def _resolution(sample: Outcome) -> float:
-    """The smallest fault that one random seed shows, as a share of a typical element."""
-    return max((mark.bound * 2.0**-52 for mark in sample.marks), default=2.0**-52)
+def resolution_of(sample: Outcome) -> float:
+    """The smallest fault that one random cotangent shows, as a share of a typical element: what was allowed there."""
+    shares = []
+    for slack, right in zip(sample.slack, sample.reference, strict=True):
+        typical = float(np.sqrt(np.mean(np.square(right[np.isfinite(right)])))) if np.any(np.isfinite(right)) else 0.0
+        if typical > 0:
+            shares.append(float(np.max(slack[np.isfinite(slack)], initial=0.0)) / typical)
+    return max(shares, default=2.0**-52)
 
 
 def _decisive(outcome: Outcome) -> tuple[Answer, int]:

@@ -56,7 +56,8 @@ class Draws:
     def beside(self, case: Case) -> Iterator[Case]:
         """The case with every number that moves shifted a little: by a hundredth of its size, and by some roundings."""
         moving = self._claim.inputs.moving
-        for share in (1e-2, 1e-2, None, None):
+        # Without autodiff nobody says how many digits a formula may lose so near.
+        for share in (1e-2, 1e-2, *((None, None) if self._engine.has_autodiff else ())):
             arrays = list(case.arrays)
             for at in moving:
                 own = self._sample[at] if self._sample[at].shape == case.arrays[at].shape else case.arrays[at]

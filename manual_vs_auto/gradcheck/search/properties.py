@@ -8,14 +8,12 @@ from manual_vs_auto.gradcheck.claims.claim import Claim
 from manual_vs_auto.gradcheck.claims.errors import refusing
 from manual_vs_auto.gradcheck.claims.verdict import Verdict
 from manual_vs_auto.gradcheck.engines.engine import Engine, Found, widen
-from manual_vs_auto.gradcheck.numerics.precision import allowed, eps
+from manual_vs_auto.gradcheck.numerics.precision import eps
+from manual_vs_auto.gradcheck.numerics.tolerance import ALONE, allowed
 from manual_vs_auto.gradcheck.witnesses.compare import names_of
 from manual_vs_auto.gradcheck.witnesses.outcome import Case, Mark, Outcome
 from manual_vs_auto.gradcheck.witnesses.reference import reference
 from manual_vs_auto.gradcheck.witnesses.rounding import gap
-
-# Units of rounding by which the factor of one element may differ from 1, on the average of many inputs.
-_ALONE = 4
 
 
 def called_twice(claim: Claim, engine: Engine, judged: Outcome) -> Outcome:
@@ -74,7 +72,7 @@ def on_average(claim: Claim, engine: Engine, draw: Callable[[], Case], inside: f
         whole = float(np.sum(manual * right) / np.sum(total)) if np.any(total) else 1.0
         place = tuple(int(i) for i in np.unravel_index(int(np.argmax(np.abs(each - 1))), each.shape))
         # One element is averaged over fewer numbers than the leaf.
-        wrong = abs(whole - 1) > inside / 2 or abs(each[place] - 1) > _ALONE * inside
+        wrong = abs(whole - 1) > inside / 2 or abs(each[place] - 1) > ALONE * inside
         factor, place = (whole, ()) if abs(whole - 1) > inside / 2 else (float(each[place]), place)
         outcome.marks.append(
             Mark(name, Verdict.DISAGREE if wrong else Verdict.AGREE, abs(factor - 1) / inside, 0.5, place, factor, 1.0,

@@ -3,16 +3,8 @@
 import numpy as np
 
 from manual_vs_auto.gradcheck.engines.engine import Engine, Found, widen
+from manual_vs_auto.gradcheck.numerics.tolerance import ALONG_TWO, EXACT, NEAR, SHRINKS
 from manual_vs_auto.gradcheck.witnesses.outcome import Case
-
-# A step that changes less than this of the one before is one of an iteration that goes to a limit.
-_SHRINKS = 0.9
-# What is left of rounding is no inexactness.
-_EXACT = 1e-12
-# The derivative that was measured is that along two directions: an element's may be so much worse.
-_MARGIN = 8
-# What is further from its limit than this has not come near it.
-_NEAR = 1e-2
 
 
 def accuracy_of(engine: Engine, declared: float | None, case: Case) -> float:
@@ -33,9 +25,9 @@ def _remaining(now: Found, once: Found, twice: Found) -> float:
         for parts in (now, [b - a for a, b in zip(now, once, strict=True)],
                       [b - a for a, b in zip(once, twice, strict=True)])
     )  # fmt: skip
-    if np.isfinite(size) and max(first, second) <= _EXACT * size:
+    if np.isfinite(size) and max(first, second) <= EXACT * size:
         return 0.0
-    if not np.isfinite(size + first + second) or second > _SHRINKS * first:
+    if not np.isfinite(size + first + second) or second > SHRINKS * first:
         return np.inf
     remaining = first / (1 - second / first) / (size or 1.0)
-    return _MARGIN * remaining if remaining < _NEAR else np.inf
+    return ALONG_TWO * remaining if remaining < NEAR else np.inf

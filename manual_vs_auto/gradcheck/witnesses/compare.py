@@ -15,18 +15,14 @@ from manual_vs_auto.gradcheck.claims.claim import Claim
 from manual_vs_auto.gradcheck.claims.errors import Refused, WrongShapeError
 from manual_vs_auto.gradcheck.claims.verdict import Verdict
 from manual_vs_auto.gradcheck.engines.engine import Engine, Found, widen
-from manual_vs_auto.gradcheck.numerics.precision import allowed, eps, is_float, largest, size, units
+from manual_vs_auto.gradcheck.numerics.precision import eps, is_float, largest, size
+from manual_vs_auto.gradcheck.numerics.tolerance import AUTHORS, FLOOR, PRIMAL, UNSEEN, allowed, units
 from manual_vs_auto.gradcheck.witnesses.kinks import Convention
 from manual_vs_auto.gradcheck.witnesses.linearity import forgive_a_constant, judge_linearity
 from manual_vs_auto.gradcheck.witnesses.outcome import Case, Mark, Outcome
 from manual_vs_auto.gradcheck.witnesses.reference import ONE_BY_ONE, Reference, reference, spread
 from manual_vs_auto.gradcheck.witnesses.rounding import gap, judge_rounding
 from manual_vs_auto.gradcheck.witnesses.vote import Poll
-
-# What rounding makes of the largest number in a derivative is hidden from every judge in its smallest.
-_FLOOR = 8
-# Who can't see a rule's program can't see whether it iterates: it then adds up to so much.
-_UNSEEN = 1e-6
 
 
 def try_case(
@@ -62,16 +58,20 @@ def try_case(
     # A rule may compute below float64 where its author's inputs are below; not where they are float64.
     inside = eps(engine.dtype, *([engine.manual_dtype] if eps(engine.manual_dtype) <= own else []))
     moves = spread(engine, wide, cotangents, _nudges(claim, case, inside), generator, truth, outcome.manual)
-    other = _other_output(claim, outputs, truth.outputs, max(1e-9, 256 * inside, 4 * accuracy))
+    other = _other_output(claim, outputs, truth.outputs, max(PRIMAL, 256 * inside, 4 * accuracy))
     if other is not None:
         outcome.marks = [other]
         return outcome
     limit = allowed(engine.longest_sum)
     # At another rank there may be another number of outputs.
     usual = scale if len(scale) == len(truth.values) else [0.0] * len(truth.values)
-    floors = [_FLOOR * max(big * size(cotangents), largest(v)) for big, v in zip(usual, truth.values, strict=True)]
+    floors = [FLOOR * max(big * size(cotangents), largest(v)) for big, v in zip(usual, truth.values, strict=True)]
+    coarser = AUTHORS * own if own > eps("float64") else 0.0
     slack = [
-        _slack(value, move, shaky, bound, limit, inside) + floor * inside + accuracy * largest(value)
+        _slack(value, move, shaky, bound, limit, inside)
+        + floor * inside
+        + accuracy * largest(value)
+        + coarser * np.abs(np.where(np.isfinite(value), value, 0.0))
         for value, move, shaky, bound, floor in zip(truth.values, *moves, truth.bounds, floors, strict=True)
     ]
     suspects = _suspects(outcome.manual, truth, slack)
@@ -87,7 +87,7 @@ def try_case(
         )
     ]
     poll = Poll(
-        claim, engine, wide, cotangents, outcome, slack, convention, deadline, [floor / _FLOOR for floor in floors]
+        claim, engine, wide, cotangents, outcome, slack, convention, deadline, [floor / FLOOR for floor in floors]
     )
     if claim.forward:
         poll.forward(suspects, thorough)
@@ -115,7 +115,7 @@ def try_case(
                 mark.verdict = Verdict.INCONCLUSIVE
     # What is found by iterating adds up to no more digits than it has.
     if not thorough and claim.kind != "gradient" and outcome.verdict is Verdict.AGREE and not engine.iterates:
-        unseen = 0.0 if engine.excluded is not None else _UNSEEN
+        unseen = 0.0 if engine.excluded is not None else UNSEEN
         judge_linearity(engine, outcome, wide, cotangents, max(limit * inside, unseen), generator)
     return outcome
 

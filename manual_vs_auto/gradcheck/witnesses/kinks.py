@@ -11,15 +11,14 @@ import numpy as np
 from manual_vs_auto.gradcheck.claims.claim import Claim
 from manual_vs_auto.gradcheck.engines.engine import Found
 from manual_vs_auto.gradcheck.numerics.differences import Slope, Sweep, central, kinked, one_sided, unbounded
+from manual_vs_auto.gradcheck.numerics.tolerance import BESIDE, BROKEN
 from manual_vs_auto.gradcheck.witnesses.panel import NO, YES, Answer, Question
 from manual_vs_auto.gradcheck.witnesses.reference import dense_direction
 
 Convention: TypeAlias = float | tuple[float, float] | None
 
-# How far beside a point without a derivative the slopes are read, in sizes of the numbers, and how often.
-_BESIDE, _TIMES = 1e-5, 6
-# A slope that is so different beside it is that of something else.
-_BROKEN = 0.1
+# How often the slopes beside such a point are read.
+_TIMES = 6
 # More outputs than that are not looked at one by one.
 _ONE_BY_ONE = 1 << 14
 
@@ -52,7 +51,7 @@ class Smoothness:
                 inside = (question.manual >= low) & (question.manual <= high) & np.isfinite(high - low)
                 # A curve has other slopes beside, too, but hardly.
                 most = np.maximum(np.maximum(np.abs(low), np.abs(high)), 1e-2 * question.scale)
-                smooth &= ~(inside & (high - low > _BROKEN * most))
+                smooth &= ~(inside & (high - low > BROKEN * most))
         return np.asarray(smooth)
 
     def jumps(self, question: Question) -> bool:
@@ -88,7 +87,7 @@ class Smoothness:
         pairs = [(read(self._arrays, direction), read(near, direction)) for direction in tied]
         size = np.max(np.abs(np.nan_to_num([*readings, *(there for _, there in pairs)])), axis=0)
         for here, there in pairs:
-            readings.append(np.where(np.abs(here - there) <= _BROKEN * size, np.nan, there))
+            readings.append(np.where(np.abs(here - there) <= BROKEN * size, np.nan, there))
         said = np.isfinite(readings)
         low = np.min(np.where(said, readings, np.inf), axis=0)
         high = np.max(np.where(said, readings, -np.inf), axis=0)
@@ -109,7 +108,7 @@ class Smoothness:
         arrays = list(self._arrays)
         moved = dense_direction(self._claim, self._arrays, self._generator)
         for at, step in zip(self._claim.inputs.moving, moved, strict=True):
-            arrays[at] = arrays[at] + _BESIDE * step
+            arrays[at] = arrays[at] + BESIDE * step
         return arrays
 
     def _tied(self, direction: Found) -> list[Found]:

@@ -4,12 +4,11 @@ import numpy as np
 
 from manual_vs_auto.gradcheck.claims.verdict import Verdict
 from manual_vs_auto.gradcheck.engines.engine import Engine, Found
-from manual_vs_auto.gradcheck.numerics.precision import ROUNDINGS, largest, size
+from manual_vs_auto.gradcheck.numerics.precision import largest, size
+from manual_vs_auto.gradcheck.numerics.tolerance import HALF_ULP_OF_FLOAT32, ROUNDINGS
 from manual_vs_auto.gradcheck.witnesses.outcome import Outcome
 from manual_vs_auto.gradcheck.witnesses.rounding import gap
 
-# What rounding to float32 makes of a constant.
-_HALF_ULP = 2.0**-24
 _LONGER = tuple(1 + k * 2.0**-16 for k in (1, 3, 5))
 
 
@@ -20,10 +19,12 @@ def forgive_a_constant(outcome: Outcome) -> None:
         square = float(np.sum(right * right))
         if mark.verdict is not Verdict.DISAGREE or mark.why not in ("formula", "kink") or not 0 < square < np.inf:
             continue
-        if abs(mark.manual - mark.reference) > 2 * _HALF_ULP * abs(mark.reference):
+        if abs(mark.manual - mark.reference) > 2 * HALF_ULP_OF_FLOAT32 * abs(mark.reference):
             continue  # whoever refused it reads something else
         share = float(np.sum((manual - right) * right)) / square
-        if 0 < abs(share) <= _HALF_ULP and bool(np.all(gap(manual, (1 + share) * right) <= outcome.slack[at])):
+        if 0 < abs(share) <= HALF_ULP_OF_FLOAT32 and bool(
+            np.all(gap(manual, (1 + share) * right) <= outcome.slack[at])
+        ):
             mark.verdict, mark.why = Verdict.AGREE, ""
             outcome.notes.append(f"{mark.name}: {1 + share:.9g} times the right one: a constant rounded to float32")
 
@@ -40,7 +41,8 @@ def judge_linearity(
         with np.errstate(invalid="ignore"):
             apart = np.abs(both - whole) - 4 * np.where(np.isfinite(slack), slack, 0.0)
         beyond = np.where(np.isfinite(apart), apart, -np.inf)
-        most = max(map(largest, (outcome.manual[at], whole, both)))
+        # What cancels, as where a softmax is saturated, is as large as the cotangents.
+        most = max(size(sums), *map(largest, (outcome.manual[at], whole, both)))
         if not beyond.size or np.max(beyond) <= 4 * rounding * most:
             continue
         if np.max(beyond) <= ROUNDINGS * _jitter(engine, arrays, cotangents, other, sums)[at]:

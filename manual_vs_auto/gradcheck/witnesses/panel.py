@@ -15,12 +15,9 @@ from manual_vs_auto.gradcheck.engines.numpy import NumpyEngine
 from manual_vs_auto.gradcheck.numerics.differences import Slope, Sweep, central, kinked, one_sided
 from manual_vs_auto.gradcheck.numerics.precision import eps
 from manual_vs_auto.gradcheck.numerics.taylor import Remainder, remainder
+from manual_vs_auto.gradcheck.numerics.tolerance import DIGITS, HIDDEN, NOISE
 
 YES, ABSTAINS, NO = 1, 0, -1
-# A judge that can't tell the slope to four digits has no say, unless what is disputed is coarser still.
-_DIGITS = 1e-4
-_FLOOR = 16
-_HIDDEN = 2.0**-34
 
 
 @dataclass
@@ -182,11 +179,11 @@ def ask(question: Question) -> Answer:
     # Where the manual slope is not a number at all, whoever has one says no.
     broken = ~np.isfinite(question.manual)
     # What rounding in f itself makes of a slope, over a step as long as the input is large, is nobody's fault.
-    slack = question.tolerance + _FLOOR * question.sweep.noise() + _unseen(question, readings)
+    slack = question.tolerance + NOISE * question.sweep.noise() + _unseen(question, readings)
     against = {n: said[n] & (broken | (gaps[n] > r.bound + slack)) for n, r in readings.items()}
     disputed = np.max([np.where(against[n] & ~broken, gaps[n], 0.0) for n in readings], axis=0, initial=0.0)
     size = np.max([np.where(said[n], np.abs(r.value), 0.0) for n, r in readings.items()], axis=0, initial=0.0)
-    coarse = np.where(disputed > 0, disputed / 4, np.maximum(_DIGITS * size, question.tolerance))
+    coarse = np.where(disputed > 0, disputed / 4, np.maximum(DIGITS * size, question.tolerance))
     votes = {
         name: np.where(against[name], NO, np.where(said[name] & (r.bound <= coarse), YES, ABSTAINS))
         for name, r in readings.items()
@@ -214,9 +211,7 @@ def _unseen(question: Question, readings: dict[str, Slope]) -> np.ndarray:
         return np.zeros(question.manual.shape)
     apart = np.abs(exact[0].value - exact[-1].value)
     near = np.abs(coarse.value - question.manual) <= coarse.bound
-    unseen = np.maximum(
-        np.where(np.isfinite(apart) & (apart <= coarse.bound), 2 * apart, 0.0), _HIDDEN * question.scale
-    )
+    unseen = np.maximum(np.where(np.isfinite(apart) & (apart <= coarse.bound), 2 * apart, 0.0), HIDDEN * question.scale)
     return np.where(near, np.minimum(unseen, coarse.bound), 0.0)
 
 

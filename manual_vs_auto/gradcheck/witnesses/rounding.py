@@ -7,7 +7,8 @@ import numpy as np
 from manual_vs_auto.gradcheck.claims.errors import WrongShapeError
 from manual_vs_auto.gradcheck.claims.verdict import Verdict
 from manual_vs_auto.gradcheck.engines.engine import Engine, widen
-from manual_vs_auto.gradcheck.numerics.precision import HALF_THE_DIGITS, allowed, eps, is_float, smallest, units
+from manual_vs_auto.gradcheck.numerics.precision import eps, is_float, smallest
+from manual_vs_auto.gradcheck.numerics.tolerance import HALF_THE_DIGITS, allowed, units
 from manual_vs_auto.gradcheck.witnesses.outcome import Outcome
 from manual_vs_auto.gradcheck.witnesses.reference import Reference, spread
 

@@ -142,7 +142,7 @@ ITEMS: list[Item] = [
         (np.ones(4, np.float32),),
         Wrong("set for add: lost where both are one",
               lambda ct, x: (jnp.zeros_like(x).at[jnp.argmax(x)].set(ct[0]).at[jnp.argmin(x)].set(ct[1]),), (),
-              (CLIMBING,)),
+              (CLIMBING,), special=True),
     ),
     *pair(
         "sort at all zeros", "vjp", sort, sort_vjp, (ZEROS,),

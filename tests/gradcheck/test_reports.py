@@ -1,0 +1,51 @@
+"""Pairs after public reports of bugs: right ones agree, wrong ones do not, and no cause that is named is wrong.
+
+They take as long as the rest of the suite: CI judges a sixth of them, drawn anew with every change of the corpus, and
+`python -m pytest -m reports` all of them.
+"""
+
+from typing import Any
+
+import pytest
+
+from manual_vs_auto.gradcheck import Verdict
+from tests.corpus.item import Item, as_parameters, drawn
+from tests.corpus.judging import judge
+from tests.corpus.reports import REPORTS
+
+SOME = drawn(REPORTS, 6)
+
+
+def judged(item: Item) -> Any:
+    """The report, which is as it should be."""
+    report = judge(item)
+    right = Verdict.AGREE if item.fault is None else Verdict.SPECIAL if item.special else Verdict.DISAGREE
+    assert report.verdict is right, str(report)
+    if item.fault is None:
+        assert report.diagnosis is None
+    else:
+        assert report.diagnosis is not None
+        assert report.diagnosis.kind in ("unknown", *item.causes), str(report)
+    return report
+
+
+@pytest.mark.parametrize("item", as_parameters(SOME))
+def test_a_reported_rule_is_judged_rightly(item: Item) -> None:
+    judged(item)
+
+
+@pytest.mark.reports
+def test_all_of_them_and_most_causes_are_known() -> None:
+    wrong = [judged(item).diagnosis for item in REPORTS if item.fault is not None]
+    assert sum(diagnosis.kind != "unknown" for diagnosis in wrong) >= 0.7 * len(wrong)
+    for item in REPORTS:
+        if item.fault is None:
+            judged(item)
+
+
+def test_there_are_many_and_each_has_its_own_name() -> None:
+    names = [item.name for item in REPORTS]
+    assert len(set(names)) == len(names) >= 180
+    assert sum(item.fault is None for item in REPORTS) >= 90
+    assert all(item.fault is not None for item in REPORTS if item.causes or item.special)
+    assert 30 < len(SOME) < 90
