@@ -23,7 +23,7 @@ from manual_vs_auto.gradcheck import UsageError, Verdict
 
 SOURCES = ("autograd", "jax", "optax", "torch", "complex")
 SMOKE = 40  # one in so many
-OFTEN = 50  # answers, after which they are written down
+OFTEN = 10  # answers, after which they are written down
 
 
 def items(source: str) -> Iterator[Item]:
