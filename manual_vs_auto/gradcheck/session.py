@@ -30,9 +30,7 @@ from manual_vs_auto.gradcheck.witnesses.limit import hold
 from manual_vs_auto.gradcheck.witnesses.outcome import Case, Outcome
 
 _SPECIAL = {"report": Verdict.SPECIAL, "fail": Verdict.DISAGREE, "ignore": Verdict.AGREE}
-_MANY = 32
-# Further points for second order where it was asked for.
-_MORE = 3
+_MANY, _MORE = 32, 3
 
 
 class Session:
@@ -200,7 +198,8 @@ class Session:
         except Refused as refusal:
             self._probes.append(Probe("second order", None, f"refused: {refusal}"))
             return
-        for label, arrays in (found for at in points for found in self._draws.around(at)):
+        # What is found by iterating has fewer digits yet in second order, further out.
+        for label, arrays in (found for at in points for found in self._draws.around(at, not self._iterates)):
             judge = partial(second.judge, label, arrays, thorough, self._options.seed, self._deadline)
             yield from self._kept(label, judge)
 

@@ -69,6 +69,14 @@ def test_what_is_not_finite_at_coarse_steps_is_left_out() -> None:
     assert found.value[0] == pytest.approx(0.5 / np.sqrt(1e-3), rel=1e-6)
 
 
+def test_stairs_of_rounding_inside_are_seen_from_both_sides() -> None:
+    # x - tanh(x) of tiny numbers goes in ulps of x: ahead the smallest move seen is three of them, behind one.
+    x = np.array([-1.073851535693393e-06])
+    sweep = _sweep(lambda x: x - np.tanh(x), x, np.abs(x))
+    assert sweep.stair()[0] == pytest.approx(2.0**-72, rel=1e-9)
+    assert central(sweep).bound[0] >= np.abs(central(sweep).value[0] - np.tanh(x[0]) ** 2 * abs(x[0]))
+
+
 def test_noise_widens_the_bound() -> None:
     generator = np.random.default_rng(0)
     x = np.full(1, 0.7)
@@ -146,6 +154,11 @@ def test_an_error_below_the_resolution_is_not_claimed_to_be_seen() -> None:
     found = remainder(_sweep(np.sin, x, x), np.cos(x) * x * (1 + 1e-15))
     assert found.right is True
     assert found.resolution > 1e-15 * 0.8
+
+
+def test_a_jump_at_coarse_steps_is_no_error_of_the_slope() -> None:
+    found = remainder(_sweep(np.floor, np.array([0.9]), np.ones(1)), np.zeros(1))
+    assert found.right is True
 
 
 STEEP: dict[str, Function] = {

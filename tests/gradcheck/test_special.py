@@ -204,6 +204,80 @@ def test_a_loop_that_goes_to_no_limit_is_held_to_all_its_digits() -> None:
     assert report.verdict is Verdict.DISAGREE
 
 
+def test_a_loop_that_goes_on_for_very_many_turns_is_not_waited_for() -> None:
+    def series(x: Any) -> Any:
+        rate = jnp.abs(x) / (1 + jnp.abs(x))  # as many turns as 1 / rate
+
+        def turn(state: Any) -> Any:
+            return state[0] + state[1], state[1] * (1 - rate)
+
+        return jax.lax.while_loop(lambda state: jnp.max(state[1]) > 1e-17, turn, (jnp.zeros_like(x), rate**2))[0]
+
+    f = jax.custom_jvp(series)
+    f.defjvps(lambda t, y, x: t * jnp.sign(x) / (1 + jnp.abs(x)) ** 2)
+    report = check_custom_rule(f, np.array([0.5, 2.0, 3.0]))
+    assert report.verdict is Verdict.AGREE
+    assert [p.note for p in report.probes if p.label.startswith("tiny")] == ["f has not come near its limit there"]
+
+
+def test_the_last_digits_of_what_nobody_can_read_are_doubted() -> None:
+    def f(x: Any) -> Any:
+        return np.sum(np.asarray(x) ** 2)
+
+    for off, verdict in ((3e-7, Verdict.INCONCLUSIVE), (3e-5, Verdict.DISAGREE)):
+        report = check_vjp(f, lambda ct, x, off=off: ((2 + off) * x * ct,), np.array([0.5, 2.0, 3.0]))
+        assert report.verdict is verdict
+        assert any("declare f_accuracy" in note for note in report.notes) is (verdict is Verdict.INCONCLUSIVE)
+    report = check_vjp(f, lambda ct, x: ((2 + 3e-7) * x * ct,), np.array([0.5, 2.0, 3.0]), f_accuracy=1e-6)
+    assert report.verdict is Verdict.AGREE
+
+
+def test_a_constant_of_float32_is_no_fault_in_float32() -> None:
+    # Exponential below 0 and the identity above, with 1 / 0.7 as a float32: the two parts are not off by one factor.
+    alpha, rate = 0.7, float(np.float32(1 / 0.7))
+
+    def celu(x: Any) -> Any:
+        return np.maximum(x, 0) + np.minimum(alpha * np.expm1(np.minimum(x, 0) / alpha), 0)
+
+    def rule(ct: Any, x: Any) -> Any:
+        return (ct * np.where(x > 0, 1.0, alpha * rate * np.exp(x * rate)),)
+
+    assert check_vjp(celu, rule, np.abs(X), domain=(0.01, 3)).verdict is Verdict.AGREE
+    assert check_vjp(celu, rule, X).verdict is Verdict.AGREE
+
+
+def test_a_series_of_jax_s_own_is_held_to_what_a_series_is_good_for() -> None:
+    x = np.array([-29.3, -21.5, -35.6, 3.0], np.float32)
+    assert check_custom_rule(jax.scipy.special.log_ndtr, x).verdict is not Verdict.DISAGREE
+
+
+def test_stairs_and_the_slope_of_zero() -> None:
+    def f(x: Any, y: Any) -> Any:
+        return np.floor(np.asarray(x) / np.asarray(y))
+
+    def rule(ct: Any, x: Any, y: Any) -> Any:
+        return np.zeros_like(x), np.zeros_like(y)
+
+    x, y = np.array([2.6, -0.73, 0.14, 10.3, -0.6]), np.array([1.1, 0.14, 2.0, 0.9, 1.9])
+    report = check_vjp(f, rule, x, y, domain=[None, (0.1, 50)])
+    assert report.verdict is Verdict.AGREE
+    assert check_vjp(f, lambda ct, x, y: (ct / y, -ct * x / y**2), x, y, domain=[None, (0.1, 50)]).verdict is (
+        Verdict.DISAGREE
+    )
+
+
+@pytest.mark.parametrize("kind", ["complex beside", "another shape"])
+def test_a_function_that_returns_something_else_at_a_step(kind: str) -> None:
+    def f(x: Any) -> Any:
+        x = np.asarray(x)
+        if np.iscomplexobj(x) and kind == "another shape":
+            return np.stack([x.real, x.imag])
+        whole = x * x
+        return whole if np.all(x.real < 0.9) else (whole + 0j if kind == "complex beside" else whole[:1])
+
+    assert check_vjp(f, lambda ct, x: (2 * x * ct,), np.array([0.5, 0.7]), domain=(0.1, 0.89)).verdict is Verdict.AGREE
+
+
 FILE = """
 import jax.numpy as jnp
 def f(x): return jnp.prod(x)

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from manual_vs_auto.gradcheck import UsageError, Verdict, check_custom_rule
-from manual_vs_auto.gradcheck.engines.jax.stripped import bare, program, rules_in, stripped, traits
+from manual_vs_auto.gradcheck.engines.jax.stripped import bare, program, rules_in, stripped
+from manual_vs_auto.gradcheck.engines.jax.traits import traits
 
 pytestmark = pytest.mark.newest
 Function = Callable[..., Any]

@@ -28,6 +28,7 @@ class Claim:
     residual_bytes(arrays): what a rule keeps from forward to backward.
     paired: for a function that carries its rule, paired(arrays, cotangents) -> the floating outputs that the rule's
     forward returns, and what manual returns.
+    approximated: whether f is one of JAX's own, a series or a fit, of which nobody can see how exact it is.
     narrowed: "f" or "the rule", if they refuse float64 and run in the sample's precision. notes: for the report.
     complex_outputs: which of the outputs are pairs of real and imaginary part; known once f was called.
     """
@@ -43,6 +44,7 @@ class Claim:
     residual_bytes: Callable[[Arrays], int] | None = None
     paired: Callable[[Arrays, Arrays], tuple[list[Any], list[Any]]] | None = None
     surrogate: Callable[[Arrays], list[Any]] | None = None
+    approximated: bool = False
     narrowed: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
     complex_outputs: Sequence[bool] = ()

@@ -116,14 +116,16 @@ def plainly(claim: Claim, arrays: Found) -> list[Any]:
 
 
 def sweep_by_calls(claim: Claim, value: Callable[[Arrays], Found], arrays: Arrays, direction: Arrays) -> list[Sweep]:
-    """One call of the function a step. A step at which it raises has no value."""
+    """One call of the function a step. A step at which it raises, or returns something else, has no value."""
     here = value(arrays)
 
     def at(step: float) -> Found:
         try:
-            return value(moved(claim, arrays, direction, step))
+            found = value(moved(claim, arrays, direction, step))
         except Refused:
-            return [np.full(a.shape, np.nan) for a in here]
+            found = []
+        alike = [a.shape for a in found] == [a.shape for a in here]
+        return found if alike else [np.full(a.shape, np.nan) for a in here]
 
     ahead, behind = ([at(step) for step in steps] for steps in (STEPS, -STEPS))
     sides = zip(zip(*ahead, strict=True), zip(*behind, strict=True), here, strict=True)

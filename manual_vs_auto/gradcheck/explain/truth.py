@@ -40,8 +40,8 @@ class Truth:
         key = id(e), change.text
         if key not in self._pulled:
             arrays = change.of(e.real.arrays, self.outputs(e))
-            found = reference(self._claim, self._engine, arrays, e.real.cotangents).values
-            self._pulled[key] = self._claim.own_results(found)
+            there = reference(self._claim, self._engine, arrays, e.real.cotangents)
+            self._pulled[key] = self._claim.own_results(there.values) if there.defined else [np.array(np.nan)]
         found = self._pulled[key]
         if not all(np.all(np.isfinite(a)) for a in found):
             raise Refused(ArithmeticError("not finite there"))

@@ -17,6 +17,7 @@ STEPS = RATIO ** -np.arange(0.5, 20.5)
 """Half the scale of the input down to 1e-12 of it."""
 # The steps that say how large phi is here.
 _FINE = 10
+_PARTS = np.arange(1.0, 7.0)
 
 
 class Slope(NamedTuple):
@@ -29,13 +30,15 @@ class Slope(NamedTuple):
 class Sweep(NamedTuple):
     """What a function does along one direction: phi(h), phi(-h) for every step [S, ...] and phi(0) [...].
 
-    grain: the machine epsilon of the lowest precision that the function computes in.
+    grain: the machine epsilon of the lowest precision that the function computes in. stairs: the height of the stairs
+    in what phi is a sum of [...], where that is known: beside the sum every stair is small, also that of floor.
     """
 
     ahead: np.ndarray
     behind: np.ndarray
     here: np.ndarray
     grain: float = EPS
+    stairs: np.ndarray | None = None
 
     def noise(self) -> np.ndarray:
         """Rounding in phi, absolute: that of its size, the jitter at fine steps, or the stairs that it has. [...]"""
@@ -44,16 +47,16 @@ class Sweep(NamedTuple):
         steps = _along(STEPS, self.ahead)
         jitter = np.abs(np.diff((self.ahead - self.behind) / 2, axis=0) - np.diff(steps, axis=0) * self._slope())
         quiet = np.maximum(2 * self.grain * size, _finite_or(np.median(jitter[-5:], axis=0), 0.0))
-        found: np.ndarray = np.maximum(quiet, self._stair())
+        found: np.ndarray = np.maximum(quiet, self.stair() if self.stairs is None else self.stairs)
         return found
 
-    def _stair(self) -> np.ndarray:
-        """The height of a stair, where phi moves by whole multiples of it and then not at all: it rounds inside."""
-        moved = np.abs(_finite_or(self.ahead - self.here, 0.0))
+    def stair(self) -> np.ndarray:
+        """The height of a stair, where phi moves by multiples of it and then not at all: it rounds inside. [...]"""
+        moved = np.abs(_finite_or(np.concatenate([self.ahead, self.behind]) - self.here, 0.0))
         height = np.min(np.where(moved > 0, moved, np.inf), axis=0)
         count = moved / np.where(np.isfinite(height), height, 1.0)
-        # The smallest move seen may be a few stairs at once.
-        parts = np.array([1.0, 2.0, 3.0, 4.0]).reshape(-1, *(1,) * count.ndim) * count
+        # The smallest move seen may be a few stairs at once, and below a power of two they are half as high.
+        parts = _PARTS.reshape(-1, *(1,) * count.ndim) * count
         whole = np.any(np.all(np.abs(parts - np.round(parts)) <= 1e-3, axis=1), axis=0)
         stuck = np.any(moved == 0, axis=0) & (np.sum(moved > 0, axis=0) >= STAIRS)
         # Rounding is small beside what it rounds: floor and round have stairs, too, and are what they are.

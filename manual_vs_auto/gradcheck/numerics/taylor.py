@@ -49,4 +49,8 @@ def remainder(sweep: Sweep, slope: np.ndarray) -> Remainder:
         return Remainder(np.inf, 0.0, resolution, rests, floors)
     finest = usable[-4:]
     order = float(np.polyfit(np.log(STEPS[finest]), np.log(rests[finest]), 1)[0])
+    if (last := finest[-1]) + 1 < len(STEPS) and finite[last + 1]:
+        # What a jump leaves at coarse steps is gone at once.
+        below = max(rests[last + 1], 8 * floors[last + 1])
+        order = max(order, float(np.log(rests[last] / below) / np.log(STEPS[last] / STEPS[last + 1])))
     return Remainder(order, float(rests[finest[-1]] / STEPS[finest[-1]]), resolution, rests, floors)

@@ -18,7 +18,7 @@ FLOOR = 8
 HALF_ULP_OF_FLOAT32 = 2.0**-24
 """Relative: what rounding to float32 makes of a constant."""
 UNSEEN = 1e-6
-"""Relative: a rule whose program can't be read may iterate, and then adds up to no more digits."""
+"""Relative: what can't be read may iterate, f as well as the rule, and then has no more digits."""
 ALONE = 4
 """Epsilons by which the factor of one element may differ from 1, on the average of many inputs that round inside."""
 PRIMAL = 1e-9

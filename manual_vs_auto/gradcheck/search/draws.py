@@ -1,5 +1,6 @@
 """Fresh cases: of the sample's shapes, of others that the function accepts, and like one that failed."""
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -44,9 +45,9 @@ class Draws:
         """New numbers in the sample's shapes."""
         return self.case("fresh numbers", self._fresh(self._sample))
 
-    def around(self, point: Case) -> Iterator[tuple[str, Found]]:
-        """The point itself, and further out in every direction, as far as the domain goes."""
-        for label, change in _AROUND.items():
+    def around(self, point: Case, beyond: bool = True) -> Iterator[tuple[str, Found]]:
+        """The point itself, and if beyond, further out in every direction, as far as the domain goes."""
+        for label, change in itertools.islice(_AROUND.items(), None if beyond else 1):
             moving = self._claim.inputs.moving
             changed = [change(a) if at in moving else a for at, a in enumerate(point.arrays)]
             arrays = in_dtypes(self._domain, self._domain.shaped(changed))

@@ -18,7 +18,7 @@ from manual_vs_auto.gradcheck.engines.engine import Engine, Found, widen
 from manual_vs_auto.gradcheck.numerics.precision import eps, is_float, largest, size
 from manual_vs_auto.gradcheck.numerics.tolerance import AUTHORS, FLOOR, PRIMAL, UNSEEN, allowed, units
 from manual_vs_auto.gradcheck.witnesses.kinks import Convention
-from manual_vs_auto.gradcheck.witnesses.linearity import forgive_a_constant, judge_linearity
+from manual_vs_auto.gradcheck.witnesses.linearity import doubt_the_last_digits, forgive_a_constant, judge_linearity
 from manual_vs_auto.gradcheck.witnesses.outcome import Case, Mark, Outcome
 from manual_vs_auto.gradcheck.witnesses.reference import ONE_BY_ONE, Reference, reference, spread
 from manual_vs_auto.gradcheck.witnesses.rounding import gap, judge_rounding
@@ -66,11 +66,14 @@ def try_case(
     # At another rank there may be another number of outputs.
     usual = scale if len(scale) == len(truth.values) else [0.0] * len(truth.values)
     floors = [FLOOR * max(big * size(cotangents), largest(v)) for big, v in zip(usual, truth.values, strict=True)]
-    coarser = AUTHORS * own if own > eps("float64") else 0.0
+    # Nobody can look into the program of a function of NumPy or PyTorch, for what it is computed in, and how exactly.
+    opaque = engine.excluded is None
+    hidden = opaque or claim.approximated
+    coarser = own * (1 if hidden else AUTHORS) if own > eps("float64") else 0.0
     slack = [
         _slack(value, move, shaky, bound, limit, inside)
         + floor * inside
-        + accuracy * largest(value)
+        + accuracy * floor / FLOOR
         + coarser * np.abs(np.where(np.isfinite(value), value, 0.0))
         for value, move, shaky, bound, floor in zip(truth.values, *moves, truth.bounds, floors, strict=True)
     ]
@@ -93,9 +96,10 @@ def try_case(
         poll.forward(suspects, thorough)
     else:
         poll.reverse(suspects, thorough, generator)
-    if engine.excluded is None:
-        # Nobody can look into the rule's program for what it is computed in.
+    if opaque:
         forgive_a_constant(outcome)
+    if hidden:
+        doubt_the_last_digits(outcome, [floor / FLOOR for floor in floors])
     outcome.doubt = [np.where(s, np.inf, b) for s, b in zip(suspects, truth.bounds, strict=True)]
     if rounding and outcome.verdict is Verdict.AGREE and own > eps("float64"):
         # Where the panel held with the rule against the reference, the rule's float64 is the measure.
@@ -115,8 +119,7 @@ def try_case(
                 mark.verdict = Verdict.INCONCLUSIVE
     # What is found by iterating adds up to no more digits than it has.
     if not thorough and claim.kind != "gradient" and outcome.verdict is Verdict.AGREE and not engine.iterates:
-        unseen = 0.0 if engine.excluded is not None else UNSEEN
-        judge_linearity(engine, outcome, wide, cotangents, max(limit * inside, unseen), generator)
+        judge_linearity(engine, outcome, wide, cotangents, max(limit * inside, UNSEEN * hidden), generator)
     return outcome
 
 

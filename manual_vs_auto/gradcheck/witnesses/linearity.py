@@ -1,11 +1,13 @@
 """A rule is linear in its cotangents at every point, whatever f does there; and a factor that is forgiven it."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from manual_vs_auto.gradcheck.claims.verdict import Verdict
 from manual_vs_auto.gradcheck.engines.engine import Engine, Found
 from manual_vs_auto.gradcheck.numerics.precision import largest, size
-from manual_vs_auto.gradcheck.numerics.tolerance import HALF_ULP_OF_FLOAT32, ROUNDINGS
+from manual_vs_auto.gradcheck.numerics.tolerance import HALF_ULP_OF_FLOAT32, ROUNDINGS, UNSEEN
 from manual_vs_auto.gradcheck.witnesses.outcome import Outcome
 from manual_vs_auto.gradcheck.witnesses.rounding import gap
 
@@ -27,6 +29,23 @@ def forgive_a_constant(outcome: Outcome) -> None:
         ):
             mark.verdict, mark.why = Verdict.AGREE, ""
             outcome.notes.append(f"{mark.name}: {1 + share:.9g} times the right one: a constant rounded to float32")
+
+
+def doubt_the_last_digits(outcome: Outcome, scales: Sequence[float]) -> None:
+    """Whether f is found by iterating, and to how many digits, its author can say, and nobody can see.
+
+    scales: how large each part of the derivative is, there and elsewhere.
+    """
+    for at, mark in enumerate(outcome.marks):
+        manual, right = outcome.manual[at], outcome.reference[at]
+        if mark.verdict is not Verdict.DISAGREE or mark.why not in ("formula", "kink"):
+            continue
+        apart = largest(np.where(np.isfinite(right), gap(manual, right), 0.0)) / (scales[at] or 1.0)
+        if max(apart, abs(mark.manual - mark.reference) / (scales[at] or 1.0)) <= UNSEEN:
+            mark.verdict, mark.why = Verdict.INCONCLUSIVE, ""
+            outcome.notes.append(
+                f"{mark.name}: off by {apart:.0e} of its largest: if f is good to no more, declare f_accuracy"
+            )
 
 
 def judge_linearity(

@@ -69,7 +69,8 @@ class Question:
         weights = self.weights
         used = weights != 0
         ahead, behind, here = ((a[..., used] * weights[used]).sum(-1, keepdims=True) for a in outputs[:3])
-        return Sweep(ahead, behind, here, outputs.grain)
+        stairs = (outputs.stair()[used] * np.abs(weights[used])).sum(keepdims=True)
+        return Sweep(ahead, behind, here, outputs.grain, stairs)
 
     @property
     def weights(self) -> np.ndarray:
@@ -79,6 +80,19 @@ class Question:
     def elsewhere(self, arrays: Found, direction: Found) -> "Question":
         """The same question at another point, along another direction."""
         return replace(self, arrays=arrays, direction=direction, _outputs=None, _sweep=None)
+
+    @property
+    def stands(self) -> np.ndarray:
+        """Where the manual slope is exactly 0 and f goes in stairs, [M]: differences can't tell rounding from floor."""
+        stairs = self.sweep.stair() if self.sweep.stairs is None else self.sweep.stairs
+        return np.asarray((self.manual == 0) & (stairs > 0))
+
+    def complex_step(self) -> np.ndarray:
+        """The slope by the engine's complex step, [M]. Raises: Refused."""
+        found = self.engine.complex_step(self.arrays, self.direction)
+        if not self.claim.forward and [np.shape(a) for a in found] != [s.shape for s in self.cotangents]:
+            raise Refused(TypeError("of complex numbers the function makes another shape"))
+        return self.slope(found)
 
     def slope(self, outputs: Found) -> np.ndarray:
         """[M] out of one tangent an output."""
@@ -97,14 +111,14 @@ def finite_differences(question: Question) -> Slope:
     """Central differences in float64, steps swept, extrapolated. At a kink they have no say."""
     kink = kinked(*one_sided(question.sweep))
     found = central(question.sweep)
-    return Slope(found.value, np.where(kink, np.inf, found.bound))
+    return Slope(found.value, np.where(kink | question.stands, np.inf, found.bound))
 
 
 def complex_step(question: Question) -> Slope:
     """Im f(x + iht) / h: no subtraction, no truncation; but silently wrong for abs, norms and ties."""
     if eps(question.engine.dtype) > eps("float64"):
         raise Refused(TypeError("the function rounds inside"))
-    value = question.slope(question.engine.complex_step(question.arrays, question.direction))
+    value = question.complex_step()
     return Slope(value, np.where(np.isfinite(value), question.tolerance, np.inf))
 
 
@@ -190,7 +204,7 @@ def ask(question: Question) -> Answer:
     }
     ahead, behind = one_sided(question.sweep)
     kink = kinked(ahead, behind)
-    taylor = remainder(question.sweep, question.manual) if not np.any(broken | kink) else None
+    taylor = remainder(question.sweep, question.manual) if not np.any(broken | kink | question.stands) else None
     if taylor is not None and taylor.right is not None:
         finest = float(np.max(disputed)) if np.any(disputed) else np.inf
         if taylor.resolution <= finest / 4:

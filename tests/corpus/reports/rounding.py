@@ -130,7 +130,9 @@ ITEMS: list[Item] = [
         Wrong("as if all matrices commuted, diagonal sample", lambda ct, a: (jax.scipy.linalg.expm(a).T @ ct,), (),
               (0.5 * np.eye(3, dtype=np.float32),)),
     ),
-    *pair("matrix exponential of norm 20", "vjp", jax.scipy.linalg.expm, _expm_vjp, (5 * normal(3, 3, 3),)),
+    # JAX's own is good to 6e-8 where the norm is close below a power of two times 5.4.
+    *pair("matrix exponential of norm 20", "vjp", jax.scipy.linalg.expm, _expm_vjp, (5 * normal(3, 3, 3),),
+          f_accuracy=1e-6),
     *pair(
         "group norm", "vjp", group_norm, group_norm_vjp, (normal(4, 3, 6), positive(5, 6), normal(6, 6)),
         Wrong("means over the whole row", lambda ct, x, g, b: group_norm_vjp(ct, x, g, b, groups=1),

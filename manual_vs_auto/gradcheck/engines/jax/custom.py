@@ -75,7 +75,7 @@ def custom_claim(f: Callable[..., Any], inputs: Inputs) -> Claim:
     notes = () if others else ("no rule in f but JAX's own: these are judged",)
     kept = None if forward else residual_bytes
     return Claim(_name(f), kind, inputs, plain, manual, f, f, forward, kept, paired,
-                 complex_outputs=flat.complex, notes=notes)  # fmt: skip
+                 complex_outputs=flat.complex, approximated=not others, notes=notes)  # fmt: skip
 
 
 def _name(f: Callable[..., Any]) -> str:

@@ -21,8 +21,9 @@ from manual_vs_auto.gradcheck.engines.engine import (
 )
 from manual_vs_auto.gradcheck.engines.jax.arrays import as_jax, dtype_of, precision, same_bytes, shapes
 from manual_vs_auto.gradcheck.engines.jax.further import each_step_further
-from manual_vs_auto.gradcheck.engines.jax.stripped import Traits, program, stripped, traits
+from manual_vs_auto.gradcheck.engines.jax.stripped import program, stripped
 from manual_vs_auto.gradcheck.engines.jax.together import Together, beside, hasty, shapes_of
+from manual_vs_auto.gradcheck.engines.jax.traits import Traits, traits
 from manual_vs_auto.gradcheck.numerics.differences import STEPS, Sweep
 
 # What has so few numbers is compiled in a hurry.

@@ -140,10 +140,14 @@ def loop_of(equation: Any) -> Loop | None:
 
 
 class Iteration(NamedTuple):
-    """A loop that carries numbers and reads no rows: its body, and where the constants of that are among operands."""
+    """A loop that carries numbers and reads no rows: its body, and where the constants of that are among operands.
+
+    goes_on: of a while loop, its condition, and how many of the first operands are constants of that.
+    """
 
     body: Program
     constants: slice
+    goes_on: tuple[Program, int] | None = None
 
 
 def iteration_of(equation: Any) -> Iteration | None:
@@ -151,7 +155,8 @@ def iteration_of(equation: Any) -> Iteration | None:
     if equation.primitive.name == "while":
         start = parameter(equation, "cond_nconsts")
         constants = slice(start, start + parameter(equation, "body_nconsts"))
-        return Iteration(opened(parameter(equation, "body_jaxpr")), constants)
+        goes_on = opened(parameter(equation, "cond_jaxpr")), start
+        return Iteration(opened(parameter(equation, "body_jaxpr")), constants, goes_on)
     loop = loop_of(equation)
     if loop is None or loop.constants + loop.carried < len(equation.invars) or loop.carried < len(equation.outvars):
         return None

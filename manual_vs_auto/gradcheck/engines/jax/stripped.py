@@ -7,13 +7,12 @@ asked about.
 
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 import jax
-import numpy as np
 
 from manual_vs_auto.gradcheck.claims.complex import real_dtype
 from manual_vs_auto.gradcheck.engines.jax import jaxpr as inside
@@ -24,15 +23,7 @@ _OURS = str(Path(__file__).parents[2]) + os.sep
 _UNROLLED = 32
 Step: TypeAlias = Callable[[int, Sequence[Any], Callable[[Sequence[Any]], list[Any]]], list[Any]]
 Strips: TypeAlias = Callable[[Any], inside.Rule | None]
-_LOOPS = 3
-# As many numbers as that are tried.
-_BOUNDS = 4
-# Of a comparison and the place of its number, on which side of it that lies which it excludes.
-_EXCLUDED = {
-    **{(name, at): 0 for name in ("eq", "ne") for at in (0, 1)},
-    ("lt", 1): -1, ("ge", 1): -1, ("max", 0): -1, ("max", 1): -1, ("gt", 0): -1, ("le", 0): -1, ("clamp", 0): -1,
-    ("lt", 0): 1, ("ge", 0): 1, ("min", 0): 1, ("min", 1): 1, ("gt", 1): 1, ("le", 1): 1, ("clamp", 2): 1,
-}  # fmt: skip
+_TURNS = 2**16
 
 
 class Program(NamedTuple):
@@ -42,10 +33,11 @@ class Program(NamedTuple):
     longest_sum: int
 
 
-def stripped(f: Callable[..., Any], unroll: bool = False, further: int = 0) -> Callable[..., Any]:
+def stripped(f: Callable[..., Any], unroll: bool = False, further: int | None = None) -> Callable[..., Any]:
     """f without the custom rules in it that are not JAX's own.
 
-    unroll: with short loops written out. further: with so many steps more in every loop that reads no rows.
+    unroll: with short loops written out. further: with so many steps more in every loop that reads no rows; where one
+    goes on for very many turns, NaN.
     """
 
     def plain(*args: Any) -> Any:
@@ -87,65 +79,9 @@ def rules_in(f: Callable[..., Any], *args: Any, of_jax: bool = False) -> frozens
     return frozenset(rule.kind for rule in found if rule is not None and rule.of_jax is of_jax)
 
 
-class Traits(NamedTuple):
-    """What a function does that matters to a check.
-
-    detaches: it stops gradients itself, as JAX's own functions may too. scatters: it writes by index. bounds: the
-    numbers that it compares floating ones with. excluded: integers on the other side of what it compares integers with.
-    clamped: the same of what it clamps integers to. iterates: it has loops that read no rows.
-    """
-
-    detaches: bool
-    scatters: bool
-    bounds: tuple[float, ...]
-    excluded: tuple[int, ...]
-    clamped: tuple[int, ...]
-    iterates: bool
-
-
-def traits(f: Callable[..., Any], *args: Any) -> Traits:
-    """Trace f, and look."""
-    jaxpr = inside.traced(f, *args)[0].jaxpr
-    equations = [equation for equation, _ in inside.every(jaxpr)]
-    found = list(compared(jaxpr, {}))
-    bounds = sorted({abs(value) for value, *_ in found if isinstance(value, float) and 1e-4 < abs(value) < 1e4})
-    beyond = [(value + side, clamps) for value, side, clamps in found if isinstance(value, int)]
-    excluded, clamped = (sorted({v for v, clamps in beyond if clamps == asked}) for asked in (False, True))
-    return Traits(
-        any(e.primitive.name == "stop_gradient" and not _stopped_by_jax(e) for e in equations),
-        any(e.primitive.name == "scatter" for e in equations),
-        tuple(sign * value for value in bounds[:_BOUNDS] for sign in (1, -1)),
-        tuple(excluded[:_BOUNDS]),
-        tuple(clamped[:_BOUNDS]),
-        # Many loops take minutes to compile three times over.
-        0 < sum(inside.iteration_of(e) is not None for e in equations) <= _LOOPS,
-    )
-
-
-def compared(jaxpr: Any, known: dict[Any, Any]) -> Iterator[tuple[float | int, int, bool]]:
-    """Numbers written into a program that others are compared with; where the excluded lies: -1, 0 or 1 beside it; and
-
-    whether it is what others are clamped to. known: the values of its variables that are numbers.
-    """
-    known = dict(known)
-    for equation in jaxpr.eqns:
-        given = [known.get(v) if inside.is_variable(v) else inside.value_of(v) for v in equation.invars]
-        single = [g.item() if g is not None and np.size(g) == 1 and hasattr(g, "item") else g for g in given]
-        name = equation.primitive.name
-        for at, value in enumerate(single):
-            sides = _EXCLUDED.get((name, at))
-            if sides is not None and isinstance(value, int | float) and not isinstance(value, bool):
-                yield value, sides, name in ("max", "min", "clamp")
-        if name in ("convert_element_type", "broadcast_in_dim", "copy") and single[0] is not None:
-            known[equation.outvars[0]] = given[0]
-        for inner in inside.programs_in(equation):
-            passed = zip(inner.jaxpr.invars, given, strict=False) if len(inner.jaxpr.invars) == len(given) else ()
-            yield from compared(inner.jaxpr, {v: g for v, g in passed if g is not None})
-
-
 def run(
-    program: inside.Program, args: Sequence[Any], unroll: bool = False, further: int = 0, strips: Strips | None = None,
-    step: Step | None = None,
+    program: inside.Program, args: Sequence[Any], unroll: bool = False, further: int | None = None,
+    strips: Strips | None = None, step: Step | None = None,
 ) -> list[Any]:  # fmt: skip
     """Run a program.
 
@@ -167,7 +103,9 @@ def run(
     return [read(operand) for operand in jaxpr.outvars]
 
 
-def _apply(jaxpr: Any, equation: Any, unroll: bool, further: int, strips: Strips, given: Sequence[Any]) -> list[Any]:
+def _apply(
+    jaxpr: Any, equation: Any, unroll: bool, further: int | None, strips: Strips, given: Sequence[Any]
+) -> list[Any]:
     rule, loop, call = strips(equation), inside.loop_of(equation) if unroll else None, inside.called(equation)
     if rule is not None:
         return run(rule.primal, given, unroll, further, strips)
@@ -175,11 +113,40 @@ def _apply(jaxpr: Any, equation: Any, unroll: bool, further: int, strips: Strips
         return _unrolled(loop, given)
     if call is not None:
         return run(call, given, unroll, further, strips)
-    found = inside.apply(jaxpr, equation, given, partial(_without, strips))
-    if further and (iteration := inside.iteration_of(equation)) is not None:
-        for _ in range(further):
-            found = run(iteration.body, [*given[iteration.constants], *found], strips=strips)
+    apply = partial(inside.apply, jaxpr, equation, given, partial(_without, strips))
+    if further is None or (iteration := inside.iteration_of(equation)) is None:
+        return apply()
+    found = apply() if iteration.goes_on is None else _bounded(iteration, iteration.goes_on, strips, given)
+    for _ in range(further):
+        found = run(iteration.body, [*given[iteration.constants], *found], strips=strips)
     return found
+
+
+def _bounded(
+    loop: inside.Iteration, ends: tuple[inside.Program, int], strips: Strips, given: Sequence[Any]
+) -> list[Any]:
+    """A while loop that ends after many turns at the latest, with NaN: nobody waits for what it is."""
+    condition, count = ends
+
+    def goes_on(carried: list[Any]) -> Any:
+        return run(condition, [*given[:count], *carried], strips=strips)[0]
+
+    def turn(state: tuple[Any, list[Any]]) -> tuple[Any, list[Any]]:
+        # Under vmap each row has ended or not.
+        turns, carried = state
+        on, after = goes_on(carried), run(loop.body, [*given[loop.constants], *carried], strips=strips)
+        return turns + 1, list(map(jax.numpy.where, _spread(on, carried), after, carried))
+
+    start = 0, list(given[loop.constants.stop :])
+    _, found = jax.lax.while_loop(lambda state: (state[0] < _TURNS) & jax.numpy.any(goes_on(state[1])), turn, start)
+    lost = _spread(goes_on(found), found)
+    floats = [jax.numpy.issubdtype(a.dtype, jax.numpy.inexact) for a in found]
+    return [jax.numpy.where(on, jax.numpy.nan, a) if f else a for on, a, f in zip(lost, found, floats, strict=True)]
+
+
+def _spread(rows: Any, like: Sequence[Any]) -> list[Any]:
+    """One number a row, for each of these arrays."""
+    return [rows.reshape(rows.shape + (1,) * (a.ndim - rows.ndim)) for a in like]
 
 
 def _unrolled(loop: inside.Loop, given: Sequence[Any]) -> list[Any]:
@@ -210,14 +177,6 @@ def _own(equation: Any) -> inside.Rule | None:
     """The rule that an operation is, where somebody else than JAX wrote it."""
     rule = inside.rule_of(equation)
     return None if rule is None or rule.of_jax else rule
-
-
-def _stopped_by_jax(equation: Any) -> bool:
-    """Whether a stop_gradient was called by JAX itself, as logsumexp does for its maximum."""
-    frames = inside.frames(equation)
-    calls = [at for at, frame in enumerate(frames) if frame.function.endswith("stop_gradient")]
-    callers = [frame for frame in frames[calls[-1] + 1 :] if "tree" not in frame.file] if calls else []
-    return bool(callers) and callers[0].of_jax
 
 
 def describe(equation: Any, operand: int) -> str:
