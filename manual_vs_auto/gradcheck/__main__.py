@@ -209,7 +209,8 @@ def _judge(options: argparse.Namespace) -> "list[tuple[str, Report]]":
                 raise UsageError(f"{name} is not callable")
         name = options.target.rpartition(":")[2]
         module = load(options.target.rpartition(":")[0])
-        found = [Pair(name, "custom" if rule is None else form_of(rule), f, rule)]
+        beside = [] if rule is not None else [pair for pair in pairs_in(module) if pair.name == name]
+        found = beside or [Pair(name, "custom" if rule is None else form_of(rule), f, rule)]
     else:
         module = load(options.target)
         found = list(pairs_in(module))

@@ -47,6 +47,12 @@ def test_every_form_of_a_pair_is_found(command: Command) -> None:
     assert {report["verdict"] for report in done.reports} == {"AGREE"}
 
 
+@pytest.mark.parametrize("name", ["scale", "power", "own"])
+def test_a_name_finds_its_own_pair(name: str, command: Command) -> None:
+    done = command(f"{file(FORMS)}:{name}", "--json")
+    assert (done.status, [report["name"] for report in done.reports]) == (0, [name]), done
+
+
 def test_a_wrong_one_is_exit_1(command: Command) -> None:
     done = command(file(WRONG))
     assert (done.status, done.err) == (1, "")

@@ -45,6 +45,20 @@ RESULTS: dict[str, tuple[Change, str]] = {
 }
 
 
+@pytest.mark.parametrize(
+    ("power", "words"),
+    [(0.5, ": the square root of"), (-0.5, ": one over the square root of"), (0.25, "at another size")],
+)
+def test_a_scale_by_the_root_of_a_size_is_called_so(power: float, words: str) -> None:
+    def scaled(right: np.ndarray) -> np.ndarray:
+        return np.asarray(right.shape[1] ** power * right)
+
+    first, other = (observations(scaled, (3, size))[0] for size in (4, 5))
+    kind, text = hypotheses.factor_elsewhere("it is c times the right one", first, other, 0) or ("", "")
+    assert kind == "factor"
+    assert words in text
+
+
 @pytest.mark.parametrize("kind", RESULTS)
 def test_what_became_of_the_result(kind: str) -> None:
     change, said = RESULTS[kind]

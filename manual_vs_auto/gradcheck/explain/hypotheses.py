@@ -152,6 +152,9 @@ def factor_elsewhere(text: str, first: Observation, other: Observation, leaf: in
         return "reduction", f"a mean stands where a sum belongs: {also}"
     if fits(first, c) and fits(other, d):
         return "reduction", f"a sum stands where a mean belongs: {also}"
+    for power, words in ((2, ""), (-2, "one over ")):
+        if c > 0 and d > 0 and fits(first, c**power) and fits(other, d**power):
+            return "factor", f"{also}: {words}the square root of an axis' length, a scale that is not taken over"
     return "factor", also
 
 
