@@ -99,7 +99,7 @@ def try_case(
     if opaque:
         forgive_a_constant(outcome)
     if hidden:
-        doubt_the_last_digits(outcome, [floor / FLOOR for floor in floors])
+        doubt_the_last_digits(engine, outcome, wide, cotangents, [floor / FLOOR for floor in floors])
     outcome.doubt = [np.where(s, np.inf, b) for s, b in zip(suspects, truth.bounds, strict=True)]
     if rounding and outcome.verdict is Verdict.AGREE and own > eps("float64"):
         # Where the panel held with the rule against the reference, the rule's float64 is the measure.

@@ -31,21 +31,25 @@ def forgive_a_constant(outcome: Outcome) -> None:
             outcome.notes.append(f"{mark.name}: {1 + share:.9g} times the right one: a constant rounded to float32")
 
 
-def doubt_the_last_digits(outcome: Outcome, scales: Sequence[float]) -> None:
+def doubt_the_last_digits(
+    engine: Engine, outcome: Outcome, arrays: Found, cotangents: Found, scales: Sequence[float]
+) -> None:
     """Whether f is found by iterating, and to how many digits, its author can say, and nobody can see.
 
-    scales: how large each part of the derivative is, there and elsewhere.
+    That a rule rounds to so few digits can be seen. scales: how large each part of the derivative is, there and
+    elsewhere.
     """
     for at, mark in enumerate(outcome.marks):
         manual, right = outcome.manual[at], outcome.reference[at]
         if mark.verdict is not Verdict.DISAGREE or mark.why not in ("formula", "kink"):
             continue
-        apart = largest(np.where(np.isfinite(right), gap(manual, right), 0.0)) / (scales[at] or 1.0)
-        if max(apart, abs(mark.manual - mark.reference) / (scales[at] or 1.0)) <= UNSEEN:
-            mark.verdict, mark.why = Verdict.INCONCLUSIVE, ""
-            outcome.notes.append(
-                f"{mark.name}: off by {apart:.0e} of its largest: if f is good to no more, declare f_accuracy"
-            )
+        apart = max(largest(np.where(np.isfinite(right), gap(manual, right), 0.0)), abs(mark.manual - mark.reference))
+        if apart > UNSEEN * scales[at] or apart <= ROUNDINGS * _jitter(engine, arrays, cotangents)[at]:
+            continue
+        mark.verdict, mark.why = Verdict.INCONCLUSIVE, ""
+        outcome.notes.append(
+            f"{mark.name}: off by {apart / scales[at]:.0e} of its largest: if f is good to no more, declare f_accuracy"
+        )
 
 
 def judge_linearity(

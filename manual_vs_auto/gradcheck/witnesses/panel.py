@@ -15,7 +15,7 @@ from manual_vs_auto.gradcheck.engines.numpy import NumpyEngine
 from manual_vs_auto.gradcheck.numerics.differences import Slope, Sweep, central, kinked, one_sided
 from manual_vs_auto.gradcheck.numerics.precision import eps
 from manual_vs_auto.gradcheck.numerics.taylor import Remainder, remainder
-from manual_vs_auto.gradcheck.numerics.tolerance import DIGITS, HIDDEN, NOISE
+from manual_vs_auto.gradcheck.numerics.tolerance import COARSE, DIGITS, HIDDEN, NOISE
 
 YES, ABSTAINS, NO = 1, 0, -1
 
@@ -84,8 +84,8 @@ class Question:
     @property
     def stands(self) -> np.ndarray:
         """Where the manual slope is exactly 0 and f goes in stairs, [M]: differences can't tell rounding from floor."""
-        stairs = self.sweep.stair() if self.sweep.stairs is None else self.sweep.stairs
-        return np.asarray((self.manual == 0) & (stairs > 0))
+        coarse = self.outputs.stair() > COARSE * np.abs(self.outputs.here)
+        return np.asarray((self.manual == 0) & (coarse if self.claim.forward else np.any(coarse & (self.weights != 0))))
 
     def complex_step(self) -> np.ndarray:
         """The slope by the engine's complex step, [M]. Raises: Refused."""
