@@ -201,6 +201,6 @@ sg.convolve(x, y, mode='full') | n44 n23
 sg.convolve(x, y, mode='valid') | n55 n22
 """,
     "scipy.integrate": """
-integrate.odeint(lambda u, t, a: -a * u, x, np.arange(4) / 3, (y,)) | n2 p | domain=[(0.5, 2), (0, 5)], f_accuracy=1e-5
+integrate.odeint(lambda u, t, a: -a * u, x, np.arange(4) / 3, tuple((y,))) | p2 p | domain=(0.1, 5), f_accuracy=1e-5
 """,
 }
