@@ -105,10 +105,13 @@ class Session:
 
     def _try(self, case: Case, thorough: bool = False, rounding: bool = True) -> Outcome:
         options, accuracy = self._options, self._accuracy
-        if self._iterates and options.f_accuracy is None:
-            accuracy = accuracy_of(self._engine, None, case)
-            if not np.isfinite(accuracy):
+        if self._engine.iterates and options.f_accuracy is None:
+            exact = accuracy_of(self._engine, None, case)
+            if np.isnan(exact) and case is not self._first.case:
+                return Outcome(case, skipped="it is not finite there, or goes on for very many turns")
+            if self._iterates and not np.isfinite(exact):
                 return Outcome(case, skipped="f has not come near its limit there")
+            accuracy = exact if self._iterates else 0.0
         outcome = try_case(
             self._claim, self._engine, case, options.convention, thorough, options.seed, self._deadline, rounding,
             [grown(case.arrays, self._sample, self._claim) * unit for unit in self._scale], accuracy,

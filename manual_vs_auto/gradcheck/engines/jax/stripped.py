@@ -23,7 +23,7 @@ _OURS = str(Path(__file__).parents[2]) + os.sep
 _UNROLLED = 32
 Step: TypeAlias = Callable[[int, Sequence[Any], Callable[[Sequence[Any]], list[Any]]], list[Any]]
 Strips: TypeAlias = Callable[[Any], inside.Rule | None]
-_TURNS = 2**16
+_TURNS = 2**18
 
 
 class Program(NamedTuple):
@@ -33,16 +33,34 @@ class Program(NamedTuple):
     longest_sum: int
 
 
-def stripped(f: Callable[..., Any], unroll: bool = False, further: int | None = None) -> Callable[..., Any]:
-    """f without the custom rules in it that are not JAX's own.
+class Further(NamedTuple):
+    """So many steps more in every loop that reads no rows. endless: of each, whether it was ended after very many."""
 
-    unroll: with short loops written out. further: with so many steps more in every loop that reads no rows; where one
-    goes on for very many turns, NaN.
-    """
+    steps: int
+    endless: list[Any]
+
+
+def stripped(f: Callable[..., Any], unroll: bool = False) -> Callable[..., Any]:
+    """f without the custom rules in it that are not JAX's own. unroll: with short loops written out."""
 
     def plain(*args: Any) -> Any:
         program, tree = inside.traced(f, *args)
-        return jax.tree.unflatten(tree, run(program, jax.tree.leaves(args), unroll, further=further))
+        return jax.tree.unflatten(tree, run(program, jax.tree.leaves(args), unroll))
+
+    return plain
+
+
+def gone_further(f: Callable[..., Any], steps: int) -> Callable[..., Any]:
+    """The same with its loops gone further, JAX's own too; NaN where one of them does not end soon."""
+
+    def plain(*args: Any) -> Any:
+        program, tree = inside.traced(f, *args)
+        further = Further(steps, [])
+        found = run(program, jax.tree.leaves(args), False, further, _looping)
+        endless = jax.numpy.any(jax.numpy.array(further.endless, bool))
+        floats = [jax.numpy.issubdtype(a.dtype, jax.numpy.inexact) for a in found]
+        told = [jax.numpy.where(endless, jax.numpy.nan, a) if f else a for a, f in zip(found, floats, strict=True)]
+        return jax.tree.unflatten(tree, told)
 
     return plain
 
@@ -80,7 +98,7 @@ def rules_in(f: Callable[..., Any], *args: Any, of_jax: bool = False) -> frozens
 
 
 def run(
-    program: inside.Program, args: Sequence[Any], unroll: bool = False, further: int | None = None,
+    program: inside.Program, args: Sequence[Any], unroll: bool = False, further: Further | None = None,
     strips: Strips | None = None, step: Step | None = None,
 ) -> list[Any]:  # fmt: skip
     """Run a program.
@@ -104,7 +122,7 @@ def run(
 
 
 def _apply(
-    jaxpr: Any, equation: Any, unroll: bool, further: int | None, strips: Strips, given: Sequence[Any]
+    jaxpr: Any, equation: Any, unroll: bool, further: Further | None, strips: Strips, given: Sequence[Any]
 ) -> list[Any]:
     rule, loop, call = strips(equation), inside.loop_of(equation) if unroll else None, inside.called(equation)
     if rule is not None:
@@ -116,16 +134,20 @@ def _apply(
     apply = partial(inside.apply, jaxpr, equation, given, partial(_without, strips))
     if further is None or (iteration := inside.iteration_of(equation)) is None:
         return apply()
-    found = apply() if iteration.goes_on is None else _bounded(iteration, iteration.goes_on, strips, given)
-    for _ in range(further):
+    if iteration.goes_on is None:
+        found = apply()
+    else:
+        found, endless = _bounded(iteration, iteration.goes_on, strips, given)
+        further.endless.append(endless)
+    for _ in range(further.steps):
         found = run(iteration.body, [*given[iteration.constants], *found], strips=strips)
     return found
 
 
 def _bounded(
     loop: inside.Iteration, ends: tuple[inside.Program, int], strips: Strips, given: Sequence[Any]
-) -> list[Any]:
-    """A while loop that ends after many turns at the latest, with NaN: nobody waits for what it is."""
+) -> tuple[list[Any], Any]:
+    """A while loop that ends after many turns at the latest: nobody waits for more; and whether it was so ended."""
     condition, count = ends
 
     def goes_on(carried: list[Any]) -> Any:
@@ -139,9 +161,7 @@ def _bounded(
 
     start = 0, list(given[loop.constants.stop :])
     _, found = jax.lax.while_loop(lambda state: (state[0] < _TURNS) & jax.numpy.any(goes_on(state[1])), turn, start)
-    lost = _spread(goes_on(found), found)
-    floats = [jax.numpy.issubdtype(a.dtype, jax.numpy.inexact) for a in found]
-    return [jax.numpy.where(on, jax.numpy.nan, a) if f else a for on, a, f in zip(lost, found, floats, strict=True)]
+    return found, jax.numpy.any(goes_on(found))
 
 
 def _spread(rows: Any, like: Sequence[Any]) -> list[Any]:
@@ -177,6 +197,13 @@ def _own(equation: Any) -> inside.Rule | None:
     """The rule that an operation is, where somebody else than JAX wrote it."""
     rule = inside.rule_of(equation)
     return None if rule is None or rule.of_jax else rule
+
+
+def _looping(equation: Any) -> inside.Rule | None:
+    """The same, or a rule of JAX's own for a function that has loops."""
+    rule = inside.rule_of(equation)
+    loops = rule is not None and any(inside.iteration_of(e) is not None for e, _ in inside.inside(equation))
+    return rule if loops else _own(equation)
 
 
 def describe(equation: Any, operand: int) -> str:
