@@ -22,7 +22,7 @@ from benchmarks._peers_report import by_source, told
 from manual_vs_auto.gradcheck import UsageError, Verdict
 
 SOURCES = ("autograd", "jax", "optax", "torch", "complex")
-SMOKE = 40  # one in so many
+SMOKE = 100  # one in so many
 OFTEN = 10  # answers, after which they are written down
 
 

@@ -1,7 +1,7 @@
 """One thing to judge: a function, a gradient of it that somebody wrote, and whether that one is right."""
 
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -35,21 +35,35 @@ class Item:
 
     @property
     def kinds(self) -> set[str]:
-        """What it is one of: its form, what was done to it, and what it asks of the checker."""
-        done = "right" if self.fault is None else self.fault.partition(":")[0]
-        return {f"{done} {self.kind}", done, *(f"{done} with {option}" for option in self.options)}
+        """What it is one of: right or wrong in its form and with what it asks of the checker, and its cause."""
+        done = "right" if self.fault is None else "wrong"
+        return {f"{done} {self.kind}", *(f"{done} with {option}" for option in self.options), *self.causes[:1]}
 
 
 def drawn(items: Sequence[Item], one_in: int) -> list[Item]:
-    """A share of many, the same everywhere, and others when their number changes."""
-    return [item for item in items if zlib.crc32(f"{len(items)} {item.name}".encode()) % one_in == 0]
+    """A share of many in which each kind is met: the same everywhere, and others when their number changes."""
+    share = {item.name for item in items if zlib.crc32(f"{len(items)} {item.name}".encode()) % one_in == 0}
+    met = set[str]().union(*(item.kinds for item in items if item.name in share))
+    for item in items:
+        if not item.kinds <= met:
+            share.add(item.name)
+            met |= item.kinds
+    return [item for item in items if item.name in share]
 
 
-def as_parameters(items: Iterable[Item]) -> list[Any]:
-    """The items as parameters of a test, the first of each kind marked as what the newest JAX is tried with."""
-    met: set[str] = set()
+def as_parameters(items: Sequence[Item], one_in: int) -> list[Any]:
+    """The items as parameters of a test: a share of them in every run, the others in that of the whole corpus.
+
+    The first of each kind is marked as what the newest JAX is tried with.
+    """
+    often, met = {item.name for item in drawn(items, one_in)}, set[str]()
     made = []
     for item in items:
-        made.append(pytest.param(item, id=item.name, marks=[] if item.kinds <= met else [pytest.mark.newest]))
-        met |= item.kinds
+        marks = []
+        if item.name not in often:
+            marks = [pytest.mark.whole]
+        elif not item.kinds <= met:
+            marks = [pytest.mark.newest]
+            met |= item.kinds
+        made.append(pytest.param(item, id=item.name, marks=marks))
     return made

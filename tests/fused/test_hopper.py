@@ -13,6 +13,7 @@ from manual_vs_auto.fused.logits import back
 from manual_vs_auto.fused.options import Options
 from manual_vs_auto.fused.rows import Piece, by_logits, exponentials, joined, row_of, slopes_of
 
+pytestmark = pytest.mark.newest
 OPTIONS = [Options(), Options(loss="squared_distance", z_loss=0.01), Options(loss="squared_distance", softcap=3.0)]
 hopper: Any = pytest.importorskip("manual_vs_auto.fused.hopper", exc_type=ImportError)
 

@@ -44,9 +44,14 @@ def drawn(report: Report, path: Path) -> list[str]:
     return texts(path)
 
 
+@cache
+def of_a_number() -> Report:
+    return check_gradient(squares, wrong, 0.75, **ONCE)
+
+
 def of_arrays(manual: np.ndarray, reference: np.ndarray) -> Report:
-    """A report whose leaf holds these."""
-    report = check_gradient(squares, wrong, 0.75, **ONCE)
+    """A report whose leaf holds these, until another one is asked for."""
+    report = of_a_number()
     assert report.outcome
     report.outcome.manual, report.outcome.reference = [manual], [reference]
     return report
