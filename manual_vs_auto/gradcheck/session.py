@@ -107,11 +107,11 @@ class Session:
         options, accuracy = self._options, self._accuracy
         if self._engine.iterates and options.f_accuracy is None:
             exact = accuracy_of(self._engine, None, case)
-            if np.isnan(exact) and case is not self._first.case:
+            if np.isnan(exact) and case.arrays is not self._sample:
                 return Outcome(case, skipped="it is not finite there, or goes on for very many turns")
-            if self._iterates and not np.isfinite(exact):
-                return Outcome(case, skipped="f has not come near its limit there")
             accuracy = exact if self._iterates else 0.0
+            if not np.isfinite(accuracy):
+                return Outcome(case, skipped="f has not come near its limit there")
         outcome = try_case(
             self._claim, self._engine, case, options.convention, thorough, options.seed, self._deadline, rounding,
             [grown(case.arrays, self._sample, self._claim) * unit for unit in self._scale], accuracy,
@@ -181,12 +181,11 @@ class Session:
         except (Refused, WrongShapeError) as refusal:
             self._probes.append(Probe(label, None, f"refused: {refusal}"))
             return
-        verdict = outcome.verdict
-        if outcome.skipped or verdict is Verdict.INCONCLUSIVE:
+        if outcome.skipped or outcome.verdict is Verdict.INCONCLUSIVE:
             self._probes.append(Probe(label, None, outcome.skipped or "no judge can tell"))
             return
-        self._probes.append(Probe(label, verdict))
-        if verdict is Verdict.AGREE:
+        self._probes.append(Probe(label, outcome.verdict))
+        if outcome.verdict is Verdict.AGREE:
             self._notes += [note for note in outcome.notes if note not in self._notes][:3]
         yield outcome
 
@@ -232,16 +231,10 @@ class Session:
             refused = any(mark.why in ("shape", "dtype") for mark in outcome.marks) and not label.startswith(EXCHANGED)
             if not strict and refused:
                 self._probes[-1] = Probe(label, None, f"the rule refuses: {outcome.notes[-1]}")
-            elif not strict and self._points and self._idle(outcome) > self._idle(self._first):
+            elif not strict and self._points and outcome.idle > self._first.idle:
                 self._probes[-1] = Probe(label, None, "the function does not use all of them")
             else:
                 yield outcome
-
-    @staticmethod
-    def _idle(outcome: Outcome) -> float:
-        """The share of elements that the function does not depend on."""
-        found = [a.ravel() == 0 for a in outcome.reference]
-        return float(np.mean(np.concatenate(found))) if found else 0.0
 
     def _written(self, sample: Outcome, decisive: Outcome, verdict: Verdict, special: bool = False) -> Report:
         findings = Findings(

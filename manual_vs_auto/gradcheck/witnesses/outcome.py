@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import numpy as np
+
 from manual_vs_auto.gradcheck.claims.complex import element
 from manual_vs_auto.gradcheck.claims.verdict import Verdict, worst
 from manual_vs_auto.gradcheck.engines.engine import Found
@@ -66,3 +68,9 @@ class Outcome:
     def verdict(self) -> Verdict:
         """The worst of its leaves'."""
         return worst(mark.verdict for mark in self.marks)
+
+    @property
+    def idle(self) -> float:
+        """The share of elements that the function does not depend on."""
+        zeros = [a.ravel() == 0 for a in self.reference]
+        return float(np.mean(np.concatenate(zeros))) if zeros else 0.0
