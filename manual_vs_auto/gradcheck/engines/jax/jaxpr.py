@@ -140,10 +140,14 @@ def loop_of(equation: Any) -> Loop | None:
 
 
 class Iteration(NamedTuple):
-    """A loop that carries numbers and reads no rows: its body, and where the constants of that are among operands."""
+    """A loop that carries numbers and reads no rows: its body, and where the constants of that are among operands.
+
+    going: of a while loop, whether it goes on; the constants of that stand before those of the body.
+    """
 
     body: Program
     constants: slice
+    going: Program | None = None
 
 
 def iteration_of(equation: Any) -> Iteration | None:
@@ -151,7 +155,8 @@ def iteration_of(equation: Any) -> Iteration | None:
     if equation.primitive.name == "while":
         start = parameter(equation, "cond_nconsts")
         constants = slice(start, start + parameter(equation, "body_nconsts"))
-        return Iteration(opened(parameter(equation, "body_jaxpr")), constants)
+        going = opened(parameter(equation, "cond_jaxpr"))
+        return Iteration(opened(parameter(equation, "body_jaxpr")), constants, going)
     loop = loop_of(equation)
     if loop is None or loop.constants + loop.carried < len(equation.invars) or loop.carried < len(equation.outvars):
         return None

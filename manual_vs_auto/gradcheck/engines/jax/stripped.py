@@ -2,7 +2,7 @@
 
 The function is traced, and its program is run again with every custom rule replaced by what the rule's primal
 computes, also inside jit, scan, while and cond. JAX's own rules (relu at 0, sinc at 0) stay, unless they are what is
-asked about.
+asked about. A while loop ends: an iteration that was never meant for a probe would go on for ever.
 """
 
 import math
@@ -25,6 +25,8 @@ _UNROLLED = 32
 Step: TypeAlias = Callable[[int, Sequence[Any], Callable[[Sequence[Any]], list[Any]]], list[Any]]
 Strips: TypeAlias = Callable[[Any], inside.Rule | None]
 _LOOPS = 3
+# A while loop that has not ended after so many steps has no value.
+STEPS = 1 << 16
 # As many numbers as that are tried.
 _BOUNDS = 4
 # Of a comparison and the place of its number, on which side of it that lies which it excludes.
@@ -63,6 +65,21 @@ def bare(f: Callable[..., Any]) -> Callable[..., Any]:
         return jax.tree.unflatten(tree, run(program, jax.tree.leaves(args), strips=inside.rule_of))
 
     return plain
+
+
+def ending(f: Callable[..., Any]) -> Callable[..., Any]:
+    """f with its rules, and with while loops that end: what has not come to its end is no number."""
+
+    def plain(*args: Any) -> Any:
+        program, tree = inside.traced(f, *args)
+        return jax.tree.unflatten(tree, run(program, jax.tree.leaves(args), strips=lambda _: None))
+
+    return plain
+
+
+def may_go_on(f: Callable[..., Any], *args: Any) -> bool:
+    """Whether there is a while loop in f."""
+    return any(map(_goes_on, (equation for equation, _ in inside.every(inside.traced(f, *args)[0].jaxpr))))
 
 
 def program(f: Callable[..., Any], *args: Any) -> Program:
@@ -175,11 +192,38 @@ def _apply(jaxpr: Any, equation: Any, unroll: bool, further: int, strips: Strips
         return _unrolled(loop, given)
     if call is not None:
         return run(call, given, unroll, further, strips)
-    found = inside.apply(jaxpr, equation, given, partial(_without, strips))
-    if further and (iteration := inside.iteration_of(equation)) is not None:
+    iteration = inside.iteration_of(equation) if further or _goes_on(equation) else None
+    if iteration is not None and iteration.going is not None:
+        found = _until_it_ends(iteration, given, strips)
+    else:
+        found = inside.apply(jaxpr, equation, given, partial(_without, strips))
+    if further and iteration is not None:
         for _ in range(further):
             found = run(iteration.body, [*given[iteration.constants], *found], strips=strips)
     return found
+
+
+def _until_it_ends(loop: inside.Iteration, given: Sequence[Any], strips: Strips) -> list[Any]:
+    """A while loop, for as many steps as there may be."""
+    going, held, start = given[: loop.constants.start], given[loop.constants], given[loop.constants.stop :]
+    assert loop.going is not None
+    condition = loop.going
+
+    def goes_on(state: Sequence[Any]) -> Any:
+        return (state[0] < STEPS) & run(condition, [*going, *state[1:]], strips=strips)[0]
+
+    def step(state: Sequence[Any]) -> list[Any]:
+        return [state[0] + 1, *run(loop.body, [*held, *state[1:]], strips=strips)]
+
+    count, *found = jax.lax.while_loop(goes_on, step, [jax.numpy.zeros((), "int32"), *start])
+    return [
+        jax.numpy.where(count < STEPS, a, jax.numpy.nan) if jax.numpy.issubdtype(a.dtype, jax.numpy.inexact) else a
+        for a in found
+    ]
+
+
+def _goes_on(equation: Any) -> bool:
+    return bool(equation.primitive.name == "while")
 
 
 def _unrolled(loop: inside.Loop, given: Sequence[Any]) -> list[Any]:
@@ -201,7 +245,7 @@ def _without(strips: Strips, value: Any) -> Any:
         return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
     if inside.is_program(value):
         opened = inside.opened(value)
-        if any(strips(equation) is not None for equation, _ in inside.every(opened.jaxpr)):
+        if any(strips(equation) is not None or _goes_on(equation) for equation, _ in inside.every(opened.jaxpr)):
             return inside.retraced(value, lambda *args: run(opened, args, strips=strips))
     return value
 
