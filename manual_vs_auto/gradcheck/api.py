@@ -210,22 +210,40 @@ def _in_each_precision(
 
 
 def _report(build: Callable[[Inputs], Claim], inputs: Inputs, chosen: Options) -> Report:
+    claim, domain = _constrained(build, inputs, chosen)
+    try:
+        report = _judge(claim, domain, chosen)
+    except Refused as refusal:
+        # What refuses float64 may take the sample as it is, and the other way round.
+        narrow = in_own_precision(claim)
+        return _judge_wide(build, inputs, chosen, refusal) if narrow is None else _judge(narrow, domain, chosen)
+    shapeless = any(mark.why == "shape" for mark in report.leaves)
+    narrow = in_own_precision(claim) if shapeless else None
+    return report if narrow is None else _judge(narrow, domain, chosen)
+
+
+def _constrained(build: Callable[[Inputs], Claim], inputs: Inputs, chosen: Options) -> tuple[Claim, Domain]:
     claim = build(inputs)
     if chosen.surrogate is not None:
         claim = claim.of(Outputs(chosen.surrogate, inputs))
     domain = domain_of(inputs, chosen.domain, chosen.structure)
-    claim = domain.constrain(claim)
+    return domain.constrain(claim), domain
+
+
+def _judge_wide(build: Callable[[Inputs], Claim], inputs: Inputs, chosen: Options, refusal: Refused) -> Report:
+    """The sample in float64 alone: JAX, set to float32, refuses indices of NumPy's that it has met in float64 before.
+
+    Raises: Refused as it was, where that is refused, too.
+    """
+    own = sorted({leaf.dtype for leaf in inputs.leaves if leaf.floating and leaf.dtype != "float64"})
+    if not own or any(leaf.complex or leaf.device for leaf in inputs.leaves):
+        raise refusal
+    claim, domain = _constrained(build, cast_to(inputs, "float64"), chosen)
+    note = f"in {', '.join(own)} f or the rule is refused ({refusal}): the sample is judged in float64"
     try:
-        report = _judge(claim, domain, chosen)
+        return _judge(replace(claim, notes=(*claim.notes, note)), domain, chosen)
     except Refused:
-        # What refuses float64 may take the sample as it is.
-        narrow = in_own_precision(claim)
-        if narrow is None:
-            raise
-        return _judge(narrow, domain, chosen)
-    shapeless = any(mark.why == "shape" for mark in report.leaves)
-    narrow = in_own_precision(claim) if shapeless else None
-    return report if narrow is None else _judge(narrow, domain, chosen)
+        raise refusal from None
 
 
 def _judge(claim: Claim, domain: Domain, chosen: Options) -> Report:
