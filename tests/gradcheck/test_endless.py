@@ -45,6 +45,14 @@ def test_a_loop_in_a_loop_ends_too(monkeypatch: pytest.MonkeyPatch) -> None:
         assert np.isnan(f(X * np.array([1, 1, -1]))[2])
 
 
+def test_of_rows_that_are_mapped_those_that_end_have_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stripped, "STEPS", 100)
+    with jax.enable_x64(True):
+        f = stripped.stripped(jax.vmap(root))
+        np.testing.assert_allclose(f(X), np.sqrt(X), rtol=1e-12)
+        np.testing.assert_allclose(f(X * np.array([1, -1, 1])), [np.sqrt(1.3), np.nan, np.sqrt(3.1)], rtol=1e-12)
+
+
 def test_a_check_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stripped, "STEPS", 200)
     assert check_custom_rule(with_rule(0.5), X).verdict is Verdict.AGREE

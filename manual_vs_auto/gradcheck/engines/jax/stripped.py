@@ -204,22 +204,28 @@ def _apply(jaxpr: Any, equation: Any, unroll: bool, further: int, strips: Strips
 
 
 def _until_it_ends(loop: inside.Iteration, given: Sequence[Any], strips: Strips) -> list[Any]:
-    """A while loop, for as many steps as there may be."""
-    going, held, start = given[: loop.constants.start], given[loop.constants], given[loop.constants.stop :]
-    assert loop.going is not None
-    condition = loop.going
+    """A while loop, for as many steps as there may be. One that was mapped goes on for some rows longer than others."""
+    xp, condition = jax.numpy, loop.going
+    consts, held, start = given[: loop.constants.start], given[loop.constants], given[loop.constants.stop :]
+    assert condition is not None
 
-    def goes_on(state: Sequence[Any]) -> Any:
-        return (state[0] < STEPS) & run(condition, [*going, *state[1:]], strips=strips)[0]
+    def goes_on(carry: Sequence[Any]) -> Any:
+        return run(condition, [*consts, *carry], strips=strips)[0]
+
+    def where(rows: Any, a: Any, b: Any) -> Any:
+        return xp.where(rows.reshape(rows.shape + (1,) * (xp.ndim(b) - rows.ndim)), a, b)
 
     def step(state: Sequence[Any]) -> list[Any]:
-        return [state[0] + 1, *run(loop.body, [*held, *state[1:]], strips=strips)]
+        carry = state[1:]
+        rows, found = goes_on(carry), run(loop.body, [*held, *carry], strips=strips)
+        made = [where(rows, new, old) for new, old in zip(found, carry, strict=True)] if rows.ndim else found
+        return [state[0] + 1, *made]
 
-    count, *found = jax.lax.while_loop(goes_on, step, [jax.numpy.zeros((), "int32"), *start])
-    return [
-        jax.numpy.where(count < STEPS, a, jax.numpy.nan) if jax.numpy.issubdtype(a.dtype, jax.numpy.inexact) else a
-        for a in found
-    ]
+    _, *found = jax.lax.while_loop(
+        lambda state: (state[0] < STEPS) & xp.any(goes_on(state[1:])), step, [xp.zeros((), "int32"), *start]
+    )
+    still = goes_on(found)
+    return [where(still, xp.nan, a) if xp.issubdtype(a.dtype, xp.inexact) else a for a in found]
 
 
 def _goes_on(equation: Any) -> bool:
