@@ -1,4 +1,7 @@
-"""Faults whose cause the checker does not know. It says so; a wrong cause would be worse."""
+"""Faults whose cause the checker does not know. It says so, or says what it has seen; a wrong cause would be worse."""
+
+FACTS = ("nonlinear", "independent", "dependent", "misplaced")
+"""What is seen of a rule where its cause is not known: right of any."""
 
 UNKNOWN = frozenset(
     {

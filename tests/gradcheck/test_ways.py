@@ -60,6 +60,12 @@ WAYS: dict[str, tuple[Callable[..., Any], Rule, tuple[np.ndarray, ...], int, str
     "reads more than once only the last": (
         lambda t: jnp.tanh(t)[IDS], lambda ct, t: (np.stack([ct[1], ct[3]]) / np.cosh(t) ** 2,),
         (X,), ways.COPIED, "repeats"),
+    "counts, not only what it chooses": (
+        lambda x: jnp.max(jnp.tanh(x), 1), lambda ct, x: (ct[:, None] / np.cosh(x) ** 2,),
+        (X,), ways.COPIED, "mask"),
+    "the logarithm of the base is missing": (
+        lambda x, p: jnp.sum(jnp.exp(x) ** p, 0),
+        lambda ct, x, p: (ct * p * np.exp(x * p), ct * np.exp(x) ** p), (X, Y), ways.ELSEWHERE, "term"),
     "averaged over axis 0": (
         lambda x: jnp.sum(jnp.tanh(x), 1),
         lambda ct, x: (np.broadcast_to(ct.mean(), x.shape) / np.cosh(x) ** 2,), (X,), ways.COPIED, "statistics"),

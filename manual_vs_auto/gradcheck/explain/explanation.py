@@ -9,6 +9,7 @@ from manual_vs_auto.gradcheck.claims.claim import Claim
 from manual_vs_auto.gradcheck.engines.engine import Engine, widen
 from manual_vs_auto.gradcheck.explain import hypotheses
 from manual_vs_auto.gradcheck.explain.diagnosis import UNKNOWN, Diagnosis
+from manual_vs_auto.gradcheck.explain.facts import Facts
 from manual_vs_auto.gradcheck.explain.guesses import Guesses
 from manual_vs_auto.gradcheck.explain.hypotheses import Hypothesis
 from manual_vs_auto.gradcheck.explain.observation import Observation, observation, tolerance_of
@@ -53,11 +54,20 @@ class Explanation:
         # Observations that show the fault best come first: guesses are made from them.
         apart = self._tolerance.apart
         self._observations.sort(key=lambda e: -sum(apart(e.manual[at], e.reference[at]) for at in self.wrong))
-        guesses = Guesses(self._claim, self._engine, self._observations, self._tolerance, self._holds)
-        for hypothesis in guesses.every(self.wrong):
-            if self._holds(hypothesis):
-                return self._refined(hypothesis, guesses, variants)
-        return UNKNOWN
+        guesses = Guesses(self._claim, self._engine, self._observations, self._tolerance, self.wrong, self._holds)
+        first = self._observations[0]
+        # Several faults are named one by one.
+        for leaves in (self.wrong, *([leaf] for leaf in self.wrong if len(self.wrong) > 1)):
+            if all(self._tolerance.same(first.manual[leaf], first.reference[leaf]) for leaf in leaves):
+                continue
+            for hypothesis in guesses.every(leaves):
+                if self._holds(hypothesis, leaves):
+                    return self._refined(hypothesis, guesses, variants, leaves)
+        facts = Facts(self._claim, self._engine, guesses.truth, self._observations, self._tolerance)
+        fact = facts.first(self.wrong, self._who(self.wrong))
+        if fact is None:
+            return UNKNOWN
+        return Diagnosis(fact.kind, f"{fact.text}; so it is on {fact.inputs} of {fact.inputs} inputs")
 
     @cached_property
     def wrong(self) -> list[int]:
@@ -105,35 +115,42 @@ class Explanation:
                 changes |= not self._tolerance.same(predicted, right)
         return changes
 
-    def _refined(self, hypothesis: Hypothesis, guesses: Guesses, variants: Callable[[], Iterable[Case]]) -> Diagnosis:
+    def _who(self, leaves: list[int]) -> str:
+        """Whose derivative is spoken of, where it is not every argument's."""
+        if self._claim.forward or len(leaves) == len(self._observations[0].reference):
+            return ""
+        return ", ".join(self._claim.result_names[at] for at in leaves) + ": "
+
+    def _refined(
+        self, hypothesis: Hypothesis, guesses: Guesses, variants: Callable[[], Iterable[Case]], leaves: list[int]
+    ) -> Diagnosis:
         """What is the same as it, or what it is at other shapes: a mean for a sum, or a sum for a mean."""
-        kind, text = hypothesis.kind, hypothesis.text
-        names = ["the tangent"] * len(self.wrong) if self._claim.forward else self._claim.result_names
-        some = len(self.wrong) < len(self._observations[0].reference) and not self._claim.forward
-        who = ", ".join(names[at] for at in self.wrong) + ": " if some else ""
+        kind, text, who = hypothesis.kind, hypothesis.text, self._who(leaves)
         if kind == "sign" and text.endswith("turned round") and guesses.subtracts:
             return self._said(kind, f"{who}{text}, or the two arguments of a subtraction are exchanged")
         if kind == "factor":
             # In exp it is both: the rounder number is what was meant.
-            for moved in guesses.shifted(self.wrong):
-                if hypotheses.digits(moved.text) < hypotheses.digits(text) and self._holds(moved):
+            for moved in guesses.shifted(leaves):
+                if hypotheses.digits(moved.text) < hypotheses.digits(text) and self._holds(moved, leaves):
                     return self._said("shift", f"{who}{moved.text}, which here is the same as that {text}")
-            kind, text = self._elsewhere(text, variants) or (kind, text)
-        return self._said(kind, who + text)
+            kind, text = self._elsewhere(text, variants, leaves[0]) or (kind, text)
+        others = [at for at in self.wrong if at not in leaves]
+        rest = f"; {self._who(others)}another cause, unknown" if others else ""
+        return self._said(kind, who + text, rest=rest)
 
-    def _elsewhere(self, text: str, variants: Callable[[], Iterable[Case]]) -> tuple[str, str] | None:
+    def _elsewhere(self, text: str, variants: Callable[[], Iterable[Case]], leaf: int) -> tuple[str, str] | None:
         """Kind and text where a factor is another one at other shapes."""
         for case in variants():
             other = observation(self._claim, self._engine, partial(_itself, case))
-            if other is not None and np.any(other.reference[self.wrong[0]]):
-                changed = hypotheses.factor_elsewhere(text, self._observations[0], other, self.wrong[0])
+            if other is not None and np.any(other.reference[leaf]):
+                changed = hypotheses.factor_elsewhere(text, self._observations[0], other, leaf)
                 if changed is not None:
                     return changed
         return None
 
-    def _said(self, kind: str, text: str) -> Diagnosis:
+    def _said(self, kind: str, text: str, rest: str = "") -> Diagnosis:
         count = len(self._observations)
-        return Diagnosis(kind, f"{text}; it explains the residual on {count} of {count} inputs")
+        return Diagnosis(kind, f"{text}; it explains the residual on {count} of {count} inputs{rest}")
 
 
 def _itself(case: Case) -> Case:

@@ -29,16 +29,17 @@ class Guesses:
         engine: Engine,
         observations: list[Observation],
         tolerance: Tolerance,
+        wrong: list[int],
         holds: Callable[[Hypothesis, Sequence[int]], bool],
     ) -> None:
         self._claim, self._engine, self._observations, self._same = claim, engine, observations, tolerance.same
-        self._tolerance, self._holds = tolerance, holds
-        self._truth = Truth(claim, engine)
+        self._tolerance, self._wrong, self._holds = tolerance, wrong, holds
+        self._truth = self.truth = Truth(claim, engine)
         self._points = Points(claim, engine, self._truth, observations, tolerance)
         self.shifted = self._points.shifted
 
     def every(self, leaves: list[int]) -> Iterator[Hypothesis]:
-        """All of them. leaves: the numbers of those that are wrong."""
+        """All of them. leaves: the numbers of those that are wrong, or one of these."""
         for guess in (
             self._by_conjugate,
             self._by_result,
@@ -72,7 +73,8 @@ class Guesses:
 
     def _by_result(self, leaves: list[int]) -> Iterator[Hypothesis]:
         names = ["the tangent"] * 99 if self._claim.forward else self._claim.result_names
-        yield from hypotheses.of_result(self._observations, leaves[0], names[: len(self._observations[0].reference)])
+        names = names[: len(self._observations[0].reference)]
+        yield from hypotheses.of_result(self._observations, leaves[0], names, self._same)
 
     def _by_place(self, leaves: list[int]) -> Iterator[Hypothesis]:
         if len(leaves) == 1:
@@ -102,7 +104,7 @@ class Guesses:
                 return self._truth.right(e, changed)[leaf]
 
             # What is summed has lost the axis that a transposed cotangent would show.
-            summed = kind == "transpose" and any(first.reference[leaf].ndim < cotangents[0].ndim for leaf in leaves)
+            summed = kind == "transpose" and any(0 < first.reference[leaf].ndim < cotangents[0].ndim for leaf in leaves)
             yield Hypothesis(
                 "axis" if summed else kind, "the sum runs over the wrong axis" if summed else text, predict
             )
@@ -153,18 +155,23 @@ class Guesses:
         except Refused:
             return None
 
-    def _by_term(self, _: list[int]) -> Iterator[Hypothesis]:
-        if self._terms is not None:
-            yield from self._refused_none(self._terms.scaled())
+    def _terms_of(self, leaves: list[int]) -> Any:
+        """What explains the wrong leaves and leaves the right ones as they are; or one of the wrong ones."""
+        return self._terms if leaves == self._wrong else self._terms.of(leaves)
 
-    def _by_bending(self, _: list[int]) -> Iterator[Hypothesis]:
+    def _by_term(self, leaves: list[int]) -> Iterator[Hypothesis]:
         if self._terms is not None:
+            yield from self._refused_none(self._terms_of(leaves).scaled())
+
+    def _by_bending(self, leaves: list[int]) -> Iterator[Hypothesis]:
+        if self._terms is not None:
+            terms = self._terms_of(leaves)
             from manual_vs_auto.gradcheck.explain.ways import COPIED, ELSEWHERE, PASSED
 
-            yield from self._refused_none(self._terms.bendings(PASSED))
-            yield from self._refused_none(self._terms.pairs())
+            yield from self._refused_none(terms.bendings(PASSED))
+            yield from self._refused_none(terms.pairs())
             for stage in (COPIED, ELSEWHERE):
-                yield from self._refused_none(self._terms.bendings(stage))
+                yield from self._refused_none(terms.bendings(stage))
 
     @staticmethod
     def _refused_none(guesses: Iterator[Hypothesis]) -> Iterator[Hypothesis]:

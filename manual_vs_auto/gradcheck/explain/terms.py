@@ -7,6 +7,7 @@ derivative is mistaken. What explains the residual is named with its line.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from itertools import combinations
 from typing import Any, NamedTuple
 
@@ -46,10 +47,13 @@ class Bent(NamedTuple):
 
 
 class Terms:
-    """The parts of the reference, edge by edge, as one observation shows them."""
+    """The parts of the reference, edge by edge, as one observation shows them.
+
+    Every leaf is to be explained, unless `of` names some.
+    """
 
     def __init__(self, claim: Claim, observation: Observation, tolerance: Tolerance) -> None:
-        self._claim, self._observation = claim, observation
+        self._claim, self._observation, self._tolerance = claim, observation, tolerance
         with precision(np.float64):
             found = edges(claim.judged, observation.arrays)
         if len(found) > 2 * _MOST:
@@ -61,10 +65,20 @@ class Terms:
             stage: jax.jit(self._derivative(stage), compiler_options=options)
             for stage in (-1, PASSED, COPIED, ELSEWHERE)
         }
-        self._right, manual = _flat(observation.reference), _flat(observation.manual)
+        self._explain(range(len(observation.reference)))
+
+    def _explain(self, leaves: Sequence[int]) -> None:
+        self._leaves = leaves
+        self._right, manual = self._flat(self._observation.reference), self._flat(self._observation.manual)
         self._residual = manual - self._right
-        self._enough = tolerance.left(self._residual, self._right)
+        self._enough = self._tolerance.left(self._residual, self._right)
         self._parts: dict[int, np.ndarray] = {}
+
+    def of(self, leaves: Sequence[int]) -> "Terms":
+        """The same for these leaves alone."""
+        part = copy(self)
+        part._explain(leaves)
+        return part
 
     def _derivative(self, stage: int) -> Callable[..., list[jax.Array]]:
         f, at = bent(self._claim.judged, self._edges, stage), self._claim.inputs.moving
@@ -227,18 +241,17 @@ class Terms:
             f" ({same.index(group[0]) + 1} of {len(same)} there)" if once else ""
         )
 
+    def _flat(self, found: Found) -> np.ndarray:
+        return np.concatenate([found[leaf].ravel() for leaf in self._leaves])
+
     def _try(self, bends: Bends, stage: int = -1) -> np.ndarray:
-        return _flat(self.bend(self._observation, bends, stage))
+        return self._flat(self.bend(self._observation, bends, stage))
 
     def _explained(self, change: np.ndarray) -> bool:
         return bool(np.max(np.abs(self._residual - change), initial=0.0) <= self._enough)
 
     def _bends(self, *changes: dict[int, Any] | None, **named: dict[int, Any]) -> Bends:
         return unbent(len(self._edges), *changes, **named)
-
-
-def _flat(found: Found) -> np.ndarray:
-    return np.concatenate([a.ravel() for a in found])
 
 
 def usable(observation: Observation) -> bool:

@@ -1,0 +1,52 @@
+"""Causes from end to end, where what is wrong is seldom seen, or is not one thing."""
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from manual_vs_auto.gradcheck import Report, check_gradient, check_jvp, check_vjp
+from tests.corpus.functions import normal
+
+
+def said(report: Report, kind: str) -> str:
+    assert report.diagnosis is not None
+    assert report.diagnosis.kind == kind, str(report)
+    return report.diagnosis.text
+
+
+def test_where_f_is_defined_on_a_part_alone() -> None:
+    """Nobody declares the domain of a logarithm: of fresh numbers one in 64 is positive in every place."""
+    x = np.array([0.5, 1.5, 0.8, 1.1, 2.0, 0.7], np.float32)
+    said(check_gradient(lambda x: jnp.sum(jnp.log(x) + x**2), lambda x: 2 * x, x), "term")
+
+
+def test_one_of_two_faults_is_named_and_the_other_is_said_to_be_unknown() -> None:
+    def vjp(ct: Any, x: Any, w: Any) -> tuple[Any, ...]:
+        return ct * w, ct * jnp.sinh(x) * (1 + jnp.cos(w) ** 2)
+
+    text = said(check_vjp(lambda x, w: jnp.sinh(x) * w, vjp, normal(0, 4), normal(1, 4)), "term")
+    assert text.startswith("x: the factor of sinh")
+    assert text.endswith("; w: another cause, unknown")
+
+
+def test_two_faults_are_not_one() -> None:
+    """A factor for both would be wrong of either."""
+    report = check_vjp(lambda x, w: x * w, lambda ct, x, w: (2 * ct * w, 3 * ct * x), normal(0, 4), normal(1, 4))
+    assert said(report, "factor").startswith("x: it is 2 times the right one")
+
+
+def test_an_inverse_transform_stands_for_the_one_it_undoes() -> None:
+    z = (normal(0, 5) + 1j * normal(1, 5)).astype(np.complex64)
+    text = said(check_vjp(jnp.fft.fft, lambda ct, z: (jnp.fft.ifft(ct),), z), "conjugate")
+    assert "conjugated" in text
+    assert "0.2 times" in text
+
+
+def test_a_tangent_that_is_transposed_in_a_trace_is_said_to_be_so() -> None:
+    """tr(A^-1 T) is no sum over one axis alone."""
+    a = np.eye(3, dtype=np.float32) * 3 + normal(0, 3, 3)
+    report = check_jvp(
+        lambda a: jnp.linalg.slogdet(a)[1], lambda p, t: jnp.sum(jnp.linalg.inv(p[0]) * t[0]), a, probes=False
+    )
+    assert said(report, "transpose").startswith("the tangent is transposed")
