@@ -7,7 +7,7 @@ import pytest
 
 from manual_vs_auto.gradcheck.claims.arguments import Leaf
 from manual_vs_auto.gradcheck.engines.engine import Found
-from manual_vs_auto.gradcheck.explain import elsewhere, hypotheses, places, slopes
+from manual_vs_auto.gradcheck.explain import elsewhere, factors, hypotheses, places, slopes
 from manual_vs_auto.gradcheck.explain.hypotheses import Hypothesis
 from manual_vs_auto.gradcheck.explain.observation import Observation, Tolerance
 
@@ -104,6 +104,28 @@ def test_an_outer_product_has_no_factor_an_index() -> None:
         for u, v, wrong in (normal(3, 4, seed=seed) for seed in range(8))
     ]
     assert [kind for kind, _ in explaining(places.of_sizes(made, [0]), made)] == ["outer"]
+
+
+ARGUMENTS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
+    "a factor x is too many": lambda x, w: x,
+    "a factor x is missing": lambda x, w: 1 / x,
+    "a factor w is missing": lambda x, w: 1 / w,
+    "a factor w^2 is too many": lambda x, w: w**2,
+    "a factor log x is missing": lambda x, w: 1 / np.log(x),
+    "a factor (1 - x) is too many": lambda x, w: 1 - x,
+}
+
+
+@pytest.mark.parametrize("text", ARGUMENTS)
+def test_a_factor_that_is_an_argument(text: str) -> None:
+    made = []
+    for seed in range(8):
+        x, w = np.exp(normal(3, 4, seed=seed)), np.exp(normal(seed=seed + 20))
+        made.append(Observation([x, w], [], [np.sin(x) * ARGUMENTS[text](x, w)], [np.sin(x)]))
+    names = [leaf("x"), leaf("w")]
+    assert explaining(factors.of_arguments(made, 0, names, CLOSE.same), made) == [("argument", text)]
+    right = [Observation(e.arrays, [], e.reference, e.reference) for e in made]
+    assert list(factors.of_arguments(right, 0, names, CLOSE.same)) == []
 
 
 COTANGENTS: dict[str, tuple[Change, str]] = {

@@ -11,6 +11,7 @@ from manual_vs_auto.gradcheck.claims.errors import Refused, WrongShapeError, ref
 from manual_vs_auto.gradcheck.engines.engine import Engine
 from manual_vs_auto.gradcheck.explain import hypotheses, places
 from manual_vs_auto.gradcheck.explain.conjugates import of_conjugates
+from manual_vs_auto.gradcheck.explain.factors import of_arguments
 from manual_vs_auto.gradcheck.explain.hypotheses import Hypothesis
 from manual_vs_auto.gradcheck.explain.observation import Observation, Tolerance
 from manual_vs_auto.gradcheck.explain.points import Points
@@ -54,6 +55,7 @@ class Guesses:
             self._by_system,
             self._by_region,
             self._points.by_exchange,
+            self._by_argument,
             self._by_size,
         ):
             yield from guess(leaves)
@@ -204,6 +206,10 @@ class Guesses:
             text = f"the system that is solved backwards, by {name}, is not transposed"
             if all(self._same(first.manual[at], predict(first, at)) for at in leaves):
                 yield Hypothesis("untransposed", text, predict)
+
+    def _by_argument(self, leaves: list[int]) -> Iterator[Hypothesis]:
+        if len(leaves) == 1:
+            yield from of_arguments(self._observations, leaves[0], self._claim.inputs.leaves, self._same)
 
     def _by_size(self, leaves: list[int]) -> Iterator[Hypothesis]:
         yield from places.of_sizes(self._observations, leaves)
