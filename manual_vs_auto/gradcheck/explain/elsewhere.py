@@ -119,11 +119,11 @@ def moved(name: str, at: int, by: float) -> Change:
     return Change("shift", text, _one(at, lambda a: a + by))
 
 
-def offset(residual: Callable[[float], np.ndarray]) -> float | None:
-    """The shift at which the residual is zero, by secants from 0; round where it is so to nine digits."""
+def offset(residual: Callable[[float], np.ndarray], most: int = 20) -> float | None:
+    """The shift at which the residual is zero, by so many secants from 0; round where it is so to nine digits."""
     here, next_ = 0.0, 1e-3
     before = residual(here)
-    for _ in range(20):
+    for _ in range(most):
         after = residual(next_)
         slope = (after - before).ravel()
         size = float(slope @ slope)

@@ -168,12 +168,14 @@ class Guesses:
     def _by_bending(self, leaves: list[int]) -> Iterator[Hypothesis]:
         if self._terms is not None:
             terms = self._terms_of(leaves)
+            from manual_vs_auto.gradcheck.explain.values import of_values
             from manual_vs_auto.gradcheck.explain.ways import COPIED, ELSEWHERE, PASSED
 
             yield from self._refused_none(terms.bendings(PASSED))
             yield from self._refused_none(terms.pairs())
             for stage in (COPIED, ELSEWHERE):
                 yield from self._refused_none(terms.bendings(stage))
+            yield from self._refused_none(of_values(terms))
 
     @staticmethod
     def _refused_none(guesses: Iterator[Hypothesis]) -> Iterator[Hypothesis]:
