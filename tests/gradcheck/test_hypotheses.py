@@ -272,3 +272,14 @@ def test_every_slope_is_one(name: str) -> None:
         slope = (functions[name](x + 1e-6) - functions[name](x - 1e-6)) / 2e-6
         np.testing.assert_allclose(slopes.SLOPES[name](x), slope, rtol=1e-8)
     assert np.all(np.isfinite(slopes.SLOPES[name](x + 1 if name == "arccosh" else x)))
+
+
+@pytest.mark.parametrize(("term", "wrong"), [("g'", np.tanh), ("g", lambda x: x / np.cosh(x) ** 2)])
+def test_one_term_of_a_product(term: str, wrong: Change) -> None:
+    """x tanh(x)."""
+    made = []
+    for x, ct in normal(8, 2, 5):
+        right = ct * (np.tanh(x) + x / np.cosh(x) ** 2)
+        made.append(Observation([x], [ct], [ct * wrong(x)], [right]))
+    found = explaining(slopes.of_products(made, 0, 0, lambda e: [e.arrays[0] * np.tanh(e.arrays[0])]), made)
+    assert [(kind, text.partition("the term of ")[2]) for kind, text in found] == [("term", f"{term} is missing")]

@@ -59,6 +59,7 @@ class Points:
                 return reference(self._claim, self._engine, arrays, e.cotangents).values[leaves[0]]
 
             yield from slopes.of_siblings(self._observations, leaves[0], place, right_at)
+            yield from slopes.of_products(self._observations, leaves[0], place, lambda e: self._truth.outputs(e))
 
     def _moved(self, at: int, leaves: list[int]) -> elsewhere.Change | None:
         first, name = self._observations[0], self._claim.inputs.leaves[at].name

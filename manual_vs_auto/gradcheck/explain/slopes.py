@@ -123,6 +123,29 @@ def of_siblings(
                 lambda e, _, g=g: e.cotangents[0] * _slope(g, e.arrays[place]))  # type: ignore[misc]  # fmt: skip
 
 
+def of_products(
+    observations: Sequence[Observation], leaf: int, place: int, outputs: Callable[[Observation], Sequence[np.ndarray]]
+) -> Iterator[Hypothesis]:
+    """Of x g(x), number by number, one of the two terms g(x) + x g'(x) alone. outputs(observation): what f returns."""
+    first = observations[0]
+    if (
+        len(first.cotangents) != 1
+        or not first.cotangents[0].shape == first.arrays[place].shape == first.reference[leaf].shape
+    ):
+        return
+
+    def constant(e: Observation, _: int) -> np.ndarray:
+        with np.errstate(all="ignore"):
+            return np.asarray(e.cotangents[0] * outputs(e)[0] / e.arrays[place])
+
+    def other(e: Observation, at: int) -> np.ndarray:
+        return np.asarray(e.reference[at] - constant(e, at))
+
+    for term, predict in (("g'", constant), ("g", other)):
+        if _close(first.manual[leaf], predict(first, leaf)):
+            yield Hypothesis("term", f"f is x g(x), number by number, and the term of {term} is missing", predict)
+
+
 def _slope(name: str, x: np.ndarray) -> np.ndarray:
     with np.errstate(all="ignore"):
         return np.asarray(SLOPES[name](x), float)
