@@ -33,7 +33,9 @@ def test_one_of_two_faults_is_named_and_the_other_is_said_to_be_unknown() -> Non
 def test_two_faults_are_not_one() -> None:
     """A factor for both would be wrong of either."""
     report = check_vjp(lambda x, w: x * w, lambda ct, x, w: (2 * ct * w, 3 * ct * x), normal(0, 4), normal(1, 4))
-    assert said(report, "factor").startswith("x: it is 2 times the right one")
+    text = said(report, "factor")
+    assert text.startswith("x: it is 2 times the right one")
+    assert "; w: it is 3 times the right one" in text
 
 
 def test_an_inverse_transform_stands_for_the_one_it_undoes() -> None:

@@ -283,3 +283,32 @@ def test_one_term_of_a_product(term: str, wrong: Change) -> None:
         made.append(Observation([x], [ct], [ct * wrong(x)], [right]))
     found = explaining(slopes.of_products(made, 0, 0, lambda e: [e.arrays[0] * np.tanh(e.arrays[0])]), made)
     assert [(kind, text.partition("the term of ")[2]) for kind, text in found] == [("term", f"{term} is missing")]
+
+
+def test_a_slope_that_is_written_for_the_result() -> None:
+    """1 - x^2 for 1 - tanh(x)^2, as seen by differences."""
+    made = [
+        Observation([x], [w], [w * (1 - x**2)], [w / np.cosh(x) ** 2 * (1 + 1e-7)]) for x, w in (0.5 * normal(8, 2, 6))
+    ]
+
+    def right_at(e: Observation, x: np.ndarray) -> np.ndarray:
+        return np.asarray(e.cotangents[0] / np.cosh(x) ** 2)
+
+    guesses = list(slopes.of_siblings(made, 0, 0, right_at, 1e-6))
+    assert (guesses[0].kind, guesses[0].text) == (
+        "slope", "the slope of tanh, as it is written for its result, is taken at the argument"
+    )  # fmt: skip
+    for e in made:
+        np.testing.assert_allclose(guesses[0].predict(e, 0), e.manual[0], rtol=1e-6)
+
+
+def test_a_region_of_a_difference() -> None:
+    """A corner of a loss lies where two arguments are so far apart."""
+    made = []
+    for x, t in normal(12, 2, 6):
+        right = np.clip(x - t, -0.5, 0.5)
+        made.append(Observation([x, t], [], [np.where(np.abs(x - t) < 0.5, 3 * right, right)], [right]))
+    found = explaining(places.of_regions(made, 0, 0, "x", (1, "t")), made)
+    assert [kind for kind, _ in found] == ["one_side"]
+    assert "wrong where |x - t| < 0." in found[0][1]
+    assert ": 3 times the right one there" in found[0][1]

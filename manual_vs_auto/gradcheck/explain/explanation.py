@@ -55,19 +55,38 @@ class Explanation:
         apart = self._tolerance.apart
         self._observations.sort(key=lambda e: -sum(apart(e.manual[at], e.reference[at]) for at in self.wrong))
         guesses = Guesses(self._claim, self._engine, self._observations, self._tolerance, self.wrong, self._holds)
-        first = self._observations[0]
-        # Several faults are named one by one.
-        for leaves in (self.wrong, *([leaf] for leaf in self.wrong if len(self.wrong) > 1)):
-            if all(self._tolerance.same(first.manual[leaf], first.reference[leaf]) for leaf in leaves):
-                continue
-            for hypothesis in guesses.every(leaves):
-                if self._holds(hypothesis, leaves):
-                    return self._refined(hypothesis, guesses, variants, leaves)
+        whole = self._explained(self.wrong, guesses, variants)
+        if whole is not None:
+            return whole
+        if len(self.wrong) > 1 and (parts := self._one_by_one(guesses, variants)):
+            return parts
         facts = Facts(self._claim, self._engine, guesses.truth, self._observations, self._tolerance)
         fact = facts.first(self.wrong, self._who(self.wrong))
         if fact is None:
             return UNKNOWN
         return Diagnosis(fact.kind, f"{fact.text}; so it is on {fact.inputs} of {fact.inputs} inputs")
+
+    def _explained(
+        self, leaves: list[int], guesses: Guesses, variants: Callable[[], Iterable[Case]]
+    ) -> Diagnosis | None:
+        """What explains these leaves, if anything does."""
+        first = self._observations[0]
+        if all(self._tolerance.same(first.manual[leaf], first.reference[leaf]) for leaf in leaves):
+            return None
+        for hypothesis in guesses.every(leaves):
+            if self._holds(hypothesis, leaves):
+                return self._refined(hypothesis, guesses, variants, leaves)
+        return None
+
+    def _one_by_one(self, guesses: Guesses, variants: Callable[[], Iterable[Case]]) -> Diagnosis | None:
+        """Several faults, each with a cause of its own, as far as they are known."""
+        found = {leaf: self._explained([leaf], guesses, variants) for leaf in self.wrong}
+        known = [diagnosis for diagnosis in found.values() if diagnosis is not None]
+        if not known:
+            return None
+        rest = [leaf for leaf, diagnosis in found.items() if diagnosis is None]
+        unknown = [f"{self._who(rest)}another cause, unknown"] if rest else []
+        return Diagnosis(known[0].kind, "; ".join([*(diagnosis.text for diagnosis in known), *unknown]))
 
     @cached_property
     def wrong(self) -> list[int]:
@@ -134,9 +153,7 @@ class Explanation:
                 if hypotheses.digits(moved.text) < hypotheses.digits(text) and self._holds(moved, leaves):
                     return self._said("shift", f"{who}{moved.text}, which here is the same as that {text}")
             kind, text = self._elsewhere(text, variants, leaves[0]) or (kind, text)
-        others = [at for at in self.wrong if at not in leaves]
-        rest = f"; {self._who(others)}another cause, unknown" if others else ""
-        return self._said(kind, who + text, rest=rest)
+        return self._said(kind, who + text)
 
     def _elsewhere(self, text: str, variants: Callable[[], Iterable[Case]], leaf: int) -> tuple[str, str] | None:
         """Kind and text where a factor is another one at other shapes."""
@@ -148,9 +165,9 @@ class Explanation:
                     return changed
         return None
 
-    def _said(self, kind: str, text: str, rest: str = "") -> Diagnosis:
+    def _said(self, kind: str, text: str) -> Diagnosis:
         count = len(self._observations)
-        return Diagnosis(kind, f"{text}; it explains the residual on {count} of {count} inputs{rest}")
+        return Diagnosis(kind, f"{text}; it explains the residual on {count} of {count} inputs")
 
 
 def _itself(case: Case) -> Case:

@@ -83,12 +83,16 @@ class Guesses:
             yield from places.of_places(self._observations, leaves[0])
 
     def _by_region(self, leaves: list[int]) -> Iterator[Hypothesis]:
-        moving = self._claim.inputs.moving
-        if len(leaves) == 1:
-            for place in moving if self._claim.forward else [moving[leaves[0]]]:
-                yield from places.of_regions(
-                    self._observations, leaves[0], place, self._claim.inputs.leaves[place].name
-                )
+        inputs, seen = self._claim.inputs, self._observations
+        if len(leaves) != 1:
+            return
+        named = [(at, leaf.name) for at, leaf in enumerate(inputs.leaves) if leaf.floating and not leaf.complex]
+        for place in inputs.moving if self._claim.forward else [inputs.moving[leaves[0]]]:
+            name = inputs.leaves[place].name
+            yield from places.of_regions(seen, leaves[0], place, name)
+            # A loss has its corners where its arguments differ by so much.
+            for other in (pair for pair in named if pair[0] != place and (place, name) in named):
+                yield from places.of_regions(seen, leaves[0], place, name, other)
 
     def _by_cotangent(self, leaves: list[int]) -> Iterator[Hypothesis]:
         if self._claim.kind == "gradient":

@@ -26,11 +26,20 @@ def of_places(observations: Sequence[Observation], leaf: int) -> Iterator[Hypoth
     yield Hypothesis(kind, f"{which} {what}", lambda e, at: np.where(wrong, c * e.reference[at], e.reference[at]))
 
 
-def of_regions(observations: Sequence[Observation], leaf: int, place: int, name: str) -> Iterator[Hypothesis]:
-    """It is wrong on one side of a threshold of its own argument. place: of the argument among the arrays."""
+def of_regions(
+    observations: Sequence[Observation], leaf: int, place: int, name: str, other: tuple[int, str] | None = None
+) -> Iterator[Hypothesis]:
+    """It is wrong on one side of a threshold of its own argument, or of its difference from another.
+
+    place: of the argument among the arrays. other: the place and name of the one that is taken from it.
+    """
     if observations[0].arrays[place].shape != observations[0].reference[leaf].shape:
         return
     x = np.concatenate([e.arrays[place].ravel() for e in observations])
+    if other is not None:
+        if observations[0].arrays[other[0]].shape != observations[0].arrays[place].shape:
+            return
+        x, name = x - np.concatenate([e.arrays[other[0]].ravel() for e in observations]), f"{name} - {other[1]}"
     measures = [(x, name), (np.abs(x), f"|{name}|")]
     if np.iscomplexobj(x):
         measures[:1] = [(x.real, f"{name}.real"), (x.imag, f"{name}.imag")]
