@@ -4,8 +4,19 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from manual_vs_auto.gradcheck import Report, check_gradient, check_jvp, check_vjp
+from manual_vs_auto.gradcheck.claims.arguments import inputs_of
+from manual_vs_auto.gradcheck.claims.claim import vjp_claim
+from manual_vs_auto.gradcheck.claims.errors import Refused
+from manual_vs_auto.gradcheck.engines.jax.engine import JaxEngine
+from manual_vs_auto.gradcheck.explain import elsewhere
+from manual_vs_auto.gradcheck.explain.explanation import Explanation
+from manual_vs_auto.gradcheck.explain.hypotheses import Hypothesis
+from manual_vs_auto.gradcheck.explain.observation import Observation, observation
+from manual_vs_auto.gradcheck.explain.truth import Truth
+from manual_vs_auto.gradcheck.witnesses.outcome import Case
 from tests.corpus.functions import normal
 
 
@@ -52,3 +63,20 @@ def test_a_tangent_that_is_transposed_in_a_trace_is_said_to_be_so() -> None:
         lambda a: jnp.linalg.slogdet(a)[1], lambda p, t: jnp.sum(jnp.linalg.inv(p[0]) * t[0]), a, probes=False
     )
     assert said(report, "transpose").startswith("the tangent is transposed")
+
+
+def test_where_a_guess_leads_to_no_value_it_is_no_cause() -> None:
+    """A factor of exp may be a shift; of log, beyond 0, there is neither a value nor a derivative."""
+    x = np.array([0.5, 1.5, 0.1])
+    claim = vjp_claim(jnp.log, lambda ct, x: (ct / x,), inputs_of(jnp.log, (x,), None))
+    engine = JaxEngine(claim)
+    seen = observation(claim, engine, lambda: Case("", [x], [np.ones(3)]))
+    assert seen is not None
+    with pytest.raises(Refused, match="not finite"):
+        Truth(claim, engine).at(seen, elsewhere.moved("x", 0, -1.0))
+
+    def refused(*_: Any) -> np.ndarray:
+        raise Refused(ArithmeticError("not finite there"))
+
+    wrong = Observation([x], [np.ones(3)], [2 / x], [1 / x])
+    assert not Explanation(claim, engine, [wrong], 1e-16)._holds(Hypothesis("shift", "", refused))

@@ -194,6 +194,7 @@ POINTS: dict[str, Callable[[Found], Found]] = {
     "it is the derivative where y is transposed": lambda a: [*a[:3], a[3].T, a[4]],
     "it is the derivative where w runs backwards along axis 0": lambda a: [a[0], a[1][::-1], *a[2:]],
     "it is the derivative where w is shifted by 1 along axis 0": lambda a: [a[0], np.roll(a[1], 1), *a[2:]],
+    "it is the derivative where y runs backwards along its last two axes": lambda a: [*a[:3], a[3][::-1, ::-1], a[4]],
     "it is the derivative where mask is turned round, 0 for 1": lambda a: [*a[:2], 1 - a[2], *a[3:]],
     "it is the derivative where mask is smaller by one": lambda a: [*a[:2], a[2] - 1, *a[3:]],
     "it is the derivative where mask is shifted by 1 along axis 1": lambda a: [*a[:2], np.roll(a[2], 1, 1), *a[3:]],

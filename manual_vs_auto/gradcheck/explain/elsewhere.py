@@ -58,6 +58,9 @@ def changes(leaves: Sequence[Leaf], arrays: Found, outputs: Found, own: Sequence
             yield Change("transpose", f"it is the derivative where {name} is transposed", _one(at, _transposed))
             yield Change("transpose", f"it is the derivative where {name} is the mean of it and its transpose",
                          _one(at, lambda a: (a + _transposed(a)) / 2))  # fmt: skip
+        if a.ndim >= 2 and min(a.shape[-2:]) > 1:
+            yield Change("flip", f"it is the derivative where {name} runs backwards along its last two axes",
+                         _one(at, lambda a: np.flip(a, (-2, -1)).copy()))  # fmt: skip
         for axis in range(a.ndim):
             if a.shape[axis] < 2:
                 continue

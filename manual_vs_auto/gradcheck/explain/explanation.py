@@ -6,6 +6,7 @@ from functools import cached_property, partial
 import numpy as np
 
 from manual_vs_auto.gradcheck.claims.claim import Claim
+from manual_vs_auto.gradcheck.claims.errors import Refused
 from manual_vs_auto.gradcheck.engines.engine import Engine, widen
 from manual_vs_auto.gradcheck.explain import hypotheses
 from manual_vs_auto.gradcheck.explain.diagnosis import UNKNOWN, Diagnosis
@@ -124,9 +125,15 @@ class Explanation:
 
     def _holds(self, hypothesis: Hypothesis, leaves: Sequence[int] | None = None) -> bool:
         """Whether it explains these leaves, or all wrong ones, of every observation, and is more than nothing."""
+        try:
+            return self._explains(hypothesis, self.wrong if leaves is None else leaves)
+        except Refused:
+            return False  # there is no such derivative at every one
+
+    def _explains(self, hypothesis: Hypothesis, leaves: Sequence[int]) -> bool:
         changes = False
         for e in self._observations:
-            for at in self.wrong if leaves is None else leaves:
+            for at in leaves:
                 predicted, manual, right = hypothesis.predict(e, at), e.manual[at], e.reference[at]
                 slack = self._tolerance.left(manual - right, right) + _NOTHING * self._typical[at]
                 if predicted.shape != manual.shape or not self._tolerance.same(manual, predicted, slack):
