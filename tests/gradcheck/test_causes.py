@@ -2,12 +2,13 @@
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from manual_vs_auto.gradcheck import Report, check_gradient, check_jvp, check_vjp
-from manual_vs_auto.gradcheck.claims.arguments import inputs_of
+from manual_vs_auto.gradcheck.claims.arguments import Leaf, inputs_of
 from manual_vs_auto.gradcheck.claims.claim import vjp_claim
 from manual_vs_auto.gradcheck.claims.errors import Refused
 from manual_vs_auto.gradcheck.engines.jax.engine import JaxEngine
@@ -16,6 +17,7 @@ from manual_vs_auto.gradcheck.explain.explanation import Explanation
 from manual_vs_auto.gradcheck.explain.hypotheses import Hypothesis
 from manual_vs_auto.gradcheck.explain.observation import Observation, observation
 from manual_vs_auto.gradcheck.explain.truth import Truth
+from manual_vs_auto.gradcheck.search.held import held_changed
 from manual_vs_auto.gradcheck.witnesses.outcome import Case
 from tests.corpus.functions import normal
 
@@ -80,3 +82,28 @@ def test_where_a_guess_leads_to_no_value_it_is_no_cause() -> None:
 
     wrong = Observation([x], [np.ones(3)], [2 / x], [1 / x])
     assert not Explanation(claim, engine, [wrong], 1e-16)._holds(Hypothesis("shift", "", refused))
+
+
+def test_how_many_labels_are_ignored_is_no_constant() -> None:
+    """A mean over all of them where it is one over those that count: 3/4 of it in the sample, and no factor."""
+
+    def loss(z: Any, y: Any) -> Any:
+        rows = jnp.take_along_axis(jax.nn.log_softmax(z), jnp.maximum(y, 0)[:, None], 1)[:, 0]
+        return -jnp.sum(jnp.where(y < 0, 0.0, rows)) / jnp.maximum(jnp.sum(y >= 0), 1)
+
+    def grad(z: Any, y: Any) -> Any:
+        apart = jax.nn.softmax(z) - jax.nn.one_hot(y, z.shape[1], dtype=z.dtype)
+        return jnp.where((y < 0)[:, None], 0.0, apart) / y.size
+
+    report = check_gradient(loss, grad, normal(0, 4, 3), np.array([0, -100, 2, 1], np.int32))
+    assert "is taken to be 0.25, a constant" in said(report, "count")
+
+
+def test_labels_are_drawn_anew_and_indices_that_may_not_repeat_are_rearranged() -> None:
+    leaf, labels = Leaf("y", 0, "int32", False), np.array([0, -100, 2, 1])
+    generator = np.random.default_rng(0)
+    drawn = [held_changed(leaf, labels, generator, 3, True) for _ in range(20)]
+    assert {int(np.sum(a == -100)) for a in drawn} >= {0, 1, 2}
+    assert set(np.unique(drawn)) == set(labels)
+    for _ in range(5):
+        assert sorted(held_changed(leaf, labels, generator, 3, False)) == sorted(labels)

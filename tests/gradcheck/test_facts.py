@@ -95,3 +95,14 @@ def test_what_the_derivative_depends_on_elsewhere_is_no_fact() -> None:
     report = check_vjp(f, without_a_floor, normal(0, 4))
     assert report.diagnosis
     assert report.diagnosis.kind not in ("dependent", "independent"), str(report)
+
+
+def test_of_indices_that_are_clamped_to_the_same_rows_nothing_is_said() -> None:
+    """The derivative depends on them, though not where they are changed beyond the table's end."""
+    x, ids = normal(0, 4, 3), np.array([2, 0, 3], np.int32)
+    report = check_vjp(
+        lambda x, ids: jnp.asarray(x)[jnp.clip(ids, 0, 3)],
+        lambda ct, x, ids: (jnp.zeros_like(x).at[ids].add(ct),), x, ids,
+    )  # fmt: skip
+    assert report.diagnosis
+    assert report.diagnosis.kind not in ("dependent", "independent"), str(report)

@@ -12,8 +12,10 @@ from manual_vs_auto.gradcheck.engines.engine import Engine, Found
 from manual_vs_auto.gradcheck.explain.observation import Observation, Tolerance
 from manual_vs_auto.gradcheck.explain.truth import Truth
 
-# On so many observations what an argument does is tried.
+# By differences, on so many observations what an argument does is tried.
 _TRIED = 6
+# In so many of them an argument must show what it does.
+_SEEN = 3
 # Of more outputs the Jacobian is not looked at.
 _OUTPUTS = 64
 
@@ -65,13 +67,13 @@ class Facts:
                 yield Fact("nonlinear", text, len(shown))
 
     def _independent(self, leaves: Sequence[int]) -> Iterator[Fact]:
-        """Of an argument, where the derivative is not; and the other way round."""
+        """Of an argument, where the derivative is not; and the other way round, of what is drawn anew every time."""
         pairs = self._pairs()
-        for at, leaf in enumerate(self._claim.inputs.leaves if pairs else ()):
-            rule, derivative = map(any, zip(*(self._without(at, pair, leaves) for pair in pairs), strict=True))
-            if derivative and not rule:
+        for at, leaf in enumerate(self._claim.inputs.leaves if len(pairs) >= _SEEN else ()):
+            rule, derivative = zip(*(self._without(at, pair, leaves) for pair in pairs), strict=True)
+            if sum(derivative) >= _SEEN and not any(rule):
                 yield Fact("independent", f"it does not depend on {leaf.name}, and the derivative does", len(pairs))
-            if rule and not derivative:
+            if sum(rule) >= _SEEN and not any(derivative) and leaf.moves and self._engine.has_autodiff:
                 yield Fact("dependent", f"it depends on {leaf.name}, and the derivative does not", len(pairs))
 
     def _without(self, at: int, pair: tuple[Observation, Observation], leaves: Sequence[int]) -> tuple[bool, bool]:
@@ -88,7 +90,8 @@ class Facts:
 
     def _pairs(self) -> list[tuple[Observation, Observation]]:
         """Observations that differ in every number: from those that show the fault best to those that show it least."""
-        shown = self._observations[:: max(1, len(self._observations) // _TRIED)]
+        every = 1 if self._engine.has_autodiff else max(1, len(self._observations) // _TRIED)
+        shown = self._observations[::every]
         return [
             (a, b) for a, b in itertools.pairwise(shown)
             if all(x.shape == y.shape for x, y in zip(a.real.arrays, b.real.arrays, strict=True))
