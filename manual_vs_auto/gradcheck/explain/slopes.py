@@ -150,7 +150,7 @@ def of_products(
     outputs: Callable[[Observation], Sequence[np.ndarray]],
     relative: float = 1e-9,
 ) -> Iterator[Hypothesis]:
-    """Of x g(x), number by number, one of the two terms g(x) + x g'(x) alone. outputs(observation): what f returns."""
+    """Of f = x g one of the two terms alone, where g, f / x, may depend on all of x. outputs(observation): of f."""
     first = observations[0]
     if (
         len(first.cotangents) != 1
@@ -167,7 +167,7 @@ def of_products(
 
     for term, predict in (("g'", constant), ("g", other)):
         if _alike(first.manual[leaf], predict(first, leaf), relative):
-            yield Hypothesis("term", f"f is x g(x), number by number, and the term of {term} is missing", predict)
+            yield Hypothesis("term", f"of f = x g, where g is f / x, the term of {term} is missing", predict)
 
 
 def _slope(name: str, x: np.ndarray) -> np.ndarray:
