@@ -236,7 +236,8 @@ def _judge_wide(build: Callable[[Inputs], Claim], inputs: Inputs, chosen: Option
     Raises: Refused as it was, where that is refused, too.
     """
     own = sorted({leaf.dtype for leaf in inputs.leaves if leaf.floating and leaf.dtype != "float64"})
-    if not own or any(leaf.complex or leaf.device for leaf in inputs.leaves):
+    # A precision that was asked for is not exchanged.
+    if not own or chosen.dtypes is not None or any(leaf.complex or leaf.device for leaf in inputs.leaves):
         raise refusal
     claim, domain = _constrained(build, cast_to(inputs, "float64"), chosen)
     note = f"in {', '.join(own)} f or the rule is refused ({refusal}): the sample is judged in float64"
