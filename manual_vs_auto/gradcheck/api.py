@@ -1,30 +1,21 @@
 """The four questions, and how each is answered: the sample thoroughly, then the probes, then what is wrong."""
 
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any, Unpack
 
-from manual_vs_auto.gradcheck.claims.arguments import Inputs, cast_to, inputs_of
+from manual_vs_auto.gradcheck.claims.arguments import Inputs, inputs_of
 from manual_vs_auto.gradcheck.claims.claim import (
     Claim,
     gradient_claim,
     jvp_claim,
-    scalar,
     vjp_claim,
 )
-from manual_vs_auto.gradcheck.claims.domain import Domain, domain_of
-from manual_vs_auto.gradcheck.claims.errors import Refused, UsageError
-from manual_vs_auto.gradcheck.claims.outputs import Outputs
+from manual_vs_auto.gradcheck.claims.errors import Refused
 from manual_vs_auto.gradcheck.claims.tensors import in_torch
-from manual_vs_auto.gradcheck.engines.choose import engine_for
-from manual_vs_auto.gradcheck.engines.engine import widen
-from manual_vs_auto.gradcheck.engines.narrow import in_own_precision
 from manual_vs_auto.gradcheck.engines.settings import nothing_changed, programs_kept
 from manual_vs_auto.gradcheck.options import Options, Settings
-from manual_vs_auto.gradcheck.report.dtypes import worst_of
+from manual_vs_auto.gradcheck.precisions import judge
 from manual_vs_auto.gradcheck.report.report import Report
-from manual_vs_auto.gradcheck.session import Session
 
 Function = Callable[..., Any]
 Argnums = int | Sequence[int]
@@ -187,52 +178,7 @@ def _judged(
         with nothing_changed(in_torch(f, args)), programs_kept(chosen.cache):
             convention = chosen.complex_convention or ("conjugate" if in_torch(f, args) else "jax")
             inputs = inputs_of(f, args, argnums, convention == "conjugate")
-            if chosen.dtypes is None:
-                return _report(build, inputs, chosen)
-            return _in_each_precision(build, inputs, chosen, chosen.dtypes)
+            return judge(build, inputs, chosen)
     except Refused as refused:
         # Nothing could be asked at all: the author sees his own error.
         raise refused.error from None
-
-
-def _in_each_precision(
-    build: Callable[[Inputs], Claim], inputs: Inputs, chosen: Options, dtypes: Sequence[str]
-) -> Report:
-    until, reports = time.perf_counter() + chosen.budget_s, {}
-    for left, dtype in zip(range(len(dtypes), 0, -1), dtypes, strict=True):
-        share = replace(chosen, budget_s=(until - time.perf_counter()) / left)
-        try:
-            reports[dtype] = _report(build, cast_to(inputs, dtype), share)
-        except Refused as refused:
-            refused.error.add_note(f"with the sample in {dtype}, as dtypes= asks for")
-            raise
-    return worst_of(reports)
-
-
-def _report(build: Callable[[Inputs], Claim], inputs: Inputs, chosen: Options) -> Report:
-    claim = build(inputs)
-    if chosen.surrogate is not None:
-        claim = claim.of(Outputs(chosen.surrogate, inputs))
-    domain = domain_of(inputs, chosen.domain, chosen.structure)
-    claim = domain.constrain(claim)
-    try:
-        report = _judge(claim, domain, chosen)
-    except Refused:
-        # What refuses float64 may take the sample as it is.
-        narrow = in_own_precision(claim)
-        if narrow is None:
-            raise
-        return _judge(narrow, domain, chosen)
-    shapeless = any(mark.why == "shape" for mark in report.leaves)
-    narrow = in_own_precision(claim) if shapeless else None
-    return report if narrow is None else _judge(narrow, domain, chosen)
-
-
-def _judge(claim: Claim, domain: Domain, chosen: Options) -> Report:
-    engine = engine_for(claim)
-    made = [shape for shape, _ in engine.outputs_like(widen(claim.inputs.sample))]
-    if not made:
-        raise UsageError("f returns no floating numbers: there is nothing to differentiate")
-    if claim.kind == "gradient":
-        scalar(made, claim.complex_outputs)
-    return Session(claim, domain, chosen, engine).report()

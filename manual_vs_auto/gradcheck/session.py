@@ -105,11 +105,8 @@ class Session:
 
     def _try(self, case: Case, thorough: bool = False, rounding: bool = True) -> Outcome:
         options, accuracy = self._options, self._accuracy
-        if self._engine.iterates and options.f_accuracy is None:
-            exact = accuracy_of(self._engine, None, case)
-            if np.isnan(exact) and case.arrays is not self._sample:
-                return Outcome(case, skipped="it is not finite there, or goes on for very many turns")
-            accuracy = exact if self._iterates else 0.0
+        if self._iterates and options.f_accuracy is None:
+            accuracy = accuracy_of(self._engine, None, case)
             if not np.isfinite(accuracy):
                 return Outcome(case, skipped="f has not come near its limit there")
         outcome = try_case(

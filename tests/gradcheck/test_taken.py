@@ -461,3 +461,22 @@ def test_a_rule_that_cancels_is_linear_and_one_that_clips_is_not(limit: float | 
 
     report = check_vjp(lambda z, v: softmax(z) @ v, back, MASKED[:1], 30 * Y)
     assert str(report.verdict) == ("AGREE" if limit is None else "DISAGREE"), report
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_an_index_of_numpys_that_jax_has_met_in_the_other_precision(dtype: str) -> None:
+    """Where JAX is set to float32 it refuses to trace one in int32 that was traced in int64 before."""
+    index, x = np.array([0, 2, 1, 1]), np.array([0.1, 0.2, -0.4], dtype)
+
+    def f(x: Any) -> Any:
+        return jax.jit(jnp.sin)(x)[index]
+
+    def vjp(ct: Any, x: Any) -> tuple[Any, ...]:
+        return (jnp.zeros_like(x).at[index].add(ct) * jnp.cos(x),)
+
+    with jax.enable_x64(False):
+        assert check_vjp(f, vjp, x).verdict.value == "AGREE"
+        report = check_vjp(f, lambda ct, x: (1.5 * vjp(ct, x)[0],), x)
+    assert report.verdict.value == "DISAGREE"
+    assert report.minimal
+    assert "float32" not in report.minimal.code

@@ -10,7 +10,7 @@ import pytest
 
 from manual_vs_auto.gradcheck.claims.arguments import inputs_of
 from manual_vs_auto.gradcheck.claims.claim import vjp_claim
-from manual_vs_auto.gradcheck.explain import terms, ways
+from manual_vs_auto.gradcheck.explain import terms, values, ways
 from manual_vs_auto.gradcheck.explain.observation import Observation, Tolerance
 
 Rule = Callable[..., tuple[Any, ...]]
@@ -60,6 +60,12 @@ WAYS: dict[str, tuple[Callable[..., Any], Rule, tuple[np.ndarray, ...], int, str
     "reads more than once only the last": (
         lambda t: jnp.tanh(t)[IDS], lambda ct, t: (np.stack([ct[1], ct[3]]) / np.cosh(t) ** 2,),
         (X,), ways.COPIED, "repeats"),
+    "counts, not only what it chooses": (
+        lambda x: jnp.max(jnp.tanh(x), 1), lambda ct, x: (ct[:, None] / np.cosh(x) ** 2,),
+        (X,), ways.COPIED, "mask"),
+    "the logarithm of the base is missing": (
+        lambda x, p: jnp.sum(jnp.exp(x) ** p, 0),
+        lambda ct, x, p: (ct * p * np.exp(x * p), ct * np.exp(x) ** p), (X, Y), ways.ELSEWHERE, "term"),
     "averaged over axis 0": (
         lambda x: jnp.sum(jnp.tanh(x), 1),
         lambda ct, x: (np.broadcast_to(ct.mean(), x.shape) / np.cosh(x) ** 2,), (X,), ways.COPIED, "statistics"),
@@ -143,3 +149,29 @@ def test_an_operand_that_stands_twice_may_be_bent_once() -> None:
     said = [guess.text for guess in program.scaled()]
     assert any("operand 1" in text and "missing" in text for text in said)
     assert observation.manual[0].shape == (3,)
+
+
+def test_what_is_added_and_forgotten() -> None:
+    """The epsilon of a norm, and a variance over n - 1 where it is one over n."""
+
+    def rms(x: Any) -> Any:
+        return x * jax.lax.rsqrt(jnp.mean(x**2) + 0.01)
+
+    def without(ct: Any, x: Any) -> Any:
+        r = 1 / np.sqrt(np.mean(x**2))
+        return (r * ct - x * r**3 * np.mean(ct * x),)
+
+    program, observation = found(rms, without, normal(5))
+    first = next(values.of_values(program))
+    assert first.kind == "value"
+    assert first.text.startswith("0.01 is forgotten, which add in ")
+    np.testing.assert_allclose(first.predict(observation, 0), observation.manual[0], rtol=1e-6)
+    program, _ = found(
+        lambda x, v: x / jnp.sqrt(v), lambda ct, x, v: (ct / np.sqrt(1.25 * v), -0.5 * ct * x * v**-1.5),
+        normal(5), normal(5, seed=1) ** 2,
+    )  # fmt: skip
+    text = next(values.of_values(program.of([0]))).text
+    assert text.startswith("it is the derivative where what enters sqrt in ")
+    assert text.endswith("is 1.25 times as large")
+    right, _ = found(rms, lambda ct, x: (1.01 * jax.vjp(rms, x)[1](ct)[0] + x,), normal(5))
+    assert list(values.of_values(right)) == []

@@ -14,12 +14,16 @@ from manual_vs_auto.gradcheck.engines.jax.stripped import describe, run, strippe
 from manual_vs_auto.gradcheck.explain.ways import Entering, Way, flow_of, ways_of
 from manual_vs_auto.gradcheck.numerics.precision import is_float
 
+VALUES = 3
+"""The stage, after those of ways.py, in which values are changed, and how they may be."""
+TIMES, PLUS = 1, 2
+
 
 class Edge(NamedTuple):
     """Where a floating value enters an operation of the program's top level.
 
     source: one number a value. maker: the number of the operation that it comes from. ways: in which it may be bent.
-    name and text: of the operation, and with its line.
+    name and text: of the operation, and with its line. added: the number that it adds to the value, or None.
     """
 
     number: int
@@ -29,6 +33,7 @@ class Edge(NamedTuple):
     ways: tuple[Way, ...]
     name: str
     text: str
+    added: float | None = None
 
 
 class Bends(NamedTuple):
@@ -67,13 +72,29 @@ def edges(f: Callable[..., Any], *args: Any) -> list[Edge]:
                 maker = makers.get(variable)
                 ways = ways_of(equation, operand, None if maker is None else jaxpr.eqns[maker])
                 name, text = equation.primitive.name, describe(equation, operand)
-                found.append(Edge(number, operand, source, maker, ways, name, text))
+                found.append(Edge(number, operand, source, maker, ways, name, text, _added(equation, operand)))
         makers.update(dict.fromkeys(equation.outvars, number))
     return found
 
 
+def _valued(value: Any, chosen: Any, amount: Any) -> Any:
+    """A value, times an amount or with it."""
+    return jnp.where(chosen == TIMES, amount * value, jnp.where(chosen == PLUS, value + amount, value))
+
+
+def _added(equation: Any, operand: int) -> float | None:
+    others = [v for at, v in enumerate(equation.invars) if at != operand]
+    if equation.primitive.name not in ("add", "add_any") or len(others) != 1 or inside.is_variable(others[0]):
+        return None
+    value = np.asarray(inside.value_of(others[0]))
+    return float(value) if value.size == 1 and value.dtype.kind == "f" else None
+
+
 def bent(f: Callable[..., Any], order: Sequence[Edge], stage: int) -> Callable[..., Any]:
-    """g(bends, *args): f with its derivative bent at the edges, in the ways of one stage."""
+    """g(bends, *args): f with its derivative bent at the edges, in the ways of one stage.
+
+    In the stage VALUES it is the values that change, for all that comes after: by a factor or by a summand.
+    """
     places = {(edge.number, edge.operand): at for at, edge in enumerate(order)}
 
     def changed(bends: Bends, *args: Any) -> Any:
@@ -83,6 +104,9 @@ def bent(f: Callable[..., Any], order: Sequence[Edge], stage: int) -> Callable[.
         def step(number: int, given: Sequence[Any], apply: Callable[[Sequence[Any]], list[Any]]) -> list[Any]:
             here = [(i, places[number, i]) for i in range(len(given)) if (number, i) in places]
             still = [jax.lax.stop_gradient(value) for value in given]
+            if stage == VALUES:
+                for i, at in here:
+                    still[i] = _valued(still[i], bends.chosen[at], bends.amounts[at].astype(still[i].dtype))
             before[number] = still[0] if still else None
             flows = {i: bends.scales[at].astype(given[i].dtype) * flow_of(given[i]) for i, at in here}
             made = apply([still[i] + flows[i] if i in flows else value for i, value in enumerate(given)])
@@ -100,3 +124,23 @@ def bent(f: Callable[..., Any], order: Sequence[Edge], stage: int) -> Callable[.
         return jax.tree.unflatten(tree, run(program, jax.tree.leaves(args), True, step=step))
 
     return changed
+
+
+def groups(edges: Sequence[Edge]) -> list[list[int]]:
+    """Every edge alone, then all of one value, then all of one line."""
+    shared: dict[object, list[int]] = {}
+    for at, edge in enumerate(edges):
+        shared.setdefault(edge.source, []).append(at)
+    for at, edge in enumerate(edges):
+        shared.setdefault(edge.text, []).append(at)
+    return [[at] for at in range(len(edges))] + [group for group in shared.values() if len(group) > 1]
+
+
+def place(edges: Sequence[Edge], group: Sequence[int]) -> str:
+    """What the derivative through these edges is called."""
+    text = edges[group[0]].text
+    if len({edges[at].text for at in group}) > 1:
+        return f"every derivative of what enters {text}"
+    same = [at for at, edge in enumerate(edges) if edge.text == text]
+    which = f" ({same.index(group[0]) + 1} of {len(same)} there)" if len(group) == 1 < len(same) else ""
+    return f"the derivative through {text}{which}"

@@ -6,7 +6,7 @@ import numpy as np
 
 from manual_vs_auto.gradcheck.claims.claim import Claim
 from manual_vs_auto.gradcheck.engines.engine import Found
-from manual_vs_auto.gradcheck.explain.hypotheses import Hypothesis
+from manual_vs_auto.gradcheck.explain.hypotheses import Hypothesis, number, ratio
 from manual_vs_auto.gradcheck.explain.observation import Observation
 
 _Edits = tuple[tuple[str, str, Callable[[np.ndarray], np.ndarray]], ...]
@@ -51,6 +51,13 @@ def of_conjugates(
         yield Hypothesis("conjugate", "it is conjugated", lambda e, leaf: np.conj(e.reference[leaf]))
     yield Hypothesis("conjugate", _conjugated(claim), other)
     yield Hypothesis("conjugate", f"{_conjugated(claim)}, with its sign turned round", lambda e, at: -other(e, at))
+    c = ratio(*(np.concatenate([side[leaf].ravel() for leaf in leaves])
+                for side in (first.manual, {leaf: other(first, leaf) for leaf in leaves})))  # fmt: skip
+    if c not in (0, 1, -1):
+        # An inverse transform that stands for the one it undoes.
+        yield Hypothesis(
+            "conjugate", f"{_conjugated(claim)}, and {number(c)} times that", lambda e, at: c * other(e, at)
+        )
     yield Hypothesis(
         "imaginary", "the imaginary part of the Jacobian is dropped", lambda e, at: (e.reference[at] + other(e, at)) / 2
     )

@@ -13,6 +13,7 @@ from manual_vs_auto.gradcheck.explain.diagnosis import UNKNOWN, Diagnosis
 from manual_vs_auto.gradcheck.explain.explanation import OBSERVATIONS, Explanation
 from manual_vs_auto.gradcheck.explain.observation import Observation, observation
 from manual_vs_auto.gradcheck.numerics.precision import eps, is_float
+from manual_vs_auto.gradcheck.search.draws import NEAR
 from manual_vs_auto.gradcheck.witnesses.outcome import Case, Outcome
 
 # Above this many numbers a quarter of the observations will do: each holds more elements than all of a small one.
@@ -61,12 +62,20 @@ def diagnose(
     count = OBSERVATIONS if sum(a.size for a in outcome.case.arrays) <= _LARGE else OBSERVATIONS // 4
     # An overflow is judged by inputs of ordinary size, which are every other one.
     numbers = range(0, 2 * count, 2) if why == "overflow" else range(count)
-    drawn = (observation(claim, engine, partial(_held, claim, draw, n)) for n in numbers)
-    shown += [e for e in drawn if e is not None]
+    shown += _observed(claim, engine, draw, numbers)
+    if len(shown) < count // 2:
+        # Nobody has declared where f is defined: near the sample it is.
+        shown += _observed(claim, engine, draw, range(NEAR, NEAR + count))[: count - len(shown)]
     explanation = Explanation(claim, engine, shown, own, accuracy)
     if why == "overflow" and _by_mask(engine, outcome):
         return Diagnosis("mask", "it is not finite where an input is masked: 0 times infinity, or a difference of two")
     return explanation.overflow(outcome) if why == "overflow" else explanation.cause(variants)
+
+
+def _observed(claim: Claim, engine: Engine, draw: Callable[[int], Case], numbers: Iterable[int]) -> list[Observation]:
+    """Of these cases, those where f, the rule and the reference have numbers."""
+    drawn = (observation(claim, engine, partial(_held, claim, draw, n)) for n in numbers)
+    return [e for e in drawn if e is not None]
 
 
 def _held(claim: Claim, draw: Callable[[int], Case], n: int) -> Case:

@@ -41,7 +41,10 @@ def changes(leaves: Sequence[Leaf], arrays: Found, outputs: Found, own: Sequence
         if not is_float(a.dtype):
             late = f"{name} is applied after instead of before: as if it were 1, but zero where {name} is"
             yield Change("order", late, _one(at, np.ones_like), mask=at)
+            yield from _of_indices(name, at, a)
             continue
+        if at not in own and a.size and np.all((a >= 0) & (a <= 1)):
+            yield Change("complement", f"it is the derivative where {name} is 1 - {name}", _one(at, lambda a: 1 - a))
         if at not in own:
             yield Change("term", f"it is the derivative where {name} is 0", _one(at, np.zeros_like))
         for other, y in enumerate(outputs):
@@ -55,6 +58,9 @@ def changes(leaves: Sequence[Leaf], arrays: Found, outputs: Found, own: Sequence
             yield Change("transpose", f"it is the derivative where {name} is transposed", _one(at, _transposed))
             yield Change("transpose", f"it is the derivative where {name} is the mean of it and its transpose",
                          _one(at, lambda a: (a + _transposed(a)) / 2))  # fmt: skip
+        if a.ndim >= 2 and min(a.shape[-2:]) > 1:
+            yield Change("flip", f"it is the derivative where {name} runs backwards along its last two axes",
+                         _one(at, lambda a: np.flip(a, (-2, -1)).copy()))  # fmt: skip
         for axis in range(a.ndim):
             if a.shape[axis] < 2:
                 continue
@@ -63,6 +69,29 @@ def changes(leaves: Sequence[Leaf], arrays: Found, outputs: Found, own: Sequence
             for by in (1, -1) if a.shape[axis] > 2 else ():
                 yield Change("shift", f"it is the derivative where {name} is shifted by {by} along axis {axis}",
                              _one(at, lambda a, axis=axis, by=by: np.roll(a, by, axis)))  # type: ignore[misc]  # fmt: skip
+
+
+def _of_indices(name: str, at: int, a: np.ndarray) -> Iterator[Change]:
+    """Of whole numbers, and of masks: which is meant by which is another."""
+    if np.all((a == 0) | (a == 1)):
+        yield Change(
+            "complement", f"it is the derivative where {name} is turned round, 0 for 1", _one(at, lambda a: a == 0)
+        )
+    if a.dtype == bool:
+        return
+    for by in (1, -1):
+        yield Change("index", f"it is the derivative where {name} is {'larger' if by > 0 else 'smaller'} by one",
+                     _one(at, lambda a, by=by: a + by))  # type: ignore[misc]  # fmt: skip
+    for axis in range(a.ndim):
+        if a.shape[axis] < 2:
+            continue
+        yield Change("flip", f"it is the derivative where {name} runs backwards along axis {axis}",
+                     _one(at, lambda a, axis=axis: np.flip(a, axis).copy()))  # type: ignore[misc]  # fmt: skip
+        for by in (1, -1) if a.shape[axis] > 2 else ():
+            yield Change("shift", f"it is the derivative where {name} is shifted by {by} along axis {axis}",
+                         _one(at, lambda a, axis=axis, by=by: np.roll(a, by, axis)))  # type: ignore[misc]  # fmt: skip
+        yield Change("index", f"it is the derivative where {name} is sorted along axis {axis}",
+                     _one(at, lambda a, axis=axis: np.sort(a, axis)))  # type: ignore[misc]  # fmt: skip
 
 
 def exchanges(leaves: Sequence[Leaf], arrays: Found) -> Iterator[Change]:
@@ -93,11 +122,11 @@ def moved(name: str, at: int, by: float) -> Change:
     return Change("shift", text, _one(at, lambda a: a + by))
 
 
-def offset(residual: Callable[[float], np.ndarray]) -> float | None:
-    """The shift at which the residual is zero, by secants from 0; round where it is so to nine digits."""
+def offset(residual: Callable[[float], np.ndarray], most: int = 20) -> float | None:
+    """The shift at which the residual is zero, by so many secants from 0; round where it is so to nine digits."""
     here, next_ = 0.0, 1e-3
     before = residual(here)
-    for _ in range(20):
+    for _ in range(most):
         after = residual(next_)
         slope = (after - before).ravel()
         size = float(slope @ slope)

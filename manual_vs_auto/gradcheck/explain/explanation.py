@@ -6,9 +6,11 @@ from functools import cached_property, partial
 import numpy as np
 
 from manual_vs_auto.gradcheck.claims.claim import Claim
+from manual_vs_auto.gradcheck.claims.errors import Refused
 from manual_vs_auto.gradcheck.engines.engine import Engine, widen
 from manual_vs_auto.gradcheck.explain import hypotheses
 from manual_vs_auto.gradcheck.explain.diagnosis import UNKNOWN, Diagnosis
+from manual_vs_auto.gradcheck.explain.facts import Facts
 from manual_vs_auto.gradcheck.explain.guesses import Guesses
 from manual_vs_auto.gradcheck.explain.hypotheses import Hypothesis
 from manual_vs_auto.gradcheck.explain.observation import Observation, observation, tolerance_of
@@ -53,11 +55,39 @@ class Explanation:
         # Observations that show the fault best come first: guesses are made from them.
         apart = self._tolerance.apart
         self._observations.sort(key=lambda e: -sum(apart(e.manual[at], e.reference[at]) for at in self.wrong))
-        guesses = Guesses(self._claim, self._engine, self._observations, self._tolerance, self._holds)
-        for hypothesis in guesses.every(self.wrong):
-            if self._holds(hypothesis):
-                return self._refined(hypothesis, guesses, variants)
-        return UNKNOWN
+        guesses = Guesses(self._claim, self._engine, self._observations, self._tolerance, self.wrong, self._holds)
+        whole = self._explained(self.wrong, guesses, variants)
+        if whole is not None:
+            return whole
+        if len(self.wrong) > 1 and (parts := self._one_by_one(guesses, variants)):
+            return parts
+        facts = Facts(self._claim, self._engine, guesses.truth, self._observations, self._tolerance)
+        fact = facts.first(self.wrong, self._who(self.wrong))
+        if fact is None:
+            return UNKNOWN
+        return Diagnosis(fact.kind, f"{fact.text}; so it is on {fact.inputs} of {fact.inputs} inputs")
+
+    def _explained(
+        self, leaves: list[int], guesses: Guesses, variants: Callable[[], Iterable[Case]]
+    ) -> Diagnosis | None:
+        """What explains these leaves, if anything does."""
+        first = self._observations[0]
+        if all(self._tolerance.same(first.manual[leaf], first.reference[leaf]) for leaf in leaves):
+            return None
+        for hypothesis in guesses.every(leaves):
+            if self._holds(hypothesis, leaves):
+                return self._refined(hypothesis, guesses, variants, leaves)
+        return None
+
+    def _one_by_one(self, guesses: Guesses, variants: Callable[[], Iterable[Case]]) -> Diagnosis | None:
+        """Several faults, each with a cause of its own, as far as they are known."""
+        found = {leaf: self._explained([leaf], guesses, variants) for leaf in self.wrong}
+        known = [diagnosis for diagnosis in found.values() if diagnosis is not None]
+        if not known:
+            return None
+        rest = [leaf for leaf, diagnosis in found.items() if diagnosis is None]
+        unknown = [f"{self._who(rest)}another cause, unknown"] if rest else []
+        return Diagnosis(known[0].kind, "; ".join([*(diagnosis.text for diagnosis in known), *unknown]))
 
     @cached_property
     def wrong(self) -> list[int]:
@@ -95,9 +125,15 @@ class Explanation:
 
     def _holds(self, hypothesis: Hypothesis, leaves: Sequence[int] | None = None) -> bool:
         """Whether it explains these leaves, or all wrong ones, of every observation, and is more than nothing."""
+        try:
+            return self._explains(hypothesis, self.wrong if leaves is None else leaves)
+        except Refused:
+            return False  # there is no such derivative at every one
+
+    def _explains(self, hypothesis: Hypothesis, leaves: Sequence[int]) -> bool:
         changes = False
         for e in self._observations:
-            for at in self.wrong if leaves is None else leaves:
+            for at in leaves:
                 predicted, manual, right = hypothesis.predict(e, at), e.manual[at], e.reference[at]
                 slack = self._tolerance.left(manual - right, right) + _NOTHING * self._typical[at]
                 if predicted.shape != manual.shape or not self._tolerance.same(manual, predicted, slack):
@@ -105,28 +141,33 @@ class Explanation:
                 changes |= not self._tolerance.same(predicted, right)
         return changes
 
-    def _refined(self, hypothesis: Hypothesis, guesses: Guesses, variants: Callable[[], Iterable[Case]]) -> Diagnosis:
+    def _who(self, leaves: list[int]) -> str:
+        """Whose derivative is spoken of, where it is not every argument's."""
+        if self._claim.forward or len(leaves) == len(self._observations[0].reference):
+            return ""
+        return ", ".join(self._claim.result_names[at] for at in leaves) + ": "
+
+    def _refined(
+        self, hypothesis: Hypothesis, guesses: Guesses, variants: Callable[[], Iterable[Case]], leaves: list[int]
+    ) -> Diagnosis:
         """What is the same as it, or what it is at other shapes: a mean for a sum, or a sum for a mean."""
-        kind, text = hypothesis.kind, hypothesis.text
-        names = ["the tangent"] * len(self.wrong) if self._claim.forward else self._claim.result_names
-        some = len(self.wrong) < len(self._observations[0].reference) and not self._claim.forward
-        who = ", ".join(names[at] for at in self.wrong) + ": " if some else ""
+        kind, text, who = hypothesis.kind, hypothesis.text, self._who(leaves)
         if kind == "sign" and text.endswith("turned round") and guesses.subtracts:
             return self._said(kind, f"{who}{text}, or the two arguments of a subtraction are exchanged")
         if kind == "factor":
             # In exp it is both: the rounder number is what was meant.
-            for moved in guesses.shifted(self.wrong):
-                if hypotheses.digits(moved.text) < hypotheses.digits(text) and self._holds(moved):
+            for moved in guesses.shifted(leaves):
+                if hypotheses.digits(moved.text) < hypotheses.digits(text) and self._holds(moved, leaves):
                     return self._said("shift", f"{who}{moved.text}, which here is the same as that {text}")
-            kind, text = self._elsewhere(text, variants) or (kind, text)
+            kind, text = self._elsewhere(text, variants, leaves[0]) or (kind, text)
         return self._said(kind, who + text)
 
-    def _elsewhere(self, text: str, variants: Callable[[], Iterable[Case]]) -> tuple[str, str] | None:
+    def _elsewhere(self, text: str, variants: Callable[[], Iterable[Case]], leaf: int) -> tuple[str, str] | None:
         """Kind and text where a factor is another one at other shapes."""
         for case in variants():
             other = observation(self._claim, self._engine, partial(_itself, case))
-            if other is not None and np.any(other.reference[self.wrong[0]]):
-                changed = hypotheses.factor_elsewhere(text, self._observations[0], other, self.wrong[0])
+            if other is not None and np.any(other.reference[leaf]):
+                changed = hypotheses.factor_elsewhere(text, self._observations[0], other, leaf)
                 if changed is not None:
                     return changed
         return None

@@ -11,6 +11,7 @@ from manual_vs_auto.gradcheck.claims.errors import Refused, WrongShapeError, ref
 from manual_vs_auto.gradcheck.engines.engine import Engine
 from manual_vs_auto.gradcheck.explain import hypotheses, places
 from manual_vs_auto.gradcheck.explain.conjugates import of_conjugates
+from manual_vs_auto.gradcheck.explain.factors import of_arguments
 from manual_vs_auto.gradcheck.explain.hypotheses import Hypothesis
 from manual_vs_auto.gradcheck.explain.observation import Observation, Tolerance
 from manual_vs_auto.gradcheck.explain.points import Points
@@ -29,16 +30,17 @@ class Guesses:
         engine: Engine,
         observations: list[Observation],
         tolerance: Tolerance,
+        wrong: list[int],
         holds: Callable[[Hypothesis, Sequence[int]], bool],
     ) -> None:
         self._claim, self._engine, self._observations, self._same = claim, engine, observations, tolerance.same
-        self._tolerance, self._holds = tolerance, holds
-        self._truth = Truth(claim, engine)
+        self._tolerance, self._wrong, self._holds = tolerance, wrong, holds
+        self._truth = self.truth = Truth(claim, engine)
         self._points = Points(claim, engine, self._truth, observations, tolerance)
         self.shifted = self._points.shifted
 
     def every(self, leaves: list[int]) -> Iterator[Hypothesis]:
-        """All of them. leaves: the numbers of those that are wrong."""
+        """All of them. leaves: the numbers of those that are wrong, or one of these."""
         for guess in (
             self._by_conjugate,
             self._by_result,
@@ -53,6 +55,7 @@ class Guesses:
             self._by_system,
             self._by_region,
             self._points.by_exchange,
+            self._by_argument,
             self._by_size,
         ):
             yield from guess(leaves)
@@ -72,19 +75,24 @@ class Guesses:
 
     def _by_result(self, leaves: list[int]) -> Iterator[Hypothesis]:
         names = ["the tangent"] * 99 if self._claim.forward else self._claim.result_names
-        yield from hypotheses.of_result(self._observations, leaves[0], names[: len(self._observations[0].reference)])
+        names = names[: len(self._observations[0].reference)]
+        yield from hypotheses.of_result(self._observations, leaves[0], names, self._same)
 
     def _by_place(self, leaves: list[int]) -> Iterator[Hypothesis]:
         if len(leaves) == 1:
             yield from places.of_places(self._observations, leaves[0])
 
     def _by_region(self, leaves: list[int]) -> Iterator[Hypothesis]:
-        moving = self._claim.inputs.moving
-        if len(leaves) == 1:
-            for place in moving if self._claim.forward else [moving[leaves[0]]]:
-                yield from places.of_regions(
-                    self._observations, leaves[0], place, self._claim.inputs.leaves[place].name
-                )
+        inputs, seen = self._claim.inputs, self._observations
+        if len(leaves) != 1:
+            return
+        named = [(at, leaf.name) for at, leaf in enumerate(inputs.leaves) if leaf.floating and not leaf.complex]
+        for place in inputs.moving if self._claim.forward else [inputs.moving[leaves[0]]]:
+            name = inputs.leaves[place].name
+            yield from places.of_regions(seen, leaves[0], place, name)
+            # A loss has its corners where its arguments differ by so much.
+            for other in (pair for pair in named if pair[0] != place and (place, name) in named):
+                yield from places.of_regions(seen, leaves[0], place, name, other)
 
     def _by_cotangent(self, leaves: list[int]) -> Iterator[Hypothesis]:
         if self._claim.kind == "gradient":
@@ -102,7 +110,7 @@ class Guesses:
                 return self._truth.right(e, changed)[leaf]
 
             # What is summed has lost the axis that a transposed cotangent would show.
-            summed = kind == "transpose" and any(first.reference[leaf].ndim < cotangents[0].ndim for leaf in leaves)
+            summed = kind == "transpose" and any(0 < first.reference[leaf].ndim < cotangents[0].ndim for leaf in leaves)
             yield Hypothesis(
                 "axis" if summed else kind, "the sum runs over the wrong axis" if summed else text, predict
             )
@@ -144,27 +152,34 @@ class Guesses:
         """f's program, where it can be bent; otherwise None."""
         if not self._engine.has_autodiff or self._engine.xp != "jnp":
             return None
-        from manual_vs_auto.gradcheck.explain.terms import Terms, usable
+        from manual_vs_auto.gradcheck.explain.terms import Terms
 
         try:
             with refusing():
                 first = self._observations[0].real
-                return Terms(self._claim, first, self._tolerance) if usable(first) else None
+                return Terms(self._claim, first, self._tolerance) if first.small else None
         except Refused:
             return None
 
-    def _by_term(self, _: list[int]) -> Iterator[Hypothesis]:
-        if self._terms is not None:
-            yield from self._refused_none(self._terms.scaled())
+    def _terms_of(self, leaves: list[int]) -> Any:
+        """What explains the wrong leaves and leaves the right ones as they are; or one of the wrong ones."""
+        return self._terms if leaves == self._wrong else self._terms.of(leaves)
 
-    def _by_bending(self, _: list[int]) -> Iterator[Hypothesis]:
+    def _by_term(self, leaves: list[int]) -> Iterator[Hypothesis]:
         if self._terms is not None:
+            yield from self._refused_none(self._terms_of(leaves).scaled())
+
+    def _by_bending(self, leaves: list[int]) -> Iterator[Hypothesis]:
+        if self._terms is not None:
+            terms = self._terms_of(leaves)
+            from manual_vs_auto.gradcheck.explain.values import of_values
             from manual_vs_auto.gradcheck.explain.ways import COPIED, ELSEWHERE, PASSED
 
-            yield from self._refused_none(self._terms.bendings(PASSED))
-            yield from self._refused_none(self._terms.pairs())
+            yield from self._refused_none(terms.bendings(PASSED))
+            yield from self._refused_none(terms.pairs())
             for stage in (COPIED, ELSEWHERE):
-                yield from self._refused_none(self._terms.bendings(stage))
+                yield from self._refused_none(terms.bendings(stage))
+            yield from self._refused_none(of_values(terms))
 
     @staticmethod
     def _refused_none(guesses: Iterator[Hypothesis]) -> Iterator[Hypothesis]:
@@ -197,6 +212,10 @@ class Guesses:
             text = f"the system that is solved backwards, by {name}, is not transposed"
             if all(self._same(first.manual[at], predict(first, at)) for at in leaves):
                 yield Hypothesis("untransposed", text, predict)
+
+    def _by_argument(self, leaves: list[int]) -> Iterator[Hypothesis]:
+        if len(leaves) == 1:
+            yield from of_arguments(self._observations, leaves[0], self._claim.inputs.leaves, self._same)
 
     def _by_size(self, leaves: list[int]) -> Iterator[Hypothesis]:
         yield from places.of_sizes(self._observations, leaves)

@@ -20,8 +20,10 @@ class Hypothesis(NamedTuple):
     predict: Callable[[Observation, int], np.ndarray]
 
 
-def of_result(observations: Sequence[Observation], leaf: int, names: Sequence[str]) -> Iterator[Hypothesis]:
-    """Edits of the derivative itself, the simplest first."""
+def of_result(
+    observations: Sequence[Observation], leaf: int, names: Sequence[str], same: Callable[[np.ndarray, np.ndarray], bool]
+) -> Iterator[Hypothesis]:
+    """Edits of the derivative itself, the simplest first. same: whether two arrays are, up to rounding."""
     manual = np.concatenate([e.manual[leaf].ravel() for e in observations])
     right = np.concatenate([e.reference[leaf].ravel() for e in observations])
     yield Hypothesis("sign", "the sign is turned round", lambda e, at: -e.reference[at])
@@ -62,7 +64,7 @@ def of_result(observations: Sequence[Observation], leaf: int, names: Sequence[st
     for other, name in enumerate(names):
         if other != leaf and observations[0].reference[other].shape == observations[0].reference[leaf].shape:
             turn = {leaf: other, other: leaf}
-            alone = all(np.array_equal(e.manual[other], e.reference[other]) for e in observations)
+            alone = all(same(e.manual[other], e.reference[other]) for e in observations)
             said = f"it is the one of {name}" if alone else f"the ones of {names[leaf]} and {name} are exchanged"
             yield Hypothesis("swapped", said,
                        lambda e, at, turn=turn: e.reference[turn.get(at, at)])  # type: ignore[misc]  # fmt: skip

@@ -10,7 +10,7 @@ from manual_vs_auto.gradcheck.claims.claim import Claim
 from manual_vs_auto.gradcheck.claims.complex import joined
 from manual_vs_auto.gradcheck.claims.errors import Refused, WrongShapeError
 from manual_vs_auto.gradcheck.engines.engine import Engine, Found, widen
-from manual_vs_auto.gradcheck.numerics.precision import eps
+from manual_vs_auto.gradcheck.numerics.precision import eps, is_float
 from manual_vs_auto.gradcheck.search.points import Unfit
 from manual_vs_auto.gradcheck.witnesses.outcome import Case
 from manual_vs_auto.gradcheck.witnesses.reference import reference
@@ -36,6 +36,11 @@ class Observation:
     def real(self) -> "Observation":
         """See inside."""
         return self.inside or self
+
+    @property
+    def small(self) -> bool:
+        """Whether the program can be bent there."""
+        return all(a.size <= 1 << 16 for a in self.arrays if is_float(a.dtype))
 
 
 class Tolerance(NamedTuple):

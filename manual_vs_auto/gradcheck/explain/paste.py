@@ -1,5 +1,6 @@
 """A failing input as Python that can be pasted and run."""
 
+import contextlib
 import re
 from typing import Any, NamedTuple
 
@@ -8,7 +9,7 @@ import numpy as np
 from manual_vs_auto.gradcheck.claims.claim import Claim
 from manual_vs_auto.gradcheck.claims.outputs import like_output
 from manual_vs_auto.gradcheck.claims.tensors import is_tensor
-from manual_vs_auto.gradcheck.claims.trees import flatten
+from manual_vs_auto.gradcheck.claims.trees import flatten, import_jax
 from manual_vs_auto.gradcheck.engines.engine import Engine, widen
 from manual_vs_auto.gradcheck.explain.literal import imported, literal
 from manual_vs_auto.gradcheck.witnesses.outcome import Case
@@ -53,7 +54,14 @@ def code_of(claim: Claim, engine: Engine, case: Case, formula: bool) -> str:
 
 
 def _cotangent(claim: Claim, engine: Engine, case: Case) -> Any:
-    """The cotangents in the structure of the function's output."""
+    """The cotangents in the structure of the function's output, in the precision of its arguments."""
+    jax = import_jax()
+    wide = engine.xp == "jnp" and any(str(a.dtype) == "float64" for a in case.arrays)
+    with contextlib.nullcontext() if jax is None or not wide else jax.enable_x64(True):
+        return _as_output(claim, engine, case)
+
+
+def _as_output(claim: Claim, engine: Engine, case: Case) -> Any:
     return like_output(claim.function, claim.inputs.unpack(engine.given(case.arrays)), case.cotangents, claim.turned)
 
 

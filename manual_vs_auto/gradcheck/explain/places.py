@@ -26,11 +26,20 @@ def of_places(observations: Sequence[Observation], leaf: int) -> Iterator[Hypoth
     yield Hypothesis(kind, f"{which} {what}", lambda e, at: np.where(wrong, c * e.reference[at], e.reference[at]))
 
 
-def of_regions(observations: Sequence[Observation], leaf: int, place: int, name: str) -> Iterator[Hypothesis]:
-    """It is wrong on one side of a threshold of its own argument. place: of the argument among the arrays."""
+def of_regions(
+    observations: Sequence[Observation], leaf: int, place: int, name: str, other: tuple[int, str] | None = None
+) -> Iterator[Hypothesis]:
+    """It is wrong on one side of a threshold of its own argument, or of its difference from another.
+
+    place: of the argument among the arrays. other: the place and name of the one that is taken from it.
+    """
     if observations[0].arrays[place].shape != observations[0].reference[leaf].shape:
         return
     x = np.concatenate([e.arrays[place].ravel() for e in observations])
+    if other is not None:
+        if observations[0].arrays[other[0]].shape != observations[0].arrays[place].shape:
+            return
+        x, name = x - np.concatenate([e.arrays[other[0]].ravel() for e in observations]), f"{name} - {other[1]}"
     measures = [(x, name), (np.abs(x), f"|{name}|")]
     if np.iscomplexobj(x):
         measures[:1] = [(x.real, f"{name}.real"), (x.imag, f"{name}.imag")]
@@ -66,14 +75,20 @@ def of_sizes(observations: Sequence[Observation], leaves: Sequence[int]) -> Iter
     for axis in axes:
         if any(_free(observations[0].reference[leaf], axis) for leaf in leaves):
             continue
-        found = [_factors(e.manual[leaf], e.reference[leaf], axis) for e in observations for leaf in leaves]
-        every = np.concatenate([c.ravel() for c in found])
+        found = [[_factors(e.manual[leaf], e.reference[leaf], axis).ravel() for leaf in leaves] for e in observations]
+        # What differs between arguments is no one factor.
+        if any(c.shape != first.shape or not np.allclose(c, first, 1e-6) for first, *others in found for c in others):
+            continue
+        every = np.concatenate([c for parts in found for c in parts])
         each, low, high = "input" if axis is None else f"index of axis {axis}", every.min(), every.max()
         text = f"it is right but for one factor an {each}, {number(low, 3)} to {number(high, 3)}"
         kind, text = "scale", f"{text}: what it is divided or multiplied by (a count, a sum, a norm) is another"
         if high - low <= 1e-2 * abs(high):
             # Of what iterates, which is only so exact.
             kind, text = "factor", f"it is about {number((low + high) / 2, 2)} times the right one"
+        elif axis is not None and all(_is_outer(e.reference[leaf], axis) for e in observations for leaf in leaves):
+            # Whatever stands along that axis is a factor times what belongs there.
+            kind, text = "outer", f"it is an outer product with the wrong factor along axis {axis}; the rest is right"
         yield Hypothesis(kind, text,
                    lambda e, at, axis=axis: _factors(e.manual[at], e.reference[at], axis) * e.reference[at])  # type: ignore[misc]  # fmt: skip
 
@@ -83,6 +98,12 @@ def _free(a: np.ndarray, axis: int | None) -> bool:
     if axis is None:
         return bool(np.count_nonzero(a) < 2)
     return axis >= a.ndim or bool(np.all(np.count_nonzero(np.moveaxis(a, axis, 0).reshape(a.shape[axis], -1), 1) < 2))
+
+
+def _is_outer(a: np.ndarray, axis: int) -> bool:
+    """Whether all rows along an axis are one row times a number each."""
+    rows = np.moveaxis(a, axis, 0).reshape(a.shape[axis], -1)
+    return bool(np.linalg.matrix_rank(rows, rtol=1e-9) <= 1)
 
 
 def _factors(manual: np.ndarray, right: np.ndarray, axis: int | None) -> np.ndarray:

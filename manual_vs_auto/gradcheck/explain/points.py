@@ -22,6 +22,7 @@ class Points:
     ) -> None:
         self._claim, self._engine, self._truth = claim, engine, truth
         self._observations, self._same = observations, tolerance.same
+        self._relative = 0.0 if engine.has_autodiff else tolerance.relative
 
     def by_change(self, leaves: list[int]) -> Iterator[Hypothesis]:
         first, inputs = self._observations[0], self._claim.inputs
@@ -49,7 +50,7 @@ class Points:
 
     def by_slope(self, leaves: list[int]) -> Iterator[Hypothesis]:
         """Of another function of one number that people mistake for this one."""
-        if len(leaves) != 1 or not self._engine.has_autodiff or self._complex:
+        if len(leaves) != 1 or self._complex:
             return
         moving = self._claim.inputs.moving
         for place in moving if self._claim.forward else [moving[leaves[0]]]:
@@ -58,7 +59,9 @@ class Points:
                 arrays = [x if at == place else a for at, a in enumerate(e.arrays)]
                 return reference(self._claim, self._engine, arrays, e.cotangents).values[leaves[0]]
 
-            yield from slopes.of_siblings(self._observations, leaves[0], place, right_at)
+            exact, outputs = max(1e-9, 10 * self._relative), self._truth.outputs
+            yield from slopes.of_siblings(self._observations, leaves[0], place, right_at, exact)
+            yield from slopes.of_products(self._observations, leaves[0], place, outputs, exact)
 
     def _moved(self, at: int, leaves: list[int]) -> elsewhere.Change | None:
         first, name = self._observations[0], self._claim.inputs.leaves[at].name

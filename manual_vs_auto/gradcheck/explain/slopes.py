@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -95,16 +96,31 @@ SLOPES: dict[str, Slope] = {
 }
 
 
+OF_RESULTS: dict[str, Slope] = {
+    "tanh": lambda y: 1 - y**2,
+    "sigmoid": lambda y: y * (1 - y),
+    "softplus": lambda y: 1 - np.exp(-y),
+    "exp": lambda y: y,
+    "sqrt": lambda y: 0.5 / y,
+    "tan": lambda y: 1 + y**2,
+    "1 / x": lambda y: -(y**2),
+}
+"""The same slopes, of what the function returns."""
+
+
 def of_siblings(
     observations: Sequence[Observation],
     leaf: int,
     place: int,
     right_at: Callable[[Observation, np.ndarray], np.ndarray],
+    relative: float = 1e-9,
 ) -> Iterator[Hypothesis]:
     """The slope of one of SLOPES for that of another, or for that of a function of one argument that is none of them.
 
-    right_at(observation, x) -> the right derivative where the argument is x, all else as it was.
+    right_at(observation, x) -> the right derivative where the argument is x, all else as it was. relative: how exact
+    the derivatives are.
     """
+    _close = partial(_alike, relative=relative)
     first, x, other = observations[0], *(e.arrays[place] for e in observations[:2])
     if not x.shape == other.shape == first.reference[leaf].shape:
         return
@@ -112,6 +128,10 @@ def of_siblings(
     one, two = first.reference[leaf], right_at(first, other)
     # R = h'(x) times what does not depend on x.
     own = [h for h in SLOPES if _close(one * there[h], two * here[h])]
+    for h in own:
+        if h in OF_RESULTS and _close(first.manual[leaf] * here[h], one * OF_RESULTS[h](x)):
+            yield Hypothesis("slope", f"the slope of {h}, as it is written for its result, is taken at the argument",
+                lambda e, at, h=h: e.reference[at] * OF_RESULTS[h](e.arrays[place]) / _slope(h, e.arrays[place]))  # type: ignore[misc]  # fmt: skip
     for g in SLOPES:
         for h in own:
             if g != h and _close(first.manual[leaf] * here[h], one * here[g]):
@@ -123,13 +143,40 @@ def of_siblings(
                 lambda e, _, g=g: e.cotangents[0] * _slope(g, e.arrays[place]))  # type: ignore[misc]  # fmt: skip
 
 
+def of_products(
+    observations: Sequence[Observation],
+    leaf: int,
+    place: int,
+    outputs: Callable[[Observation], Sequence[np.ndarray]],
+    relative: float = 1e-9,
+) -> Iterator[Hypothesis]:
+    """Of f = x g one of the two terms alone, where g, f / x, may depend on all of x. outputs(observation): of f."""
+    first = observations[0]
+    if (
+        len(first.cotangents) != 1
+        or not first.cotangents[0].shape == first.arrays[place].shape == first.reference[leaf].shape
+    ):
+        return
+
+    def constant(e: Observation, _: int) -> np.ndarray:
+        with np.errstate(all="ignore"):
+            return np.asarray(e.cotangents[0] * outputs(e)[0] / e.arrays[place])
+
+    def other(e: Observation, at: int) -> np.ndarray:
+        return np.asarray(e.reference[at] - constant(e, at))
+
+    for term, predict in (("g'", constant), ("g", other)):
+        if _alike(first.manual[leaf], predict(first, leaf), relative):
+            yield Hypothesis("term", f"of f = x g, where g is f / x, the term of {term} is missing", predict)
+
+
 def _slope(name: str, x: np.ndarray) -> np.ndarray:
     with np.errstate(all="ignore"):
         return np.asarray(SLOPES[name](x), float)
 
 
-def _close(a: np.ndarray, b: np.ndarray) -> bool:
+def _alike(a: np.ndarray, b: np.ndarray, relative: float = 1e-9) -> bool:
     """Where both are numbers, which must be somewhere."""
     known = np.isfinite(a) & np.isfinite(b)
     size = np.maximum(np.abs(a), np.abs(b))[known]
-    return bool(np.any(size)) and bool(np.all(np.abs(a - b)[known] <= 1e-9 * np.maximum(size, 1e-3 * np.max(size))))
+    return bool(np.any(size)) and bool(np.all(np.abs(a - b)[known] <= relative * np.maximum(size, 1e-3 * np.max(size))))

@@ -7,6 +7,7 @@ derivative is mistaken. What explains the residual is named with its line.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from itertools import combinations
 from typing import Any, NamedTuple
 
@@ -18,11 +19,11 @@ from manual_vs_auto.gradcheck.claims.errors import Refused
 from manual_vs_auto.gradcheck.engines.engine import Found
 from manual_vs_auto.gradcheck.engines.jax.arrays import precision
 from manual_vs_auto.gradcheck.engines.jax.together import hasty
-from manual_vs_auto.gradcheck.explain.bending import Bends, bent, edges, unbent
+from manual_vs_auto.gradcheck.explain.bending import VALUES, Bends, bent, groups, place, unbent
+from manual_vs_auto.gradcheck.explain.bending import edges as edges_of
 from manual_vs_auto.gradcheck.explain.hypotheses import Hypothesis, number, ratio
 from manual_vs_auto.gradcheck.explain.observation import Observation, Tolerance
 from manual_vs_auto.gradcheck.explain.ways import COPIED, ELSEWHERE, PASSED, Way
-from manual_vs_auto.gradcheck.numerics.precision import is_float
 
 _MOST = 160
 # Beyond scales, in smaller programs only: each way is compiled.
@@ -46,28 +47,42 @@ class Bent(NamedTuple):
 
 
 class Terms:
-    """The parts of the reference, edge by edge, as one observation shows them."""
+    """The parts of the reference, edge by edge, as one observation shows them.
+
+    Every leaf is to be explained, unless `of` names some. right: the reference, flat. residual: what is to be
+    explained, but for `enough`.
+    """
 
     def __init__(self, claim: Claim, observation: Observation, tolerance: Tolerance) -> None:
-        self._claim, self._observation = claim, observation
+        self._claim, self._observation, self._tolerance = claim, observation, tolerance
         with precision(np.float64):
-            found = edges(claim.judged, observation.arrays)
+            found = edges_of(claim.judged, observation.arrays)
         if len(found) > 2 * _MOST:
             raise Refused(MemoryError("the program is too long to be bent"))
-        self._edges = found[:_MOST]
+        self.edges = found[:_MOST]
         options = hasty() if sum(a.size for a in observation.arrays) <= 1 << 14 else None
         # None of the ways is of stage -1: only scales.
         self._derivatives = {
             stage: jax.jit(self._derivative(stage), compiler_options=options)
-            for stage in (-1, PASSED, COPIED, ELSEWHERE)
+            for stage in (-1, PASSED, COPIED, ELSEWHERE, VALUES)
         }
-        self._right, manual = _flat(observation.reference), _flat(observation.manual)
-        self._residual = manual - self._right
-        self._enough = tolerance.left(self._residual, self._right)
+        self._explain(range(len(observation.reference)))
+
+    def _explain(self, leaves: Sequence[int]) -> None:
+        self._leaves = leaves
+        self.right, manual = self._flat(self._observation.reference), self._flat(self._observation.manual)
+        self.residual = manual - self.right
+        self.enough = self._tolerance.left(self.residual, self.right)
         self._parts: dict[int, np.ndarray] = {}
 
+    def of(self, leaves: Sequence[int]) -> "Terms":
+        """The same for these leaves alone."""
+        part = copy(self)
+        part._explain(leaves)
+        return part
+
     def _derivative(self, stage: int) -> Callable[..., list[jax.Array]]:
-        f, at = bent(self._claim.judged, self._edges, stage), self._claim.inputs.moving
+        f, at = bent(self._claim.judged, self.edges, stage), self._claim.inputs.moving
 
         def derivative(bends: Bends, arrays: Found, cotangents: Found) -> list[jax.Array]:
             def of(chosen: Sequence[jax.Array]) -> list[jax.Array]:
@@ -89,25 +104,25 @@ class Terms:
 
     def uses(self, operation: str) -> bool:
         """Whether one of this name is in f."""
-        return any(edge.name == operation for edge in self._edges)
+        return any(edge.name == operation for edge in self.edges)
 
     def scaled(self) -> Iterator[Hypothesis]:
         """What flows through one edge, or through all edges of one value, or of one line, is taken otherwise."""
         found = []
-        for group in self._groups():
-            part = self._right - self._try(self._bends(scales=dict.fromkeys(group, 0.0)))
+        for group in groups(self.edges):
+            part = self.right - self.tried(self.bends(scales=dict.fromkeys(group, 0.0)))
             if len(group) == 1:
                 self._parts[group[0]] = part
             if not np.all(np.isfinite(part)) or not np.any(part):
                 continue
-            scale = 1 + ratio(self._residual, part)
+            scale = 1 + ratio(self.residual, part)
             if self._explained((scale - 1) * part):
                 scale = float(round(scale)) if abs(scale - round(scale)) < 1e-9 else scale
                 said = {0.0: "is missing", -1.0: "has the wrong sign"}.get(scale, f"is taken {number(scale)} times")
                 kind = "sign" if scale == -1 else "term"
-                bends = self._bends(scales=dict.fromkeys(group, scale))
+                bends = self.bends(scales=dict.fromkeys(group, scale))
                 found.append(
-                    (scale not in (0, -1), scale, self._hypothesis(kind, f"{self._place(group)} {said}", bends))
+                    (scale not in (0, -1), scale, self.hypothesis(kind, f"{place(self.edges, group)} {said}", bends))
                 )
         # One of the two in x x that is taken -1 times is both of them missing.
         yield from (
@@ -120,21 +135,21 @@ class Terms:
         for (i, one), (j, two) in combinations(parts.items(), 2):
             for a, b in _TWO:
                 if self._explained((a - 1) * one + (b - 1) * two):
-                    said = f"{self._place([i])} {_SAID[a]}, and that through {self._edges[j].text} {_SAID[b]}"
-                    yield self._hypothesis("sign" if a == -1 else "term", said, self._bends(scales={i: a, j: b}))
+                    said = f"{place(self.edges, [i])} {_SAID[a]}, and that through {self.edges[j].text} {_SAID[b]}"
+                    yield self.hypothesis("sign" if a == -1 else "term", said, self.bends(scales={i: a, j: b}))
 
     def bendings(self, stage: int) -> Iterator[Hypothesis]:
         """An operation's own derivative is mistaken in one of the ways of this stage, once or twice."""
-        if len(self._edges) > _BENT:
+        if len(self.edges) > _BENT:
             return
         tried = [
-            found for at, edge in enumerate(self._edges) for which, way in enumerate(edge.ways, 1)
+            found for at, edge in enumerate(self.edges) for which, way in enumerate(edge.ways, 1)
             if way.stage == stage and np.all(np.isfinite((found := self._bent({at: which}, stage)).change))
         ]  # fmt: skip
-        changing = [found for found in tried if np.any(np.abs(found.change) > self._enough)]
+        changing = [found for found in tried if np.any(np.abs(found.change) > self.enough)]
         for found in changing:
             if self._explained(found.change):
-                yield self._hypothesis(found.way.kind, found.way.text.format(found.text), found.bends, stage)
+                yield self.hypothesis(found.way.kind, found.way.text.format(found.text), found.bends, stage)
         for found in tried:
             yield from self._constant([found], stage)
         yield from self._twice(changing, stage)
@@ -145,9 +160,9 @@ class Terms:
 
     def _bent(self, chosen: dict[int, int], stage: int) -> Bent:
         at, which = next(iter(chosen.items()))
-        bends = self._bends(chosen=chosen)
-        edge = self._edges[at]
-        return Bent(chosen, edge.ways[which - 1], edge.text, bends, self._try(bends, stage) - self._right)
+        bends = self.bends(chosen=chosen)
+        edge = self.edges[at]
+        return Bent(chosen, edge.ways[which - 1], edge.text, bends, self.tried(bends, stage) - self.right)
 
     def _constant(self, several: Sequence[Bent], stage: int) -> Iterator[Hypothesis]:
         """In place of an operation's factor there is a constant; of two operations' one for both."""
@@ -155,13 +170,13 @@ class Terms:
         last = next(reversed(chosen))
         if not all(found.way.constant for found in several) or len(chosen) < len(several):
             return
-        nothing, once = (self._try(self._bends(None, chosen, {last: amount}), stage) for amount in (0.0, 1.0))
-        passed, rest = once - nothing, self._residual + self._right - nothing
+        nothing, once = (self.tried(self.bends(None, chosen, {last: amount}), stage) for amount in (0.0, 1.0))
+        passed, rest = once - nothing, self.residual + self.right - nothing
         amount = ratio(rest, passed)
-        if np.any(passed) and amount and np.max(np.abs(rest - amount * passed)) <= self._enough:
+        if np.any(passed) and amount and np.max(np.abs(rest - amount * passed)) <= self.enough:
             places = " and ".join(found.text for found in several)
             said = several[0].way.constant.format(places, amount=number(amount))
-            yield self._hypothesis("count", said, self._bends(None, chosen, {last: amount}), stage)
+            yield self.hypothesis("count", said, self.bends(None, chosen, {last: amount}), stage)
 
     def _twice(self, changing: Sequence[Bent], stage: int) -> Iterator[Hypothesis]:
         """The same mistake in two operations, or in all where it changes something."""
@@ -171,10 +186,10 @@ class Terms:
         for group in alike.values():
             for several in [*combinations(group[:_PAIRED], 2), *([group] if len(group) > 2 else [])]:
                 chosen = {at: which for found in several for at, which in found.chosen.items()}
-                bends = self._bends(chosen=chosen)
-                if len(chosen) == len(several) and self._explained(self._try(bends, stage) - self._right):
+                bends = self.bends(chosen=chosen)
+                if len(chosen) == len(several) and self._explained(self.tried(bends, stage) - self.right):
                     places = " and ".join(dict.fromkeys(found.text for found in several[:3]))
-                    yield self._hypothesis(several[0].way.kind, several[0].way.text.format(places), bends, stage)
+                    yield self.hypothesis(several[0].way.kind, several[0].way.text.format(places), bends, stage)
 
     def _on_one_path(self, changing: Sequence[Bent]) -> Iterator[Hypothesis]:
         """A factor that is missing only where the derivative flows through another edge, too."""
@@ -184,9 +199,9 @@ class Terms:
                 if at in found.chosen or not np.any(part) or tried > _PATHS:
                     continue
                 tried += 1
-                cut = self._bends(scales={at: 0.0})
+                cut = self.bends(scales={at: 0.0})
                 both = found.bends._replace(scales=cut.scales)
-                if self._explained(found.change + self._right - self._try(both, PASSED) - part):
+                if self._explained(found.change + self.right - self.tried(both, PASSED) - part):
                     text = found.way.text.format(found.text)
 
                     def predict(
@@ -197,50 +212,23 @@ class Terms:
                         )
                         return with_ - without + apart
 
-                    yield Hypothesis("term", f"{text} where it flows through {self._edges[at].text}", predict)
+                    yield Hypothesis("term", f"{text} where it flows through {self.edges[at].text}", predict)
 
     def _own(self, found: Found) -> Found:
         """As the author has them, who may have complex numbers."""
         return [np.asarray(a) for a in self._claim.own_results(found)]
 
-    def _hypothesis(self, kind: str, text: str, bends: Bends, stage: int = -1) -> Hypothesis:
+    def hypothesis(self, kind: str, text: str, bends: Bends, stage: int = -1) -> Hypothesis:
         return Hypothesis(kind, text, lambda e, leaf: self._own(self.bend(e.real, bends, stage))[leaf])
 
-    def _groups(self) -> list[list[int]]:
-        """Every edge alone, then all of one value, then all of one line."""
-        shared: dict[object, list[int]] = {}
-        for at, edge in enumerate(self._edges):
-            shared.setdefault(edge.source, []).append(at)
-        for at, edge in enumerate(self._edges):
-            shared.setdefault(edge.text, []).append(at)
-        alone = [[at] for at in range(len(self._edges))]
-        return alone + [group for group in shared.values() if len(group) > 1]
+    def _flat(self, found: Found) -> np.ndarray:
+        return np.concatenate([found[leaf].ravel() for leaf in self._leaves])
 
-    def _place(self, group: Sequence[int]) -> str:
-        texts = {self._edges[at].text for at in group}
-        text = self._edges[group[0]].text
-        if len(group) > 1 and len(texts) > 1:
-            return f"every derivative of what enters {text}"
-        same = [at for at, edge in enumerate(self._edges) if edge.text == text]
-        once = len(group) == 1 and len(same) > 1
-        return f"the derivative through {text}" + (
-            f" ({same.index(group[0]) + 1} of {len(same)} there)" if once else ""
-        )
-
-    def _try(self, bends: Bends, stage: int = -1) -> np.ndarray:
-        return _flat(self.bend(self._observation, bends, stage))
+    def tried(self, bends: Bends, stage: int = -1) -> np.ndarray:
+        return self._flat(self.bend(self._observation, bends, stage))
 
     def _explained(self, change: np.ndarray) -> bool:
-        return bool(np.max(np.abs(self._residual - change), initial=0.0) <= self._enough)
+        return bool(np.max(np.abs(self.residual - change), initial=0.0) <= self.enough)
 
-    def _bends(self, *changes: dict[int, Any] | None, **named: dict[int, Any]) -> Bends:
-        return unbent(len(self._edges), *changes, **named)
-
-
-def _flat(found: Found) -> np.ndarray:
-    return np.concatenate([a.ravel() for a in found])
-
-
-def usable(observation: Observation) -> bool:
-    """Whether the program can be bent there."""
-    return all(a.size <= 1 << 16 for a in observation.arrays if is_float(a.dtype))
+    def bends(self, *changes: dict[int, Any] | None, **named: dict[int, Any]) -> Bends:
+        return unbent(len(self.edges), *changes, **named)

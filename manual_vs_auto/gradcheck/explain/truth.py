@@ -31,8 +31,7 @@ class Truth:
         key = id(e), *(cotangent.tobytes() for cotangent in cotangents)
         if key not in self._pulled:
             inside = self._claim.of_own_cotangents(cotangents)
-            found = reference(self._claim, self._engine, e.real.arrays, inside).values
-            self._pulled[key] = self._claim.own_results(found)
+            self._pulled[key] = self.elsewhere(e.real.arrays, inside)
         return self._pulled[key]
 
     def at(self, e: Observation, change: Change) -> Found:
@@ -40,8 +39,7 @@ class Truth:
         key = id(e), change.text
         if key not in self._pulled:
             arrays = change.of(e.real.arrays, self.outputs(e))
-            there = reference(self._claim, self._engine, arrays, e.real.cotangents)
-            self._pulled[key] = self._claim.own_results(there.values) if there.defined else [np.array(np.nan)]
+            self._pulled[key] = self.elsewhere(arrays, e.real.cotangents)
         found = self._pulled[key]
         if not all(np.all(np.isfinite(a)) for a in found):
             raise Refused(ArithmeticError("not finite there"))
@@ -49,6 +47,13 @@ class Truth:
             return found
         kept = e.real.arrays[change.mask] != 0
         return [a * kept if a.shape[a.ndim - kept.ndim :] == kept.shape else a for a in found]
+
+    def elsewhere(self, arrays: Found, cotangents: Found) -> Found:
+        """The derivative at these arguments, as the checker has them. Raises: Refused, also where f has no value."""
+        found = reference(self._claim, self._engine, arrays, cotangents)
+        if not found.defined:
+            raise Refused(ArithmeticError("f is not finite there"))
+        return self._claim.own_results(found.values)
 
     def outputs(self, e: Observation) -> Found:
         """What f makes of its arguments."""

@@ -126,6 +126,13 @@ def _ways(equation: Any, operand: int, maker: Any) -> Iterator[Way]:
             (kind, f"of {copies} the first stands for all", _first_for_all),
         ):
             yield Way(COPIED, kind_, text, partial(_copied, weight=weight, spread=out if spread else None))
+    if operations.is_extreme(equation):
+        yield Way(
+            COPIED,
+            "mask",
+            "all that {} sees counts, not only what it chooses",
+            partial(_all, axes=operations.reduced(equation)),
+        )
     for axis in range(len(out)) if operations.is_reduction(equation) else ():
         if out[axis] > 1:
             text = f"what flows through {{}} is averaged over axis {axis} of its result too"
@@ -137,6 +144,9 @@ def _ways(equation: Any, operand: int, maker: Any) -> Iterator[Way]:
         if maker is not None and inside.shape_of(maker.invars[0]) == shape and operations.bends(maker):
             text = f"the derivative of {{}} is taken at what goes into {maker.primitive.name}, for what comes out"
             yield Way(ELSEWHERE, "slope", text, partial(_elsewhere, point=lambda e: e.before))
+        if equation.primitive.name == "pow" and operand == 1:
+            text = "the logarithm of the base is missing in the derivative by {}"
+            yield Way(ELSEWHERE, "term", text, lambda e: e.out * e.flow - e.through(e.flow))
         if inputs > 1:
             text = "{} is one in the derivative by the other"
             yield Way(ELSEWHERE, "term", text, partial(_elsewhere, point=lambda e: jnp.ones_like(e.value)))
@@ -163,6 +173,10 @@ def _elsewhere(e: Entering, point: Callable[[Entering], Any]) -> Any:
 
 def _sloped(e: Entering, slope: Callable[[Any, Any], Any]) -> Any:
     return jax.lax.stop_gradient(slope(e.value, e.out)) * e.flow - e.through(e.flow)
+
+
+def _all(e: Entering, axes: tuple[int, ...]) -> Any:
+    return jnp.sum(e.flow, axes) - e.through(e.flow)
 
 
 def _averaged(e: Entering, axis: int) -> Any:

@@ -26,6 +26,10 @@ _AROUND: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
+NEAR = 64
+"""From the number NEAR on, cases like one that failed are near the sample."""
+
+
 class Draws:
     """Draws inside the domain, in the sample's dtypes, each with a random seed."""
 
@@ -71,7 +75,10 @@ class Draws:
                 yield Case(f"beside {case.label}", arrays, case.cotangents)
 
     def like(self, case: Case) -> Callable[[int], Case]:
-        """The n-th fresh case of the shapes of one that failed; every other one is changed as that was."""
+        """The n-th fresh case of the shapes of one that failed; every other one is changed as that was.
+
+        From NEAR on they have the sample's signs, or its numbers but for a half: f may be defined nowhere else.
+        """
         leaves, moving = self._claim.inputs.leaves, self._claim.inputs.moving
         # Of the sample's size where the shapes allow, not of the size that made it fail.
         like = [
@@ -83,7 +90,9 @@ class Draws:
         def draw(n: int) -> Case:
             held = all_held(self._domain, like, self._generator, not self._engine.scatters) if n % 3 == 2 else like
             arrays = self._fresh(held)
-            if n % 2:
+            if n >= NEAR:
+                arrays = self._near(like, arrays, n % 2 == 0)
+            elif n % 2:
                 there = [changed(case.label, leaf, a, self._generator) for leaf, a in zip(leaves, arrays, strict=True)]
                 there = in_dtypes(self._domain, self._domain.shaped(there))
                 arrays = there if self._domain.holds(there) else arrays
@@ -91,6 +100,16 @@ class Draws:
             return Case("a fresh input", arrays, [np.asarray(s * (scale if n % 2 else 1), s.dtype) for s in cotangents])
 
         return draw
+
+    def _near(self, like: Found, drawn: Found, signs: bool) -> Found:
+        """What was drawn with these signs, or these numbers but for a half of each."""
+        found = list(drawn)
+        for at in self._claim.inputs.moving:
+            own = like[at].astype(np.float64)
+            half = own * self._generator.uniform(0.5, 1.5, own.shape)
+            found[at] = np.where(own < 0, -1.0, 1.0) * np.abs(drawn[at]) if signs else half
+        found = in_dtypes(self._domain, self._domain.shaped(found))
+        return found if self._domain.holds(found) else drawn
 
     def variants(self) -> Iterator[Case]:
         """Cases of other shapes, of the same ranks."""

@@ -36,6 +36,10 @@ def held_changed(leaf: Leaf, a: np.ndarray, generator: np.random.Generator, inde
         return generator.permuted(a, axis=-1)
     if a.dtype.kind == "b":
         return generator.random(a.shape) > 0.5 if alike else generator.permuted(a, axis=-1)
+    if a.ndim and a.min() < 0 and not ordered:
+        # Among labels some are ignored: how many is no constant.
+        distinct = np.unique(a).size == a.size and not repeat
+        return generator.permuted(a, axis=-1) if distinct else generator.choice(a.ravel(), a.shape).astype(a.dtype)
     if a.min() < 0 or a.ndim == 0 or (ordered and a[0] == 0 and int(a[-1]) + 1 > np.unique(a).size):
         return a
     distinct = np.unique(a).size == a.size > 1 and not (repeat and int(a.max()) + 1 > a.size)

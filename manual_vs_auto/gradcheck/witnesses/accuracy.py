@@ -10,12 +10,12 @@ from manual_vs_auto.gradcheck.witnesses.outcome import Case
 def accuracy_of(engine: Engine, declared: float | None, case: Case) -> float:
     """Relative to the largest number: as declared, or measured by going once and twice further in every loop.
 
-    Infinite where the steps do not shrink, or a limit is not near; NaN where f has no number, or not soon.
+    Infinite where the steps do not shrink, or a limit is not near.
     """
     if declared is not None:
         return declared
     further = engine.further(widen(case.arrays))
-    return float(np.max([_remaining(*three) for three in further], initial=0.0))
+    return max((_remaining(*three) for three in further), default=0.0)
 
 
 def _remaining(now: Found, once: Found, twice: Found) -> float:
@@ -25,11 +25,9 @@ def _remaining(now: Found, once: Found, twice: Found) -> float:
         for parts in (now, [b - a for a, b in zip(now, once, strict=True)],
                       [b - a for a, b in zip(once, twice, strict=True)])
     )  # fmt: skip
-    if not np.isfinite(size):
-        return np.nan
-    if max(first, second) <= EXACT * size:
+    if np.isfinite(size) and max(first, second) <= EXACT * size:
         return 0.0
-    if not np.isfinite(first + second) or second > SHRINKS * first:
+    if not np.isfinite(size + first + second) or second > SHRINKS * first:
         return np.inf
     remaining = first / (1 - second / first) / (size or 1.0)
     return ALONG_TWO * remaining if remaining < NEAR else np.inf

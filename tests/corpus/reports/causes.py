@@ -177,6 +177,29 @@ def _first_row(ct: Any) -> Any:
     return jnp.broadcast_to(ct[:1], ct.shape)
 
 
+def rms_norm(x: Any) -> Any:
+    return x * jax.lax.rsqrt(jnp.mean(x**2, -1, keepdims=True) + 0.01)
+
+
+def plain_rms_norm_vjp(ct: Any, x: Any, eps: float = 0.01) -> Vjp:
+    r = jax.lax.rsqrt(jnp.mean(x**2, -1, keepdims=True) + eps)
+    return (r * (ct - x * r**2 * jnp.mean(ct * x, -1, keepdims=True)),)
+
+
+def smooth_l1(x: Any, t: Any) -> Any:
+    """With a beta of 1/2."""
+    far = jnp.abs(x - t)
+    return jnp.mean(jnp.where(far < 0.5, far**2, far - 0.25))
+
+
+def smooth_l1_grad(x: Any, t: Any, beta: float = 0.5) -> Any:
+    return jnp.where(jnp.abs(x - t) < 0.5, (x - t) / beta, jnp.sign(x - t)) / x.size
+
+
+def pooled(x: Any, ids: Any) -> Any:
+    return jax.ops.segment_sum(x, ids, 3)
+
+
 MASK = np.array([[1, 1, 0], [1, 1, 1], [0, 1, 1], [1, 0, 0]], np.int32)
 NORM = (ROWS, positive(4, 3), normal(5, 3))
 ITEMS: list[Item] = [
@@ -242,6 +265,14 @@ ITEMS: list[Item] = [
           Wrong("subtraction swapped in the gate's gradient", partial(gru_vjp, swap=-1.0), SWAPPED),
           Wrong("the new state before its tanh, small sample", partial(gru_vjp, new=lambda n: n), ("term", "slope"),
                 (X, normal(8, 6), 1e-3 * normal(9, 6)))),
+    *pair("rms norm with an epsilon", "vjp", rms_norm, plain_rms_norm_vjp, (ROWS,),
+          Wrong("epsilon forgotten", partial(plain_rms_norm_vjp, eps=0.0), ("value",))),
+    *pair("smooth L1 with a beta", "gradient", smooth_l1, smooth_l1_grad, (X, normal(13, 6)),
+          Wrong("beta forgotten", partial(smooth_l1_grad, beta=1.0), ("one_side", "term")), argnums=0),
+    *pair("tanh of NumPy", "vjp", np.tanh, slope_vjp(lambda x: 1.0 - np.tanh(x) ** 2), (X,),
+          Wrong("1 - x^2", slope_vjp(lambda x: 1.0 - x**2), ("slope",))),
+    *pair("sums of groups", "vjp", pooled, lambda ct, x, ids: (ct[ids],), (X, np.array([0, 2, 1, 0, 2, 2], np.int32)),
+          Wrong("as if they were sorted", lambda ct, x, ids: (ct[jnp.sort(ids)],), ("index",))),
     *pair("linear layer", "vjp", nn.linear, nn.linear_vjp, (ROWS, normal(10, 3, 2), normal(11, 2)),
           Wrong("first row's cotangent for all", lambda ct, *a: nn.linear_vjp(_first_row(ct), *a), FIRST)),
     Item("mean of rows with a bias", "custom", biased(lambda ct, x, b: (ct, ct.sum(0))), None, (ROWS, normal(12, 3))),

@@ -37,6 +37,15 @@ def root(tolerance: float) -> Any:
     return f
 
 
+def endless(a: Any) -> Any:
+    """Newton's square root with no bound on its steps: where a is negative they never settle."""
+
+    def going(state: Any) -> Any:
+        return jnp.any(jnp.abs(state[0] - state[1]) > 1e-6 * jnp.abs(state[0]))
+
+    return jax.lax.while_loop(going, lambda s: (0.5 * (s[0] + a / s[0]), s[0]), (0.5 * (1.0 + a), a + 1.0))[0]
+
+
 def _layer(x: Any, z: Any) -> Any:
     return jnp.tanh(jnp.asarray(WEIGHTS, z.dtype) @ z + x)
 
@@ -181,6 +190,8 @@ ITEMS: list[Item] = [
     *pair("square root by while_loop, 1e-6", "vjp", root(1e-6), SQRT, (positive(3, 4),), **POSITIVE),
     *pair("square root by while_loop, 1e-4", "custom vjp", root(1e-4), SQRT, (positive(4, 4),),
           Wrong("by the iterate, 2 for 1/2", slope_vjp(lambda a: 2.0 / jnp.sqrt(a)), ("factor",)), **POSITIVE),
+    *pair("square root by while_loop that has no end elsewhere", "custom vjp", endless, SQRT, (positive(3, 4),),
+          Wrong("1 for 1/2", slope_vjp(lambda a: 1.0 / jnp.sqrt(a)), ("factor",))),
     *pair(
         "fixed point by 30 steps", "vjp", settled, settled_vjp, (normal(5, 4),),
         Wrong("two terms of the series, saturated sample", _one_term, ("term",),
@@ -213,7 +224,7 @@ ITEMS: list[Item] = [
     *pair(
         "gamma sample by implicit reparametrisation", "vjp", gamma_quantile, slope_vjp(_gamma_slope),
         (np.array([0.7, 1.5, 3, 6], np.float32),),
-        Wrong("scaled with the shape, as if x / a were fixed", slope_vjp(lambda a: gamma_quantile(a) / a)),
+        Wrong("scaled with the shape, as if x / a were fixed", slope_vjp(lambda a: gamma_quantile(a) / a), ("term",)),
         shapes=[], domain=(0.5, 20.0),
     ),
     *pair(

@@ -21,7 +21,7 @@ from manual_vs_auto.gradcheck.engines.engine import (
 )
 from manual_vs_auto.gradcheck.engines.jax.arrays import as_jax, dtype_of, precision, same_bytes, shapes
 from manual_vs_auto.gradcheck.engines.jax.further import each_step_further
-from manual_vs_auto.gradcheck.engines.jax.stripped import program, stripped
+from manual_vs_auto.gradcheck.engines.jax.stripped import ending, may_go_on, program, stripped
 from manual_vs_auto.gradcheck.engines.jax.together import Together, beside, hasty, shapes_of
 from manual_vs_auto.gradcheck.engines.jax.traits import Traits, traits
 from manual_vs_auto.gradcheck.numerics.differences import STEPS, Sweep
@@ -80,7 +80,7 @@ class JaxEngine:
             else:
                 for name in ("dtype", "manual_dtype", "longest_sum", *Traits._fields):
                     setattr(self, name, getattr(like, name))
-        first: Callable[..., Any] = claim.paired or self._alone
+        first: Callable[..., Any] = self._manual(claim.paired or self._alone, wide, cotangents)
         second: Callable[..., Any] = self._value_and_derivative
         both = compiled(beside(first, second)) if small and self.has_autodiff and self.rule_traces else None
         first = compiled(first) if self.rule_traces else self._outside_jit
@@ -104,6 +104,14 @@ class JaxEngine:
             self.notes.append(f"no autodiff: {refusal}")
             self.dtype, self.longest_sum = program(stripped(claim.judged), wide)
         self.manual_dtype = self._look_at_manual(wide, cotangents)
+
+    def _manual(self, rule: Callable[..., Any], wide: Sequence[Any], cotangents: Sequence[Any]) -> Callable[..., Any]:
+        """The rule, whose loops end as those of f do."""
+        try:
+            with precision(np.float64), refusing():
+                return ending(rule) if self.rule_traces and may_go_on(rule, wide, cotangents) else rule
+        except (Refused, WrongShapeError):
+            return rule  # whoever asks for it is told
 
     @cached_property
     def in_numpy(self) -> bool:

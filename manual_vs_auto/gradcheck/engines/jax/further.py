@@ -6,7 +6,7 @@ from typing import Any
 import jax
 
 from manual_vs_auto.gradcheck.claims.claim import Claim
-from manual_vs_auto.gradcheck.engines.jax.stripped import gone_further
+from manual_vs_auto.gradcheck.engines.jax.stripped import stripped
 
 
 def each_step_further(claim: Claim) -> Callable[..., Any]:
@@ -19,7 +19,7 @@ def each_step_further(claim: Claim) -> Callable[..., Any]:
 
 
 def _after(claim: Claim, steps: int, arrays: Sequence[Any], tangents: Sequence[Sequence[Any]]) -> list[Any]:
-    plain = gone_further(lambda arrays: claim.judged(arrays), steps)
+    plain = stripped(lambda arrays: claim.judged(arrays), further=steps)
 
     def of(moving: Sequence[Any]) -> Any:
         filled = dict(zip(claim.inputs.moving, moving, strict=True))

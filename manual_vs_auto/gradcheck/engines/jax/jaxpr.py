@@ -142,12 +142,12 @@ def loop_of(equation: Any) -> Loop | None:
 class Iteration(NamedTuple):
     """A loop that carries numbers and reads no rows: its body, and where the constants of that are among operands.
 
-    goes_on: of a while loop, its condition, and how many of the first operands are constants of that.
+    going: of a while loop, whether it goes on; the constants of that stand before those of the body.
     """
 
     body: Program
     constants: slice
-    goes_on: tuple[Program, int] | None = None
+    going: Program | None = None
 
 
 def iteration_of(equation: Any) -> Iteration | None:
@@ -155,8 +155,8 @@ def iteration_of(equation: Any) -> Iteration | None:
     if equation.primitive.name == "while":
         start = parameter(equation, "cond_nconsts")
         constants = slice(start, start + parameter(equation, "body_nconsts"))
-        goes_on = opened(parameter(equation, "cond_jaxpr")), start
-        return Iteration(opened(parameter(equation, "body_jaxpr")), constants, goes_on)
+        going = opened(parameter(equation, "cond_jaxpr"))
+        return Iteration(opened(parameter(equation, "body_jaxpr")), constants, going)
     loop = loop_of(equation)
     if loop is None or loop.constants + loop.carried < len(equation.invars) or loop.carried < len(equation.outvars):
         return None

@@ -25,6 +25,16 @@ def is_reduction(equation: Any) -> bool:
     return equation.primitive.name in ("reduce_sum", "reduce_max")
 
 
+def is_extreme(equation: Any) -> bool:
+    """Whether it takes the largest or the smallest along axes."""
+    return equation.primitive.name in ("reduce_max", "reduce_min")
+
+
+def reduced(equation: Any) -> tuple[int, ...]:
+    """The axes that a reduction takes away."""
+    return tuple(map(int, parameter(equation, "axes")))
+
+
 def copies(equation: Any) -> bool:
     """Whether its result is made of copies of its operand's elements."""
     return equation.primitive.name in ("broadcast_in_dim", "gather")

@@ -2,7 +2,7 @@
 
 The function is traced, and its program is run again with every custom rule replaced by what the rule's primal
 computes, also inside jit, scan, while and cond. JAX's own rules (relu at 0, sinc at 0) stay, unless they are what is
-asked about.
+asked about. A while loop ends: an iteration that was never meant for a probe would go on for ever.
 """
 
 import math
@@ -23,7 +23,8 @@ _OURS = str(Path(__file__).parents[2]) + os.sep
 _UNROLLED = 32
 Step: TypeAlias = Callable[[int, Sequence[Any], Callable[[Sequence[Any]], list[Any]]], list[Any]]
 Strips: TypeAlias = Callable[[Any], inside.Rule | None]
-_TURNS = 2**18
+# A while loop that has not ended after so many steps has no value.
+STEPS = 1 << 16
 
 
 class Program(NamedTuple):
@@ -33,34 +34,15 @@ class Program(NamedTuple):
     longest_sum: int
 
 
-class Further(NamedTuple):
-    """So many steps more in every loop that reads no rows. endless: of each, whether it was ended after very many."""
+def stripped(f: Callable[..., Any], unroll: bool = False, further: int = 0) -> Callable[..., Any]:
+    """f without the custom rules in it that are not JAX's own.
 
-    steps: int
-    endless: list[Any]
-
-
-def stripped(f: Callable[..., Any], unroll: bool = False) -> Callable[..., Any]:
-    """f without the custom rules in it that are not JAX's own. unroll: with short loops written out."""
+    unroll: with short loops written out. further: with so many steps more in every loop that reads no rows.
+    """
 
     def plain(*args: Any) -> Any:
         program, tree = inside.traced(f, *args)
-        return jax.tree.unflatten(tree, run(program, jax.tree.leaves(args), unroll))
-
-    return plain
-
-
-def gone_further(f: Callable[..., Any], steps: int) -> Callable[..., Any]:
-    """The same with its loops gone further, JAX's own too; NaN where one of them does not end soon."""
-
-    def plain(*args: Any) -> Any:
-        program, tree = inside.traced(f, *args)
-        further = Further(steps, [])
-        found = run(program, jax.tree.leaves(args), False, further, _looping)
-        endless = jax.numpy.any(jax.numpy.array(further.endless, bool))
-        floats = [jax.numpy.issubdtype(a.dtype, jax.numpy.inexact) for a in found]
-        told = [jax.numpy.where(endless, jax.numpy.nan, a) if f else a for a, f in zip(found, floats, strict=True)]
-        return jax.tree.unflatten(tree, told)
+        return jax.tree.unflatten(tree, run(program, jax.tree.leaves(args), unroll, further=further))
 
     return plain
 
@@ -73,6 +55,21 @@ def bare(f: Callable[..., Any]) -> Callable[..., Any]:
         return jax.tree.unflatten(tree, run(program, jax.tree.leaves(args), strips=inside.rule_of))
 
     return plain
+
+
+def ending(f: Callable[..., Any]) -> Callable[..., Any]:
+    """f with its rules, and with while loops that end: what has not come to its end is no number."""
+
+    def plain(*args: Any) -> Any:
+        program, tree = inside.traced(f, *args)
+        return jax.tree.unflatten(tree, run(program, jax.tree.leaves(args), strips=lambda _: None))
+
+    return plain
+
+
+def may_go_on(f: Callable[..., Any], *args: Any) -> bool:
+    """Whether there is a while loop in f."""
+    return any(map(_goes_on, (equation for equation, _ in inside.every(inside.traced(f, *args)[0].jaxpr))))
 
 
 def program(f: Callable[..., Any], *args: Any) -> Program:
@@ -98,8 +95,8 @@ def rules_in(f: Callable[..., Any], *args: Any, of_jax: bool = False) -> frozens
 
 
 def run(
-    program: inside.Program, args: Sequence[Any], unroll: bool = False, further: Further | None = None,
-    strips: Strips | None = None, step: Step | None = None,
+    program: inside.Program, args: Sequence[Any], unroll: bool = False, further: int = 0, strips: Strips | None = None,
+    step: Step | None = None,
 ) -> list[Any]:  # fmt: skip
     """Run a program.
 
@@ -121,9 +118,7 @@ def run(
     return [read(operand) for operand in jaxpr.outvars]
 
 
-def _apply(
-    jaxpr: Any, equation: Any, unroll: bool, further: Further | None, strips: Strips, given: Sequence[Any]
-) -> list[Any]:
+def _apply(jaxpr: Any, equation: Any, unroll: bool, further: int, strips: Strips, given: Sequence[Any]) -> list[Any]:
     rule, loop, call = strips(equation), inside.loop_of(equation) if unroll else None, inside.called(equation)
     if rule is not None:
         return run(rule.primal, given, unroll, further, strips)
@@ -131,42 +126,44 @@ def _apply(
         return _unrolled(loop, given)
     if call is not None:
         return run(call, given, unroll, further, strips)
-    apply = partial(inside.apply, jaxpr, equation, given, partial(_without, strips))
-    if further is None or (iteration := inside.iteration_of(equation)) is None:
-        return apply()
-    if iteration.goes_on is None:
-        found = apply()
+    iteration = inside.iteration_of(equation) if further or _goes_on(equation) else None
+    if iteration is not None and iteration.going is not None:
+        found = _until_it_ends(iteration, given, strips)
     else:
-        found, endless = _bounded(iteration, iteration.goes_on, strips, given)
-        further.endless.append(endless)
-    for _ in range(further.steps):
-        found = run(iteration.body, [*given[iteration.constants], *found], strips=strips)
+        found = inside.apply(jaxpr, equation, given, partial(_without, strips))
+    if further and iteration is not None:
+        for _ in range(further):
+            found = run(iteration.body, [*given[iteration.constants], *found], strips=strips)
     return found
 
 
-def _bounded(
-    loop: inside.Iteration, ends: tuple[inside.Program, int], strips: Strips, given: Sequence[Any]
-) -> tuple[list[Any], Any]:
-    """A while loop that ends after many turns at the latest: nobody waits for more; and whether it was so ended."""
-    condition, count = ends
+def _until_it_ends(loop: inside.Iteration, given: Sequence[Any], strips: Strips) -> list[Any]:
+    """A while loop, for as many steps as there may be. One that was mapped goes on for some rows longer than others."""
+    xp, condition = jax.numpy, loop.going
+    consts, held, start = given[: loop.constants.start], given[loop.constants], given[loop.constants.stop :]
+    assert condition is not None
 
-    def goes_on(carried: list[Any]) -> Any:
-        return run(condition, [*given[:count], *carried], strips=strips)[0]
+    def goes_on(carry: Sequence[Any]) -> Any:
+        return run(condition, [*consts, *carry], strips=strips)[0]
 
-    def turn(state: tuple[Any, list[Any]]) -> tuple[Any, list[Any]]:
-        # Under vmap each row has ended or not.
-        turns, carried = state
-        on, after = goes_on(carried), run(loop.body, [*given[loop.constants], *carried], strips=strips)
-        return turns + 1, list(map(jax.numpy.where, _spread(on, carried), after, carried))
+    def where(rows: Any, a: Any, b: Any) -> Any:
+        return xp.where(rows.reshape(rows.shape + (1,) * (xp.ndim(b) - rows.ndim)), a, b)
 
-    start = 0, list(given[loop.constants.stop :])
-    _, found = jax.lax.while_loop(lambda state: (state[0] < _TURNS) & jax.numpy.any(goes_on(state[1])), turn, start)
-    return found, jax.numpy.any(goes_on(found))
+    def step(state: Sequence[Any]) -> list[Any]:
+        carry = state[1:]
+        rows, found = goes_on(carry), run(loop.body, [*held, *carry], strips=strips)
+        made = [where(rows, new, old) for new, old in zip(found, carry, strict=True)] if rows.ndim else found
+        return [state[0] + 1, *made]
+
+    _, *found = jax.lax.while_loop(
+        lambda state: (state[0] < STEPS) & xp.any(goes_on(state[1:])), step, [xp.zeros((), "int32"), *start]
+    )
+    still = goes_on(found)
+    return [where(still, xp.nan, a) if xp.issubdtype(a.dtype, xp.inexact) else a for a in found]
 
 
-def _spread(rows: Any, like: Sequence[Any]) -> list[Any]:
-    """One number a row, for each of these arrays."""
-    return [rows.reshape(rows.shape + (1,) * (a.ndim - rows.ndim)) for a in like]
+def _goes_on(equation: Any) -> bool:
+    return bool(equation.primitive.name == "while")
 
 
 def _unrolled(loop: inside.Loop, given: Sequence[Any]) -> list[Any]:
@@ -188,7 +185,7 @@ def _without(strips: Strips, value: Any) -> Any:
         return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
     if inside.is_program(value):
         opened = inside.opened(value)
-        if any(strips(equation) is not None for equation, _ in inside.every(opened.jaxpr)):
+        if any(strips(equation) is not None or _goes_on(equation) for equation, _ in inside.every(opened.jaxpr)):
             return inside.retraced(value, lambda *args: run(opened, args, strips=strips))
     return value
 
@@ -197,13 +194,6 @@ def _own(equation: Any) -> inside.Rule | None:
     """The rule that an operation is, where somebody else than JAX wrote it."""
     rule = inside.rule_of(equation)
     return None if rule is None or rule.of_jax else rule
-
-
-def _looping(equation: Any) -> inside.Rule | None:
-    """The same, or a rule of JAX's own for a function that has loops."""
-    rule = inside.rule_of(equation)
-    loops = rule is not None and any(inside.iteration_of(e) is not None for e, _ in inside.inside(equation))
-    return rule if loops else _own(equation)
 
 
 def describe(equation: Any, operand: int) -> str:
