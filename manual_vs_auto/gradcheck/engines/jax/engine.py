@@ -80,15 +80,16 @@ class JaxEngine:
             else:
                 for name in ("dtype", "manual_dtype", "longest_sum", *Traits._fields):
                     setattr(self, name, getattr(like, name))
-        first: Callable[..., Any] = self._manual(claim.paired or self._alone, wide, cotangents)
-        second: Callable[..., Any] = self._value_and_derivative
+        first: Callable[..., Any] = self._soon(claim.paired or self._alone, wide, cotangents)
+        second: Callable[..., Any] = self._soon(self._value_and_derivative, wide, cotangents)
         both = compiled(beside(first, second)) if small and self.has_autodiff and self.rule_traces else None
         first = compiled(first) if self.rule_traces else self._outside_jit
         self._derivatives = Together(first, compiled(second), both)
         first, second = self._every_step, self._complex_step
         both = compiled(beside(first, second)) if self.dtype == "float64" else None
         self._steps = Together(compiled(first), compiled(second), both)
-        self._further = compiled(each_step_further(claim))
+        further = each_step_further(claim)
+        self._further = compiled(ending(further) if self.iterates else further)
         self._made: dict[Any, list[tuple[tuple[int, ...], Any]]] = {}
 
     def _look(self, wide: Sequence[Any], cotangents: Sequence[Any]) -> None:
@@ -105,13 +106,13 @@ class JaxEngine:
             self.dtype, self.longest_sum = program(stripped(claim.judged), wide)
         self.manual_dtype = self._look_at_manual(wide, cotangents)
 
-    def _manual(self, rule: Callable[..., Any], wide: Sequence[Any], cotangents: Sequence[Any]) -> Callable[..., Any]:
-        """The rule, whose loops end as those of f do."""
+    def _soon(self, made: Callable[..., Any], wide: Sequence[Any], cotangents: Sequence[Any]) -> Callable[..., Any]:
+        """The rule or the derivative, whose loops end as those of f do, also those in JAX's own rules."""
         try:
             with precision(np.float64), refusing():
-                return ending(rule) if self.rule_traces and may_go_on(rule, wide, cotangents) else rule
+                return ending(made) if self.rule_traces and may_go_on(made, wide, cotangents) else made
         except (Refused, WrongShapeError):
-            return rule  # whoever asks for it is told
+            return made  # whoever asks for it is told
 
     @cached_property
     def in_numpy(self) -> bool:
