@@ -34,7 +34,7 @@ FLAGS: dict[str, tuple[list[str], str]] = {
     "a rule without a module": (["target.py:f", "--against", "f_grad"], "'f_grad': expected module:name"),
     "no name": (["target.py:"], "'target.py:': expected module:name or file.py:name"),
     "no module": ([":f"], "expected module:name"),
-    "a function alone": (["target.py:f"], "say --against"),
+    "a function alone": (["target.py:np.sin"], "say --against"),
     "what is no function": (["target.py:np"], "target.py:np"),
     "a rule that is no function": (["target.py:f", "--against", "target.py:np"], "not callable"),
     "unknown inputs": (["target.py", "--inputs", "target.py:make"], "target.py has no 'make'"),
