@@ -18,7 +18,8 @@ from manual_vs_auto.gradcheck.engines.engine import Engine, Found, widen
 from manual_vs_auto.gradcheck.numerics.precision import eps, is_float, largest, size
 from manual_vs_auto.gradcheck.numerics.tolerance import AUTHORS, FLOOR, PRIMAL, UNSEEN, allowed, units
 from manual_vs_auto.gradcheck.witnesses.kinks import Convention
-from manual_vs_auto.gradcheck.witnesses.linearity import doubt_the_last_digits, forgive_a_constant, judge_linearity
+from manual_vs_auto.gradcheck.witnesses.linearity import judge_linearity
+from manual_vs_auto.gradcheck.witnesses.opaque import doubt_the_last_digits, forgive_a_constant
 from manual_vs_auto.gradcheck.witnesses.outcome import Case, Mark, Outcome
 from manual_vs_auto.gradcheck.witnesses.reference import ONE_BY_ONE, Reference, reference, spread
 from manual_vs_auto.gradcheck.witnesses.rounding import gap, judge_rounding
