@@ -250,6 +250,13 @@ def test_stairs_and_the_slope_of_zero() -> None:
     )
 
 
+@pytest.mark.parametrize("f", [np.floor, np.trunc, np.round, np.sign])
+def test_a_stair_has_no_slope_however_far_out(f: Any) -> None:
+    x = np.array([0.3, -1.6, 2.2, -0.4, 0.9])
+    report = check_vjp(lambda x: f(np.asarray(x)), lambda ct, x: (np.zeros_like(x),), x)
+    assert report.verdict is Verdict.AGREE, str(report)
+
+
 @pytest.mark.parametrize("kind", ["complex beside", "another shape"])
 def test_a_function_that_returns_something_else_at_a_step(kind: str) -> None:
     def f(x: Any) -> Any:

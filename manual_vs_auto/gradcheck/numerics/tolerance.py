@@ -35,8 +35,8 @@ STAIRS = 4
 """Multiples of one number that a function moves by: as many are no accident, it rounds inside."""
 COARSEST = 2.0**-5
 """Relative: what rounds inside keeps at least five bits; coarser stairs, as of floor, are what they are."""
-COARSE = 2.0**-12
-"""Relative: stairs that are higher may be those of float16 inside, or of floor."""
+COARSE = 2.0**-22
+"""Relative: stairs that are higher are not those of float32 inside; they may be those of floor at a million."""
 MARGIN = 4
 """Times the rounding that was estimated: so much may still be rounding."""
 ROOT, FINEST = 0.75, 3
