@@ -163,6 +163,19 @@ def test_the_comparison_of_checkers_is_the_benchmark_s_own() -> None:
     assert f"chex {measured['machine']['versions']['chex']}" in README
 
 
+def test_the_peers_are_the_benchmark_s_own() -> None:
+    measured = json.loads((ROOT / "benchmarks" / "results" / "peers.json").read_text())
+    (row,) = (row for row in measured["rows"] if row["source"] == "all")
+    text = README[README.index("### The checker on others' rules") :]
+    for words in (
+        f"{row['rules']:,} rules", f"agree | {row['AGREE']:,} |", f"0 (`prod`, `sinc` and `norm` of order 1.5 at 0, ...) "
+        f"| {row['SPECIAL']} |", f"| {row['INCONCLUSIVE']} |", f"takes {row['median_s']:.1f} s, the longest "
+        f"{row['largest_s']:.1f} s", measured["machine"]["date"],
+    ):  # fmt: skip
+        assert words in text
+    assert row["DISAGREE"] == row["traceback"] == row["refused"] == 0
+
+
 @pytest.mark.parametrize(
     ("device", "size", "dtype"), [("cpu", "4096x256x32768", "float32"), ("gpu", "4096x4096x128256", "bfloat16")]
 )
