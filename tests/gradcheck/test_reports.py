@@ -1,6 +1,6 @@
 """Pairs after public reports of bugs: right ones agree, wrong ones do not, and no cause that is named is wrong.
 
-They take as long as the rest of the suite: every run judges about a fifth of them, and `python -m pytest -m whole` all.
+They take as long as the rest of the suite: every run judges about a tenth of them, and `python -m pytest -m whole` all.
 """
 
 from typing import Any
