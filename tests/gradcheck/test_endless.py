@@ -56,5 +56,5 @@ def test_of_rows_that_are_mapped_those_that_end_have_values(monkeypatch: pytest.
 def test_a_check_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stripped, "STEPS", 200)
     assert check_custom_rule(with_rule(0.5), X).verdict is Verdict.AGREE
-    assert check_custom_rule(with_rule(0.6), X).verdict is Verdict.DISAGREE
-    assert check_vjp(root, lambda ct, a: (0.5 * ct / jnp.sqrt(a),), X).verdict is Verdict.AGREE
+    assert check_custom_rule(with_rule(0.6), X, effort="quick").verdict is Verdict.DISAGREE
+    assert check_vjp(root, lambda ct, a: (0.5 * ct / jnp.sqrt(a),), X, effort="quick").verdict is Verdict.AGREE

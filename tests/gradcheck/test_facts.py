@@ -19,7 +19,6 @@ from manual_vs_auto.gradcheck.explain.truth import Truth
 from manual_vs_auto.gradcheck.witnesses.outcome import Case
 from tests.corpus.functions import normal
 
-pytestmark = pytest.mark.newest
 IDS = np.array([2, 0, 1, 0, 1], np.int32)
 
 
