@@ -30,6 +30,7 @@ from manual_vs_auto.gradcheck.witnesses.limit import hold
 from manual_vs_auto.gradcheck.witnesses.outcome import Case, Outcome
 
 _SPECIAL = {"report": Verdict.SPECIAL, "fail": Verdict.DISAGREE, "ignore": Verdict.AGREE}
+# Inputs on average; further points for second order where it was asked for.
 _MANY, _MORE = 32, 3
 
 

@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 
 from manual_vs_auto.gradcheck import Verdict, check_custom_rule, check_vjp
+from manual_vs_auto.gradcheck.claims.arguments import inputs_of
+from manual_vs_auto.gradcheck.claims.claim import vjp_claim
 from manual_vs_auto.gradcheck.engines.jax import stripped
+from manual_vs_auto.gradcheck.engines.jax.engine import JaxEngine
 
 pytestmark = pytest.mark.newest
 X = np.array([1.3, 2.0, 3.1])
@@ -58,3 +61,14 @@ def test_a_check_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     assert check_custom_rule(with_rule(0.5), X).verdict is Verdict.AGREE
     assert check_custom_rule(with_rule(0.6), X, effort="quick").verdict is Verdict.DISAGREE
     assert check_vjp(root, lambda ct, a: (0.5 * ct / jnp.sqrt(a),), X, effort="quick").verdict is Verdict.AGREE
+
+
+def test_a_loop_in_a_derivative_that_jax_wrote_ends_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The derivative of expn(2, x) is -expn(1, x), a series.
+    monkeypatch.setattr(stripped, "STEPS", 2)
+
+    def f(x: Any) -> Any:
+        return jax.scipy.special.expn(2, x)
+
+    claim = vjp_claim(f, lambda ct, x: (ct,), inputs_of(f, (X,), None))
+    assert np.all(np.isnan(JaxEngine(claim).autodiff([0.1 * X], [np.ones(3)])[0]))

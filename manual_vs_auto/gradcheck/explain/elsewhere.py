@@ -61,14 +61,22 @@ def changes(leaves: Sequence[Leaf], arrays: Found, outputs: Found, own: Sequence
         if a.ndim >= 2 and min(a.shape[-2:]) > 1:
             yield Change("flip", f"it is the derivative where {name} runs backwards along its last two axes",
                          _one(at, lambda a: np.flip(a, (-2, -1)).copy()))  # fmt: skip
-        for axis in range(a.ndim):
-            if a.shape[axis] < 2:
-                continue
-            yield Change("flip", f"it is the derivative where {name} runs backwards along axis {axis}",
-                         _one(at, lambda a, axis=axis: np.flip(a, axis).copy()))  # type: ignore[misc]  # fmt: skip
-            for by in (1, -1) if a.shape[axis] > 2 else ():
-                yield Change("shift", f"it is the derivative where {name} is shifted by {by} along axis {axis}",
-                             _one(at, lambda a, axis=axis, by=by: np.roll(a, by, axis)))  # type: ignore[misc]  # fmt: skip
+        for axis in _long_axes(a):
+            yield from _along(name, at, a, axis)
+
+
+def _long_axes(a: np.ndarray) -> list[int]:
+    """Those along which an order can be another."""
+    return [axis for axis, length in enumerate(a.shape) if length > 1]
+
+
+def _along(name: str, at: int, a: np.ndarray, axis: int) -> Iterator[Change]:
+    """The other orders along an axis."""
+    yield Change("flip", f"it is the derivative where {name} runs backwards along axis {axis}",
+                 _one(at, lambda a: np.flip(a, axis).copy()))  # fmt: skip
+    for by in (1, -1) if a.shape[axis] > 2 else ():
+        yield Change("shift", f"it is the derivative where {name} is shifted by {by} along axis {axis}",
+                     _one(at, lambda a, by=by: np.roll(a, by, axis)))  # type: ignore[misc]  # fmt: skip
 
 
 def _of_indices(name: str, at: int, a: np.ndarray) -> Iterator[Change]:
@@ -82,14 +90,8 @@ def _of_indices(name: str, at: int, a: np.ndarray) -> Iterator[Change]:
     for by in (1, -1):
         yield Change("index", f"it is the derivative where {name} is {'larger' if by > 0 else 'smaller'} by one",
                      _one(at, lambda a, by=by: a + by))  # type: ignore[misc]  # fmt: skip
-    for axis in range(a.ndim):
-        if a.shape[axis] < 2:
-            continue
-        yield Change("flip", f"it is the derivative where {name} runs backwards along axis {axis}",
-                     _one(at, lambda a, axis=axis: np.flip(a, axis).copy()))  # type: ignore[misc]  # fmt: skip
-        for by in (1, -1) if a.shape[axis] > 2 else ():
-            yield Change("shift", f"it is the derivative where {name} is shifted by {by} along axis {axis}",
-                         _one(at, lambda a, axis=axis, by=by: np.roll(a, by, axis)))  # type: ignore[misc]  # fmt: skip
+    for axis in _long_axes(a):
+        yield from _along(name, at, a, axis)
         yield Change("index", f"it is the derivative where {name} is sorted along axis {axis}",
                      _one(at, lambda a, axis=axis: np.sort(a, axis)))  # type: ignore[misc]  # fmt: skip
 
