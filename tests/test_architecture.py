@@ -23,6 +23,7 @@ MAY_IMPORT = {
     "auto": {"model"},
     "fused": {"rules", "model"},
     "train": {"command", "rules", "data", "model", "manual", "auto", "fused"},
+    "solve": {"rules", "model"},
     "prove": {"gradcheck", "rules", "fused"},
     "notes": {"command", "rules", "data", "gradcheck", "model", "manual", "auto", "fused", "train"},
     "__init__": {"rules", "data", "gradcheck", "model", "manual", "auto", "fused", "train"},

@@ -1,0 +1,14 @@
+"""The optimum of softmax(W x + b), by gradients and curvature that were derived by hand.
+
+curvature.py   how the losses bend: products with the Hessian in the logits, the equations
+objective.py   the objective over all rows, its gradient and its Hessian's products, in chunks
+metric.py      one D x D matrix that turns the long valleys round
+lbfgs.py       a direction from the last steps
+newton.py      a direction from Hessian products
+descent.py     the steps
+minimise.py    `minimise` and `path`
+"""
+
+from manual_vs_auto.solve.minimise import Progress, Solution, minimise, path
+
+__all__ = ["Progress", "Solution", "minimise", "path"]

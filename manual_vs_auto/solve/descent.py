@@ -1,0 +1,91 @@
+"""Down to the optimum: a direction, a step along it, and float32 as long as float32 can tell better from worse."""
+
+import math
+from collections.abc import Callable
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+
+from manual_vs_auto.solve.lbfgs import Memory
+from manual_vs_auto.solve.metric import Metric
+from manual_vs_auto.solve.newton import truncated_newton
+from manual_vs_auto.solve.objective import Objective, Point, Theta
+
+Solver: TypeAlias = Literal["lbfgs", "newton"]
+
+# Before which steps the metric is made anew. The Hessian changes most in the first ones.
+_REFRESHED = {"lbfgs": (0, 5, 12, 25, 50, 100, 200), "newton": (0, 2, 4, 8, 16, 32)}
+# How sure a value of the objective is, relative to it: sums of float64, of losses in the dtype.
+_CERTAIN = {np.float32: 2e-8, np.float64: 4e-16}
+_DECREASE = 1e-4  # of what the slope promises, or the step is shortened: Armijo's rule
+_SHORTENINGS = 25
+
+
+class Descent:
+    """A way down for one objective. What it has learned about the curvature is kept from one call to the next.
+
+    Args: told: called after each iteration with its number and the point; where it returns true the descent ends.
+    """
+
+    def __init__(self, objective: Objective, solver: Solver, told: Callable[[int, Point], bool | None]) -> None:
+        self._objective, self._solver, self._told = objective, solver, told
+        self._metric, self._memory = Metric(objective), Memory()
+        self._taken = 0
+
+    def penalise(self, l2: float) -> None:
+        """Go on with another penalty. The steps so far tell of it what they told of the one before."""
+        more = l2 - self._objective.l2
+        self._objective.l2 = l2
+        self._memory.change(lambda step: self._objective.pull(step, more))
+        self._metric.factorise()
+
+    def go(self, theta: Theta, tol: float, max_iter: int) -> tuple[Point, int, bool]:
+        """From theta until no entry of the gradient is above tol: the point, how many iterations, whether it is there.
+
+        What is returned was evaluated in float64. Without `max_iter` it also ends where float64 itself finds no point
+        that is lower.
+        """
+        dtype: Any = np.float32
+        here = self._objective.at(theta, dtype)
+        if not math.isfinite(here.norm):
+            raise ValueError("features hold NaN or infinity, or numbers too large for float32")
+        iteration = 0
+        while True:
+            ended = here.norm <= tol or iteration == max_iter
+            if ended and dtype is np.float64:
+                return here, iteration, here.norm <= tol
+            if self._taken in _REFRESHED[self._solver]:
+                self._metric.refresh(here.theta)
+            there = None if ended else self._step(here, dtype)
+            if there is not None:
+                self._memory.add(there.theta - here.theta, there.gradient - here.gradient)
+                here, iteration, self._taken = there, iteration + 1, self._taken + 1
+                if self._told(iteration, here):
+                    return self._objective.at(here.theta), iteration, False
+            elif dtype is np.float32:
+                dtype, here = np.float64, self._objective.at(here.theta)
+            else:
+                return here, iteration, False
+
+    def _step(self, here: Point, dtype: Any) -> Point | None:
+        """The next point, or None where no difference to it can be told in this dtype."""
+        if self._solver == "newton":
+            step = truncated_newton(self._objective, here.theta, here.gradient, self._metric, dtype)
+        else:
+            step = self._memory.direction(here.gradient, self._metric)
+        slope = float(np.vdot(here.gradient, step))
+        unsure = _CERTAIN[dtype] * abs(here.value)
+        if dtype is np.float32 and -slope / 2 < unsure:  # half of it is what a whole Newton step would gain
+            return None
+        size = 1.0
+        for _ in range(_SHORTENINGS):
+            theta = here.theta + size * step
+            there = self._objective.at(theta, dtype)
+            over = there.value - here.value - size * slope
+            if over <= (_DECREASE - 1) * size * slope:
+                return there
+            # Where the values are no longer sure, the slopes are: on a parabola Armijo's rule is this one.
+            if there.value <= here.value + unsure and np.vdot(there.gradient, step) <= (2 * _DECREASE - 1) * slope:
+                return there
+            size *= min(0.5, max(0.1, -size * slope / (2 * over))) if math.isfinite(over) else 0.1
+        return None

@@ -1,0 +1,58 @@
+"""The metric of a step: one D x D matrix, the same for every class, in place of the Hessian's KD x KD.
+
+The Hessian of F is sum_i s_i C_i (x) x_i x_i' + l2 I, where C_i [K, K] is how row i bends in its logits and s_i its
+share of the mean. Boehning's bound puts the same 1/2 (I - 11'/K) for every C_i; what is left is X'X/N, and one
+factorisation of it turns the problem's long valleys round. But the bound is loose where a row is sure. Here C_i is
+replaced by the mean of its eigenvalues, c_i (`curvature.UNCERTAINTY`), which is exact at theta = 0 for cross-entropy
+and goes with theta after that:
+
+    M = sum_i s_i c_i x_i x_i' + l2 I        D x D, or D + 1 with the intercept's 1
+    step = -gradient M^-1                     [K, D] times [D, D]
+
+A sample of the rows is enough for it: M only says where the valleys lie.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from manual_vs_auto.rules import Array
+from manual_vs_auto.solve.objective import Objective, Theta
+
+_RIDGE = 1e-6  # of the mean of the diagonal: what float32 can't tell from 0
+
+
+class Metric:
+    """M of an objective at theta, factorised. Refreshed it follows theta."""
+
+    def __init__(self, objective: Objective) -> None:
+        self._objective = objective
+        self._curved: Array | None = None
+        self._factor: Array | None = None
+
+    def refresh(self, theta: Theta) -> None:
+        """Make M anew at theta."""
+        self._curved = self._objective.gram(theta)
+        self.factorise()
+
+    def factorise(self) -> None:
+        """Take up the objective's penalty, which may be another one by now."""
+        if self._curved is not None:
+            penalty = self._objective.pull(np.ones((1, len(self._curved))), self._objective.l2)
+            self._factor = _factor(self._curved, penalty[0])
+
+    def solve(self, gradient: Theta) -> Theta:
+        """gradient M^-1: [K, D]."""
+        return np.array(_solve(self._factor, gradient))
+
+
+@jax.jit
+def _factor(curved: Array, penalty: Array) -> Array:
+    matrix = curved.astype(jnp.float64)
+    ridge = _RIDGE * jnp.trace(matrix) / len(matrix)
+    return jnp.linalg.cholesky(matrix + jnp.diag(penalty + ridge))
+
+
+@jax.jit
+def _solve(factor: Array, gradient: Array) -> Array:
+    return jax.scipy.linalg.cho_solve((factor, True), gradient.T).T

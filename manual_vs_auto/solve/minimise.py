@@ -1,0 +1,180 @@
+"""The optimum of softmax(W x + b): one value of the penalty, or a path of them."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias, get_args
+
+import jax
+import numpy as np
+
+from manual_vs_auto.model import LOSSES, Loss
+from manual_vs_auto.rules import Array
+from manual_vs_auto.solve.descent import Descent, Solver
+from manual_vs_auto.solve.objective import Objective, Point
+
+Device: TypeAlias = Literal["auto", "cpu", "gpu"]
+Start: TypeAlias = tuple[Array, Array]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a solver says after an iteration.
+
+    l2:            the penalty of this fit.
+    iteration:     from 1.
+    objective:     of the mean, in nats for cross-entropy; in float32 until near the optimum.
+    gradient_norm: the gradient's largest entry.
+    weight, bias:  [K, D] and [K] float64, as they are at this moment.
+    """
+
+    l2: float
+    iteration: int
+    objective: float
+    gradient_norm: float
+    weight: Array
+    bias: Array
+
+
+@dataclass(frozen=True)
+class Solution:
+    """Where a solver ended.
+
+    weight:        float64 [K, D].
+    bias:          float64 [K]; 0 without an intercept.
+    objective:     the mean loss and the penalty there, in float64.
+    gradient_norm: the gradient's largest entry there, in float64.
+    iterations:    steps taken.
+    evaluations:   passes over the rows: of the loss and its gradient, and Hessian products.
+    converged:     whether gradient_norm is at most the tolerance.
+    """
+
+    weight: Array
+    bias: Array
+    objective: float
+    gradient_norm: float
+    iterations: int
+    evaluations: int
+    converged: bool
+
+
+def minimise(
+    features: Array,
+    labels: Array,
+    classes: int,
+    *,
+    l2: float = 0.0,
+    **options: Any,
+) -> Solution:
+    """The W and b with the least mean loss and penalty.
+
+    Source:  notes (5) to (10). F = sum_i w_i L(S(W x_i + b), y_i) / sum_i w_i + l2/2 |W|^2; b is not penalised. With
+             cross-entropy F is convex and the optimum is the only one (for l2 > 0); with squared distance it is local.
+    Args:    features: floating [N, D], NumPy's, also memory-mapped and half as wide. labels: integer [N] in 0..K-1.
+             classes: K, from 2. l2: the penalty, per mean loss. options: those of `path`.
+    Raises:  ValueError and TypeError that name what can't be used.
+    Example:
+        >>> found = minimise(np.array([[-1.0], [1.0], [3.0]]), np.array([0, 1, 1]), 2, l2=0.1, tol=1e-8)
+        >>> found.converged, np.round(found.weight[1] - found.weight[0], 3)
+        (True, array([1.864]))
+    """
+    (found,) = path(features, labels, classes, [l2], **options)
+    return found
+
+
+def path(
+    features: Array,
+    labels: Array,
+    classes: int,
+    l2s: Sequence[float],
+    *,
+    loss: Loss = "cross_entropy",
+    weights: Array | None = None,
+    intercept: bool = True,
+    start: Start | None = None,
+    tol: float = 1e-4,
+    max_iter: int = 1000,
+    solver: Literal["auto"] | Solver = "auto",
+    device: Device = "auto",
+    on_iteration: Callable[[Progress], bool | None] | None = None,
+    on_solution: Callable[[float, Solution], None] | None = None,
+) -> list[Solution]:
+    """`minimise` for each of several penalties, each from where the one before ended, the strongest first.
+
+    Args:    features, labels, classes: as `minimise` takes them.
+             l2s:      the penalties, in any order.
+             weights:  [N] >= 0, how much each row counts; None is 1 for each.
+             start:    weight [K, D] and bias [K] to begin from; zeros where none is given.
+             tol:      the gradient's largest entry at the end.
+             max_iter: the most iterations for each penalty.
+             solver:   "lbfgs", in the metric of `metric`; "newton", truncated, by the exact Hessian products of
+                       `curvature`; "auto" takes the first, which took less time wherever both were measured.
+             device:   "auto" takes what JAX prefers.
+             on_iteration: called after each iteration; where it returns true, the fit ends there.
+             on_solution: called with each penalty and its Solution, as it is there.
+    Returns: a Solution for each of l2s, in their order.
+    Raises:  ValueError and TypeError that name what can't be used.
+    """
+    where = _device(device)
+    _expect(features, labels, classes, l2s, loss, weights, solver)
+    with jax.enable_x64(True), jax.default_matmul_precision("highest"):
+        objective = Objective(
+            features, labels, classes, loss=loss, l2=0.0, weights=weights, intercept=intercept, device=where
+        )
+
+        def told(iteration: int, point: Point) -> bool | None:
+            if on_iteration is None:
+                return None
+            weight, bias = objective.parts(point.theta)
+            return on_iteration(Progress(objective.l2, iteration, point.value, point.norm, weight, bias))
+
+        descent = Descent(objective, "lbfgs" if solver == "auto" else solver, told)
+        theta = objective.joined(*start) if start else np.zeros(objective.shape)
+        found: dict[float, Solution] = {}
+        for l2 in sorted(set(l2s), reverse=True):
+            before = objective.passes
+            descent.penalise(l2)
+            point, iterations, converged = descent.go(theta, tol, max_iter)
+            theta = point.theta
+            weight, bias = objective.parts(theta)
+            passes = objective.passes - before
+            found[l2] = Solution(weight, bias, point.value, point.norm, iterations, passes, converged)
+            if on_solution is not None:
+                on_solution(l2, found[l2])
+        return [found[l2] for l2 in l2s]
+
+
+def _device(name: str) -> jax.Device:
+    if name not in get_args(Device):
+        raise ValueError(f"device must be one of {', '.join(get_args(Device))}, not {name!r}")
+    try:
+        return jax.devices(None if name == "auto" else name)[0]
+    except (RuntimeError, AssertionError):
+        here = ", ".join(sorted({device.platform for device in jax.devices()}))
+        raise ValueError(f"device {name!r}: JAX sees none here, only {here}") from None
+
+
+def _expect(
+    features: Array, labels: Array, classes: int, l2s: Sequence[float], loss: str, weights: Array | None, solver: str
+) -> None:
+    if loss not in LOSSES:
+        raise ValueError(f"loss must be one of {', '.join(LOSSES)}, not {loss!r}")
+    if solver not in ("auto", *get_args(Solver)):
+        raise ValueError(f"solver must be one of auto, {', '.join(get_args(Solver))}, not {solver!r}")
+    if features.ndim != 2 or 0 in features.shape:
+        raise ValueError(f"features must be [N, D] with at least one row and column, not {features.shape}")
+    if not jax.numpy.issubdtype(features.dtype, np.floating):
+        raise TypeError(f"features must be floating, not {features.dtype}")
+    if labels.shape != features.shape[:1] or labels.dtype.kind not in "iu":
+        raise ValueError(f"labels must be integers [{len(features)}], not {labels.dtype} {labels.shape}")
+    if classes < 2:
+        raise ValueError(f"classes must be at least 2, not {classes}")
+    if labels.min() < 0 or labels.max() >= classes:
+        raise ValueError(f"labels must be in 0..{classes - 1}, not {labels.min()}..{labels.max()}")
+    if not l2s or not all(0 <= l2 < math.inf for l2 in l2s):
+        raise ValueError(f"l2 must be finite and not negative, not {l2s}")
+    if weights is not None:
+        if np.shape(weights) != labels.shape:
+            raise ValueError(f"weights must be [{len(labels)}], not {np.shape(weights)}")
+        if not (np.min(weights) >= 0 and 0 < np.sum(weights) < math.inf):
+            raise ValueError("weights must be finite, not negative, and not all 0")

@@ -1,0 +1,157 @@
+"""The optimum against scikit-learn's, and against what an optimum is: no slope."""
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from manual_vs_auto.model import Loss
+from manual_vs_auto.solve import Progress, minimise, path
+from tests.solve.problems import Array, gradient, made, value
+
+FEATURES, LABELS = made(400, 12, 5)
+SHARES = np.full(400, 1 / 400)
+
+
+def _best(features: Array, labels: Array, l2: float, weights: Array | None = None, intercept: bool = True) -> Any:
+    linear_model = pytest.importorskip("sklearn.linear_model")
+    total = len(labels) if weights is None else weights.sum()
+    # The objective of scikit-learn is C sum w_i L_i + |W|^2 / 2.
+    model = linear_model.LogisticRegression(
+        C=1 / (l2 * total), tol=1e-12, max_iter=10_000, solver="newton-cholesky", fit_intercept=intercept
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it says so where float64 ends before 1e-12
+        return model.fit(features, labels, sample_weight=weights)
+
+
+@pytest.mark.parametrize("solver", ["lbfgs", "newton"])
+@pytest.mark.parametrize("l2", [1e-1, 1e-4])
+@pytest.mark.parametrize("intercept", [True, False])
+def test_the_optimum_is_scikit_learns(solver: Any, l2: float, intercept: bool) -> None:
+    weights = np.random.default_rng(3).integers(0, 3, 400).astype(np.float64)
+    theirs = _best(FEATURES, LABELS, l2, weights, intercept)
+    ours = minimise(FEATURES, LABELS, 5, l2=l2, weights=weights, intercept=intercept, tol=1e-10, solver=solver)
+    assert ours.converged
+    assert ours.gradient_norm <= 1e-10
+    scale = np.abs(theirs.coef_).max()
+    assert np.abs(ours.weight - theirs.coef_).max() < 1e-5 * scale
+    centred = ours.bias - ours.bias.mean()  # the same number added to each changes nothing
+    assert np.abs(centred - theirs.intercept_ + theirs.intercept_.mean()).max() < 1e-5 * max(scale, 1)
+    reached = value("cross_entropy", FEATURES, LABELS, weights / weights.sum(), l2, theirs.coef_, theirs.intercept_)
+    assert ours.objective <= reached * (1 + 1e-12)
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "squared_distance"])
+@pytest.mark.parametrize("solver", ["lbfgs", "newton"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_what_is_told_is_so(loss: Loss, solver: Any, dtype: Any) -> None:
+    features = FEATURES.astype(dtype)
+    found = minimise(features, LABELS, 5, loss=loss, l2=1e-3, tol=1e-8, solver=solver)
+    assert found.converged
+    wide = features.astype(np.float64)
+    slope = gradient(loss, wide, LABELS, SHARES, 1e-3, found.weight, found.bias)
+    assert np.abs(slope).max() == pytest.approx(found.gradient_norm, abs=1e-14)
+    told = value(loss, wide, LABELS, SHARES, 1e-3, found.weight, found.bias)
+    assert found.objective == pytest.approx(told, rel=60 * np.finfo(np.float64).eps)
+    assert found.evaluations > found.iterations > 0
+
+
+def test_it_ends_where_it_is_told_and_says_so() -> None:
+    short = minimise(FEATURES, LABELS, 5, l2=1e-3, max_iter=1)
+    assert (short.iterations, short.converged) == (1, False)
+    seen: list[Progress] = []
+
+    def third(progress: Progress) -> bool:
+        seen.append(progress)
+        return progress.iteration == 3
+
+    stopped = minimise(FEATURES, LABELS, 5, l2=1e-3, on_iteration=third)
+    assert (stopped.iterations, stopped.converged) == (3, False)
+    assert [progress.iteration for progress in seen] == [1, 2, 3]
+    np.testing.assert_array_equal(seen[-1].weight, stopped.weight)
+    assert seen[0].objective > seen[-1].objective > stopped.objective - 1e-6
+
+
+def test_from_the_optimum_it_takes_no_step() -> None:
+    found = minimise(FEATURES, LABELS, 5, l2=1e-2, tol=1e-9)
+    again = minimise(FEATURES, LABELS, 5, l2=1e-2, tol=1e-9, start=(found.weight, found.bias))
+    assert (again.iterations, again.converged) == (0, True)
+    np.testing.assert_array_equal(again.weight, found.weight)
+
+
+def test_a_path_is_each_fit_by_itself_in_the_order_asked() -> None:
+    l2s = [1e-3, 1.0, 1e-2, 1e-1, 1e-3]
+    found = path(FEATURES, LABELS, 5, l2s, tol=1e-9)
+    alone = [minimise(FEATURES, LABELS, 5, l2=l2, tol=1e-9) for l2 in l2s]
+    for one, other in zip(found, alone, strict=True):
+        assert one.converged
+        # Strong convexity: |theta - optimum| <= |gradient| / l2; without a penalty on the bias it is only near that.
+        assert np.abs(one.weight - other.weight).max() < 1e-5
+        assert one.objective == pytest.approx(other.objective, rel=1e-10)
+    assert sum(one.evaluations for one in found[:4]) < sum(other.evaluations for other in alone[:4])
+
+
+def test_hard_cases() -> None:
+    """Columns that are constant or the same, a class without a row, one row, more columns than rows, big numbers."""
+    twice = np.concatenate([FEATURES, FEATURES, np.ones((400, 1))], axis=1)
+    assert minimise(twice, LABELS, 5, l2=1e-3, tol=1e-8).converged
+    assert minimise(FEATURES, LABELS, 7, l2=1e-3, max_iter=200).gradient_norm < 1e-4
+    assert minimise(FEATURES[:1], LABELS[:1] * 0, 2, l2=1e-3).converged
+    assert minimise(*made(10, 40, 3), 3, l2=1e-3, tol=1e-8).converged
+    shifted = FEATURES + 1e4
+    assert minimise(shifted, LABELS, 5, l2=1e-3, tol=1e-6).objective == pytest.approx(
+        minimise(FEATURES, LABELS, 5, l2=1e-3, tol=1e-6).objective, rel=1e-5
+    )
+    assert minimise(FEATURES * 1e3, LABELS, 5, l2=1e-3, tol=1e-6).converged
+
+
+def test_separable_rows_without_a_penalty_do_not_hang() -> None:
+    features = np.array([[-1.0], [1.0]])
+    found = minimise(features, np.array([0, 1]), 2, l2=0.0, tol=1e-12, max_iter=200)
+    assert np.isfinite(found.weight).all()
+    assert found.objective < 1e-6
+
+
+def test_a_memory_map_is_read_in_place(tmp_path: Path) -> None:
+    np.save(tmp_path / "features.npy", FEATURES.astype(np.float32))
+    mapped = np.load(tmp_path / "features.npy", mmap_mode="r")
+    found = minimise(mapped, LABELS, 5, l2=1e-3)
+    assert found.objective == minimise(np.asarray(mapped), LABELS, 5, l2=1e-3).objective
+
+
+@pytest.mark.parametrize(
+    ("said", "wrong"),
+    [
+        ("loss must be one of", {"loss": "hinge"}),
+        ("solver must be one of auto, lbfgs, newton, not 'sag'", {"solver": "sag"}),
+        ("device must be one of", {"device": "tpu9"}),
+        ("l2 must be finite and not negative", {"l2": -1.0}),
+        ("l2 must be finite and not negative", {"l2": np.nan}),
+        ("weights must be \\[400\\]", {"weights": np.ones(3)}),
+        ("weights must be finite, not negative", {"weights": np.zeros(400)}),
+        ("weights must be finite, not negative", {"weights": np.full(400, np.nan)}),
+    ],
+)
+def test_what_cannot_be_used_is_named(said: str, wrong: Any) -> None:
+    with pytest.raises(ValueError, match=said):
+        minimise(FEATURES, LABELS, 5, **wrong)
+
+
+@pytest.mark.parametrize(
+    ("said", "features", "labels", "classes"),
+    [
+        ("labels must be in 0..3, not 0..4", FEATURES, LABELS, 4),
+        ("labels must be integers", FEATURES, LABELS[:-1], 5),
+        ("labels must be integers", FEATURES, LABELS * 1.0, 5),
+        ("features must be \\[N, D\\]", FEATURES[0], LABELS, 5),
+        ("features must be floating", np.ones((400, 2), int), LABELS, 5),
+        ("classes must be at least 2", FEATURES, LABELS * 0, 1),
+        ("NaN or infinity", np.where(FEATURES > 2, np.nan, FEATURES), LABELS, 5),
+    ],
+)
+def test_rows_that_cannot_be_used_are_named(said: str, features: Any, labels: Any, classes: int) -> None:
+    with pytest.raises((ValueError, TypeError), match=said):
+        minimise(features, labels, classes)
