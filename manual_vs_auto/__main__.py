@@ -1,8 +1,12 @@
 """`python -m manual_vs_auto`: what there is to run, and what it would run on."""
 
 import argparse
+import difflib
+import runpy
+import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from manual_vs_auto import __version__, command
 
@@ -16,6 +20,9 @@ USES = {
     },
     "Train": {
         "manual_vs_auto.train": "a classifier of images, MNIST or your own",
+        "manual_vs_auto.fit FEATURES": "softmax(Wx + b) on features of your own, to the true optimum",
+        "manual_vs_auto.predict RUN INPUT": "what a run that you kept says of new examples",
+        "manual_vs_auto.report RUN": "runs that you kept, compared on one page",
     },
     "In a clone, measure again what the README says": {
         "benchmarks.training": "the two gradients beside NumPy, PyTorch and scikit-learn",
@@ -27,11 +34,46 @@ USES = {
 }
 
 
+# `manual-vs-auto NAME` is `python -m MODULE`.
+SUBCOMMANDS = {
+    "train": "manual_vs_auto.train",
+    "fit": "manual_vs_auto.fit",
+    "predict": "manual_vs_auto.predict",
+    "report": "manual_vs_auto.report",
+    "gradcheck": "manual_vs_auto.gradcheck",
+    "notes": "manual_vs_auto.notes.exercise",
+}
+_FLAGS = ("-h", "--help", "--version")
+
+
+def script(arguments: Sequence[str] | None = None) -> NoReturn:
+    """The command that pip installs, `manual-vs-auto`: one of the others by its name, or the list of them.
+
+    Nothing of a subcommand is imported before it is named.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    command.called("manual_vs_auto", "")
+    if not given or given[0] in _FLAGS:
+        command.run(lambda: main(given))
+    name, *rest = given
+    if name not in SUBCOMMANDS:
+        near = difflib.get_close_matches(name.lower(), SUBCOMMANDS, 1)
+        hint = f"did you mean {near[0]}?" if near else f"one of {', '.join(SUBCOMMANDS)}"
+        print(f"{command.SCRIPT}: error: no command {name!r}: {hint} (see --help)", file=sys.stderr)
+        sys.exit(2)
+    module = SUBCOMMANDS[name]
+    command.called(module, name)
+    sys.argv[1:] = rest
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+    raise AssertionError("a command ends the process")
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print the commands and what they would run on."""
     parser = argparse.ArgumentParser(
-        prog="python -m manual_vs_auto",
+        prog=command.program("manual_vs_auto"),
         description="List what there is to run, and the versions and devices that it would run on.",
+        epilog=f"As one command, with subcommands: {command.SCRIPT} {{{','.join(SUBCOMMANDS)}}}, each with --help.",
     )
     parser.add_argument("--version", action="version", version=__version__)
     parser.parse_args(arguments)
@@ -43,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     import jax
 
-    from manual_vs_auto.train.facts import device_name, matmul_precision, versions
+    from manual_vs_auto.runs.machine import device_name, matmul_precision, versions
 
     print("the notes  ", Path(__file__).parent / "notes" / "README.md")
     print("versions   ", ", ".join(f"{name} {number}" for name, number in versions().items()))

@@ -8,6 +8,21 @@ from typing import NoReturn
 
 _INTERRUPTED, _UNREAD, _UNWRITTEN = 130, 141, 120  # as a shell counts two signals, and Python a failed last flush
 
+SCRIPT = "manual-vs-auto"  # what pip puts beside python, and then a command's name
+
+
+def program(module: str) -> str:
+    """How a command was called, for its usage: `python -m manual_vs_auto.train`, or `manual-vs-auto train`."""
+    return _called.get(module, f"python -m {module}")
+
+
+def called(module: str, name: str) -> None:
+    """From now on the module's command is `manual-vs-auto NAME`."""
+    _called[module] = f"{SCRIPT} {name}".rstrip()
+
+
+_called: dict[str, str] = {}
+
 
 def run(main: Callable[[], int | None], leave: Callable[[int], NoReturn] = sys.exit) -> NoReturn:
     """Run a command and leave with its status, also where its reader goes away, as `head` does, or the disk is full.

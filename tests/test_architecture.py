@@ -22,12 +22,16 @@ MAY_IMPORT = {
     "manual": {"model", "rules"},
     "auto": {"model"},
     "fused": {"rules", "model"},
-    "train": {"command", "rules", "data", "model", "manual", "auto", "fused"},
     "solve": {"rules", "model"},
+    "runs": {"command", "data", "model", "rules"},
+    "train": {"command", "runs", "rules", "data", "model", "manual", "auto", "fused"},
+    "predict": {"command", "runs"},
+    "fit": {"command", "runs", "data", "rules", "model", "manual", "solve"},
+    "report": {"command", "runs"},
     "prove": {"gradcheck", "rules", "fused"},
-    "notes": {"command", "rules", "data", "gradcheck", "model", "manual", "auto", "fused", "train"},
-    "__init__": {"rules", "data", "gradcheck", "model", "manual", "auto", "fused", "train"},
-    "__main__": {"__version__", "command", "train"},
+    "notes": {"command", "rules", "data", "gradcheck", "model", "manual", "auto", "fused", "runs", "train"},
+    "__init__": {"rules", "data", "gradcheck", "model", "manual", "auto", "fused", "fit", "train"},
+    "__main__": {"__version__", "command", "runs"},
 }
 DIFFERENTIATES = {
     "grad", "value_and_grad", "vjp", "jvp", "linearize", "linear_transpose", "vjp3", "jacfwd", "jacrev", "jacobian",
@@ -125,9 +129,13 @@ def test_the_checks_see_what_they_are_for() -> None:
 
 def test_the_public_names() -> None:
     assert manual_vs_auto.__all__ == sorted(manual_vs_auto.__all__)
-    assert manual_vs_auto.__all__ == ["auto", "data", "fused", "gradcheck", "manual", "model", "rules", "train"]
-    for name in manual_vs_auto.__all__:
+    modules = ["auto", "data", "fused", "gradcheck", "manual", "model", "rules", "train"]
+    classes = ["SoftmaxRegression", "SoftmaxRegressionCV"]
+    assert manual_vs_auto.__all__ == [*classes, *modules]
+    for name in modules:
         assert getattr(manual_vs_auto, name).__name__ == f"{PACKAGE}.{name}"
+    for name in classes:
+        assert getattr(manual_vs_auto, name).__name__ == name
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = manual_vs_auto.nothing  # type: ignore[attr-defined]  # a type checker refuses it, too
     assert set(manual_vs_auto.__all__) < set(dir(manual_vs_auto))

@@ -5,12 +5,13 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
 import manual_vs_auto
-from manual_vs_auto.__main__ import USES, main
+from manual_vs_auto.__main__ import SUBCOMMANDS, USES, main, script
 
 ROOT = Path(manual_vs_auto.__file__).parent
 RUNNABLE = [path for path in sorted(ROOT.rglob("*.py")) if '__name__ == "__main__"' in path.read_text()]
@@ -96,3 +97,52 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as left:
         main(["trian"])
     assert left.value.code == 2
+
+
+def _script(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command that pip installs, with what it imported by its end on the last line of standard error."""
+    code = (
+        "import atexit, sys\n"
+        "late = {'jax', 'matplotlib', 'safetensors'}\n"
+        "atexit.register(lambda: print(*sorted(late & set(sys.modules)), file=sys.stderr))\n"
+        "from manual_vs_auto.__main__ import script\nscript()"
+    )
+    return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("name", SUBCOMMANDS)
+def test_a_subcommand_answers_by_its_name_and_without_jax(name: str) -> None:
+    done = _script(name, "--help")
+    assert (done.returncode, done.stderr.strip()) == (0, "")
+    assert done.stdout.startswith(f"usage: manual-vs-auto {name} ")
+    assert "python -m" not in done.stdout
+
+
+def test_what_is_wrong_in_a_subcommand_is_said_under_its_name() -> None:
+    done = _script("train", "--epochs", "none")
+    assert done.returncode == 2
+    assert done.stderr.startswith("manual-vs-auto train: error: argument --epochs: 'none' is no whole number from 1")
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [("trian", "no command 'trian': did you mean train?"), ("Fit", "did you mean fit?"), ("", "one of train, fit"),
+     ("--train", "did you mean train?")],
+)  # fmt: skip
+def test_a_subcommand_that_is_none_gets_the_nearest(typed: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        script([typed])
+    assert left.value.code == 2
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err.count("\n")) == ("", 1)
+    assert said in shown.err
+
+
+def test_the_script_is_installed_and_lists_its_subcommands() -> None:
+    scripts = tomllib.loads((ROOT.parent / "pyproject.toml").read_text())["project"]["scripts"]
+    assert scripts == {"manual-vs-auto": "manual_vs_auto.__main__:script"}
+    done = _script("--help")
+    assert (done.returncode, done.stderr.strip()) == (0, "")
+    assert done.stdout.startswith("usage: manual-vs-auto [-h]")
+    assert f"{{{','.join(SUBCOMMANDS)}}}" in done.stdout
+    assert _script("--version").stdout == f"{manual_vs_auto.__version__}\n"

@@ -6,7 +6,18 @@ import numpy as np
 import numpy.typing as npt
 
 import manual_vs_auto
-from manual_vs_auto import auto, data, fused, gradcheck, manual, model, rules, train
+from manual_vs_auto import (
+    SoftmaxRegression,
+    SoftmaxRegressionCV,
+    auto,
+    data,
+    fused,
+    gradcheck,
+    manual,
+    model,
+    rules,
+    train,
+)
 from manual_vs_auto.data import DataError, Dataset, load
 from manual_vs_auto.fused import Plan, linear_softmax_loss, linear_softmax_loss_and_grad, plan
 from manual_vs_auto.gradcheck import (
@@ -97,6 +108,18 @@ def many_classes(weight: jax.Array, inputs: jax.Array, labels: jax.Array) -> jax
     return linear_softmax_loss(weight, inputs, labels)
 
 
+def classify(features: Vector, labels: npt.NDArray[np.int64]) -> Vector:
+    """A fit to the optimum, told how good it is, and the same with its penalty chosen."""
+    fitted: SoftmaxRegression = SoftmaxRegression(loss="cross_entropy", C=10.0).fit(features, labels)
+    reached: float = fitted.objective_ + fitted.gradient_norm_
+    assert reached < 1
+    assert fitted.converged_
+    chosen = SoftmaxRegressionCV(Cs=[0.1, 10.0], cv=2).set_params(tol=1e-5).fit(features, labels)
+    assert chosen.C_ in chosen.Cs_
+    assert chosen.score(features, labels) == 1
+    return np.asarray(fitted.partial_fit(features, labels).predict_proba(features), np.float64)
+
+
 def read(path: str) -> Dataset | None:
     """A data set, or None where there is none."""
     try:
@@ -112,6 +135,8 @@ def main() -> None:
     assert step(Params(np.zeros((2, 3))), Batch(np.ones((1, 3)), np.array([0]))).weight[0, 0] > 0
     assert many_classes(jnp.zeros((2, 3)), jnp.ones((1, 3)), jnp.array([0])) > 0
     assert loss(jnp.zeros(2), jnp.array(1)) > 0
+    line = np.linspace(-1, 1, 8)
+    assert classify(line[:, None], (line > 0).astype(np.int64)).shape == (8, 2)
     assert read("no such folder") is None
     names = (auto.value_and_grad, data.load, fused.plan, gradcheck.check_jvp, model.loss, rules.softmax, train.Config)
     for part in (*names, check_custom_rule, check_jvp, check_vjp):

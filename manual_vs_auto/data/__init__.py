@@ -2,5 +2,6 @@
 
 from manual_vs_auto.data.dataset import Dataset, load
 from manual_vs_auto.data.source import DataError
+from manual_vs_auto.data.split import split
 
-__all__ = ["DataError", "Dataset", "load"]
+__all__ = ["DataError", "Dataset", "load", "split"]

@@ -25,6 +25,7 @@ class Dataset:
     class_names:  K of them where the labels were text, else none.
     pixels:       how floating pixels were taken, else "".
     warnings:     what is odd and yet may be meant, a line each.
+    val_images:   [V, D], what `split` has kept out of the training; val_labels: int32 [V]. None before.
     """
 
     name: str
@@ -37,6 +38,8 @@ class Dataset:
     class_names: tuple[str, ...] = ()
     pixels: str = ""
     warnings: tuple[str, ...] = ()
+    val_images: Array | None = None
+    val_labels: Array | None = None
 
 
 def load(path: str | Path | None = None, npz_keys: Sequence[str] | None = None) -> Dataset:

@@ -1,12 +1,13 @@
 """Labels: the classes that they stand for, and what is wrong with them."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from manual_vs_auto.data.nearest import nearest
 from manual_vs_auto.data.source import PIECE, Array, DataError, Source, pieces, printable
 
 # QMNIST's labels have eight columns, of which the class is the first.
@@ -90,6 +91,20 @@ def read_labels(source: Source, classes: Classes) -> Array:
         labels[start : start + len(values)] = values
         start += len(values)
     return labels
+
+
+def as_classes(where: str, labels: Array, names: Sequence[str], count: int) -> Array:
+    """Further labels [N] as int32 by the classes that are there. Raises: DataError, which names one that is none."""
+    numbers = {name: at for at, name in enumerate(names or map(str, range(count)))}
+    held, codes = np.unique(labels, return_inverse=True)
+    known = np.array([numbers.get(str(name), -1) for name in held.tolist()], np.int32)
+    if (known < 0).any():
+        row = int(np.argmax(known[codes] < 0))
+        found = str(labels[row])
+        raise DataError(
+            where, f"label {found} in row {row:,}", f"one of the model's {count:,}: {nearest(found, numbers)}"
+        )
+    return known[codes]
 
 
 def _columns(source: Source) -> Iterator[Array]:

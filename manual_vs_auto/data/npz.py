@@ -28,6 +28,7 @@ from manual_vs_auto.data.source import DEFLATE_LIMIT, DataError, Stream
 _FAMILIES = (("x_train", "y_train", "x_test", "y_test"), ("train_images", "train_labels", "test_images", "test_labels"))
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _EMPTY_PATH = struct.pack("<HHB", 0x7075, 5, 1)  # an entry's Unicode path, of which nothing follows
+_NAMES_AT = 26  # where an entry's own header says how long its names are
 _HIGHEST_RANK = 8
 _LONGEST_HEADER = 10_000
 _LONGEST_DIRECTORY = 1 << 20  # of the archive, in bytes: thousands of names
@@ -100,6 +101,27 @@ def open_only(path: Path) -> NpzSource:
         if len(held) != 1:
             raise DataError(path, _held(held), "one array alone")
         return _open_array(archive, path, *held)
+
+
+def keys_in(path: Path) -> tuple[str, ...]:
+    """The names of an archive's arrays. Raises what `open_npz` raises."""
+    with _archive(path) as archive:
+        return tuple(sorted(_keys(archive)))
+
+
+def open_key(path: Path, key: str) -> tuple[NpzSource, int | None]:
+    """The header of one array, and where its data begin in the file, or None where they are deflated.
+
+    Raises: what `open_npz` raises.
+    """
+    with _archive(path) as archive:
+        source, entry = _open_array(archive, path, key), archive.getinfo(f"{key}.npy")
+        if entry.compress_type != zipfile.ZIP_STORED:
+            return source, None
+    with path.open("rb") as file:
+        file.seek(entry.header_offset + _NAMES_AT)
+        lengths = struct.unpack("<HH", file.read(4))  # of its name and of what else stands before the data
+    return source, entry.header_offset + _NAMES_AT + 4 + sum(lengths) + source.start
 
 
 def _keys(archive: zipfile.ZipFile) -> set[str]:

@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        "python -m manual_vs_auto.gradcheck", description=_DESCRIPTION, epilog=_EPILOG,
+        command.program("manual_vs_auto.gradcheck"), description=_DESCRIPTION, epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter, exit_on_error=False,
     )  # fmt: skip
     parser.add_argument("target", nargs="?", help="file.py, package.module, or module:f")

@@ -26,7 +26,7 @@ _USAGE = 3
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command, and return its exit status."""
     parser = argparse.ArgumentParser(
-        "python -m manual_vs_auto.notes.exercise", description=_DESCRIPTION, epilog=_EPILOG,
+        command.program("manual_vs_auto.notes.exercise"), description=_DESCRIPTION, epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter, exit_on_error=False,
     )  # fmt: skip
     numbers = range(1, len(EXERCISES) + 1)

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from manual_vs_auto import command
-from manual_vs_auto.train import interrupt
-from manual_vs_auto.train.config import UsageError, parse
+from manual_vs_auto.runs import signals
+from manual_vs_auto.runs.errors import UsageError
+from manual_vs_auto.train.config import parse
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,6 +21,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from manual_vs_auto.data import DataError, load
 
     try:
+        if config.plot:
+            from manual_vs_auto.runs.pictures.style import require
+
+            require()
         with ThreadPoolExecutor(1) as pool:
             reading = pool.submit(load, config.data, config.npz_keys)
             from manual_vs_auto.train.run import run
@@ -27,9 +32,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return run(config, reading.result, started)
     except (UsageError, DataError) as error:
         print(f"manual_vs_auto.train: error: {error}", file=sys.stderr)
-        return 2
+        return error.status if isinstance(error, UsageError) else 2
+    except MemoryError:
+        print("manual_vs_auto.train: error: there is no memory left", file=sys.stderr)
+        return 3
     except KeyboardInterrupt:
-        return 130
+        return signals.status()
     except BrokenPipeError:
         return 141  # as a shell counts the reader's going away
     except OSError as error:
@@ -41,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    interrupt.listen()
+    signals.listen()
     # Every file is closed. An interrupted epoch may still run in XLA, whose end nobody should wait for; and taking
     # XLA down in good order costs as long as three epochs.
     command.run(main, leave=os._exit)

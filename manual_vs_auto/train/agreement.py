@@ -7,8 +7,9 @@ one rounding can do, which covers both evaluations. A sum of n terms differs by 
 their magnitudes.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -116,6 +117,16 @@ def _rest(row: Exponentials, values: Array) -> Array:
     return _sum(values.__array_namespace__().where(row.top, 0, values))
 
 
+def epoch_metrics(audits: Agreement | None) -> dict[str, float | None]:
+    """An epoch's step that came closest to its bound, or broke it, from its audits [S]: for a line of JSON."""
+    if audits is None:
+        return {}
+    closest = int(np.argmax(np.asarray(audits.ratio)))  # a NaN counts as the largest
+    told = {"epoch_difference": audits.difference, "epoch_bound": audits.bound}
+    at = {name: float(np.asarray(values)[closest]) for name, values in told.items()}
+    return {name: value if np.isfinite(value) else None for name, value in at.items()}
+
+
 @dataclass
 class Tally:
     """How two gradients agreed over a run.
@@ -138,6 +149,17 @@ class Tally:
             self.worst = Agreement(*(np.asarray(leaf)[closest] for leaf in audits))
         self.agreed += int(np.sum(ratios <= 1))
         self.steps += len(ratios)
+
+    def kept(self) -> dict[str, Any]:
+        """For a checkpoint: what `of` makes the same tally of."""
+        worst = self.worst and [float(leaf) for leaf in self.worst]
+        return {"steps": self.steps, "agreed": self.agreed, "step": self.step, "worst": worst}
+
+    @classmethod
+    def of(cls, kept: Mapping[str, Any]) -> "Tally":
+        """The tally that was kept."""
+        worst = kept["worst"] and Agreement(*map(np.asarray, kept["worst"]))
+        return cls(kept["steps"], kept["agreed"], kept["step"], worst)
 
     def metrics(self) -> dict[str, float | int | None]:
         """For a line of JSON, which has no NaN: None is one."""

@@ -1,12 +1,16 @@
 """What a run is asked to do: the command's flags, and the defaults that depend on them."""
 
 import argparse
-import math
-import struct
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import NoReturn
+from typing import Any
+
+from manual_vs_auto import command
+from manual_vs_auto.runs.configuration import Parser
+from manual_vs_auto.runs.errors import UsageError
+from manual_vs_auto.runs.resume import as_begun, resume_flags
+from manual_vs_auto.runs.values import accuracy, duration, part, path, positive, whole
 
 GRADIENTS = ("manual", "auto", "fused", "both")
 LOSSES = ("squared_distance", "cross_entropy")
@@ -23,11 +27,9 @@ LEARNING_RATES: dict[str, float] = {
     "lion": 3e-4,
     "lbfgs": 0.0,
 }
+# What a run is not made of: where it goes, and what is said of it.
+_ASIDE = ("out", "resume", "keep_checkpoints", "json", "quiet", "plot", "dry_run", "find_learning_rate")
 _EPOCHS, _FULL_BATCH_EPOCHS, _BATCH_SIZE = 8, 60, 64
-
-
-class UsageError(ValueError):
-    """Flags that can't be followed, in one line."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +49,18 @@ class Config:
                    copy in at least float32.
     data:          a path that `data.load` takes, or None for the embedded MNIST.
     npz_keys:      of the four arrays in an .npz archive, where `data.load` doesn't know them.
+    val:           the share of the training images that is kept out of the training, to stop by.
+    patience:      epochs without a better loss, after which it stops.
+    target_accuracy: a share 0..1, at which it stops.
+    max_time:      seconds of this process, after which no epoch should end.
+    dry_run:       say what would be done, and don't.
+    find_learning_rate: try learning rates, suggest one, and train nothing.
     json:          print one line of JSON an epoch and nothing else.
     out:           a directory to leave the run in.
+    resume:        go on with the run that is there.
+    keep_checkpoints: how many of the last ones stay there, beside the best.
     quiet:         print the last line only.
+    plot:          leave pictures in `out`, too.
     """
 
     gradient: str = "manual"
@@ -64,9 +75,18 @@ class Config:
     dtype: str = "float32"
     data: str | None = None
     npz_keys: tuple[str, ...] = ()
+    val: float = 0.0
+    patience: int = 0
+    target_accuracy: float = 0.0
+    max_time: float = 0.0
+    dry_run: bool = False
+    find_learning_rate: bool = False
     json: bool = False
     out: Path | None = None
+    resume: bool = False
+    keep_checkpoints: int = 3
     quiet: bool = False
+    plot: bool = False
 
     @property
     def full_batch(self) -> bool:
@@ -91,34 +111,43 @@ class Config:
         )
 
 
-class _Parser(argparse.ArgumentParser):
-    """argparse, but a wrong flag is one line."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog.rsplit(' ', 1)[-1]}: error: {message} (see --help)\n")
-
-
 def parse(arguments: Sequence[str] | None = None) -> Config:
     """The command line as a Config. Exits with 2 and one line where a flag is wrong, with 0 for --help."""
     parser = _parser()
-    config = Config(**vars(parser.parse_args(arguments)))
+    values = vars(parser.parse_args(arguments))
+    if run := values["resume"]:
+        values = vars(parser.parse_args(as_begun(run, parser, arguments))) | {"out": run}
+    config = Config(**values | {"resume": bool(run)})
+    if config.plot and config.out is None:
+        parser.error("--plot leaves its pictures in the run's directory: say which with --out")
     if config.npz_keys and config.data is None:
         parser.error("--npz-keys tells the names within an .npz archive: say which with --data")
     if config.full_batch and config.learning_rate:
         parser.error("--optimizer lbfgs searches along its step: leave --learning-rate out")
     if config.full_batch and config.schedule not in ("", "constant"):
         parser.error(f"--optimizer lbfgs searches along its step: leave --schedule {config.schedule} out")
+    if config.full_batch and config.find_learning_rate:
+        parser.error("--optimizer lbfgs searches along its step: there is no --find-learning-rate for it")
+    if config.resume and config.find_learning_rate:
+        parser.error("--find-learning-rate begins from nothing: leave --resume out")
+    if config.dry_run and config.find_learning_rate:
+        parser.error("--dry-run does nothing, and --find-learning-rate trains a little: leave one out")
     return config
 
 
-def _parser() -> _Parser:
-    parser = _Parser(
-        prog="python -m manual_vs_auto.train",
+def as_table(config: Config) -> dict[str, Any]:
+    """What makes the run, as a run's config.toml has it: `--config` makes the same run of it."""
+    return _parser().table({name: value for name, value in asdict(config).items() if name not in _ASIDE})
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        "train",
+        prog=command.program("manual_vs_auto.train"),
         description="Train a classifier of images, softmax(Wx), by a gradient that was written by hand, by jax.grad, "
         "or by both. Without a flag: on MNIST, which is in the package, in a few seconds.",
         epilog="Exit status: 0 trained; 1 the training diverged, or with --gradient both a step disagreed; "
         "2 flags, data or files that can't be used; 130 interrupted.",
-        allow_abbrev=False,
     )
     add = parser.add_argument
     add(
@@ -129,13 +158,13 @@ def _parser() -> _Parser:
         "manual and auto at every step, compared with a derived bound, and trained on manual (default: manual)",
     )
     add("--loss", choices=LOSSES, default="squared_distance", help="default: squared_distance, the notes' own")
-    add("--epochs", type=_count, default=0, metavar="N", help=f"default: {_EPOCHS}; {_FULL_BATCH_EPOCHS} for lbfgs")
-    add("--batch-size", type=_count, default=0, metavar="N", help=f"default: {_BATCH_SIZE}; every image for lbfgs")
+    add("--epochs", type=whole(1), default=0, metavar="N", help=f"default: {_EPOCHS}; {_FULL_BATCH_EPOCHS} for lbfgs")
+    add("--batch-size", type=whole(1), default=0, metavar="N", help=f"default: {_BATCH_SIZE}; every image for lbfgs")
     add("--optimizer", choices=tuple(LEARNING_RATES), default="adam", help="default: adam")
     rates = ", ".join(f"{name} {rate:g}" for name, rate in LEARNING_RATES.items() if rate)
-    add("--learning-rate", type=_rate, default=0.0, metavar="X", help=f"the schedule's peak (default: {rates})")
+    add("--learning-rate", type=positive, default=0.0, metavar="X", help=f"the schedule's peak (default: {rates})")
     add("--schedule", choices=SCHEDULES, default="", help="default: cosine; constant for lbfgs")
-    add("--seed", type=_seed, metavar="N", default=0, help="which order the images come in (default: 0)")
+    add("--seed", type=whole(0), metavar="N", default=0, help="which order the images come in (default: 0)")
     add(
         "--device",
         choices=DEVICES,
@@ -162,33 +191,54 @@ def _parser() -> _Parser:
         metavar="A,B,C,D",
         help="what the .npz calls training images, training labels, test images and test labels, in this order",
     )
+    add(
+        "--val",
+        type=part,
+        metavar="X",
+        default=0.0,
+        help="keep this share of the training images, of each class alike, out of the training: 0.1 (default: none)",
+    )
+    add(
+        "--patience",
+        type=whole(1),
+        metavar="N",
+        default=0,
+        help="stop after N epochs without a better loss on the images of --val; without --val it is the test loss, and "
+        "the test images are then no longer unseen",
+    )
+    add(
+        "--target-accuracy",
+        type=accuracy,
+        metavar="X",
+        default=0.0,
+        help="stop at this accuracy on the same images: a share, 0.93, or a percentage with its sign, 93%%",
+    )
+    add(
+        "--max-time",
+        type=duration,
+        metavar="T",
+        default=0.0,
+        help="begin no epoch that would end, if it took as long as the one before, more than T after the start of "
+        "this process: seconds, or 5m, or 2h",
+    )
+    add("--dry-run", action="store_true", help="print the whole configuration and what a run would take, and end")
+    add(
+        "--find-learning-rate",
+        action="store_true",
+        help="try rates that grow from step to step, suggest one, and end; with --out, draw it in DIR/pictures",
+    )
     add("--json", action="store_true", help="one line of JSON an epoch on standard output, and nothing else there")
     add(
         "--out",
-        type=_path,
+        type=path,
         metavar="DIR",
-        help="leave config.json, metrics.jsonl and model.safetensors in DIR, which must not hold a run yet",
+        help="leave config.toml, metrics.jsonl, model.safetensors and checkpoints in DIR, which must not hold "
+        "a run yet",
     )
+    resume_flags(parser)
+    add("--plot", action="store_true", help="leave pictures of the run in DIR/pictures; needs --out and matplotlib")
     add("--quiet", action="store_true", help="print the last line only")
     return parser
-
-
-def _count(text: str) -> int:
-    return _whole(text, 1)
-
-
-def _seed(text: str) -> int:
-    return _whole(text, 0)
-
-
-def _whole(text: str, least: int) -> int:
-    try:
-        number = int(text)
-    except ValueError:
-        number = least - 1
-    if number < least:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {least}")
-    return number
 
 
 def _keys(text: str) -> tuple[str, ...]:
@@ -196,20 +246,3 @@ def _keys(text: str) -> tuple[str, ...]:
     if len(keys) != 4 or not all(keys):
         raise argparse.ArgumentTypeError(f"{text!r} is not four names with commas between them")
     return keys
-
-
-def _path(text: str) -> Path:
-    if not text:
-        raise argparse.ArgumentTypeError("an empty path")
-    return Path(text)
-
-
-def _rate(text: str) -> float:
-    try:
-        number = float(text)
-        (kept,) = struct.unpack("f", struct.pack("f", number))
-    except (ValueError, OverflowError):
-        number = kept = math.nan
-    if not 0 < kept < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is no positive number of float32")
-    return number

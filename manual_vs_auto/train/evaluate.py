@@ -13,7 +13,7 @@ from manual_vs_auto.train.epoch import batch_of
 
 Labels: TypeAlias = np.ndarray[Any, np.dtype[np.int32]]
 _FEW = 10  # test images of a class, up to which it tells nothing that none is predicted
-_PIECE = 4096  # images at a time: each takes at least four bytes a pixel while it is evaluated
+PIECE = 4096  # images at a time: each takes at least four bytes a pixel while it is evaluated
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def make_evaluator(loss: Loss) -> Any:
             return None, (LOSSES[loss].primal(logits, batch.labels), jnp.argmax(logits, -1).astype(jnp.int32))
 
         examples = len(labels)
-        size = min(_PIECE, examples)
+        size = min(PIECE, examples)
         index = jnp.arange(-(-examples // size) * size, dtype=jnp.int32).reshape(-1, size)
         _, (losses, predictions) = jax.lax.scan(piece, None, index)
         return losses.reshape(-1)[:examples], predictions.reshape(-1)[:examples]

@@ -1,41 +1,22 @@
 """What a reader of a result has to know: versions, device, precision, data and sizes."""
 
-import os
-import platform
-from importlib.metadata import version
-
 import jax
 
 from manual_vs_auto.data import Dataset
+from manual_vs_auto.runs.machine import device_name, matmul_precision, versions
 from manual_vs_auto.train.config import Config
+from manual_vs_auto.train.stopping import criteria
 from manual_vs_auto.train.trainer import Trainer
 
 _FEW_NAMES = 20  # of classes that are shown
-_PACKAGES = ("manual_vs_auto", "jax", "jaxlib", "numpy", "optax")
-
-
-def versions() -> dict[str, str]:
-    """Of Python and of every package that a result depends on."""
-    return {"python": platform.python_version()} | {name: version(name) for name in _PACKAGES}
-
-
-def device_name(device: jax.Device) -> str:
-    """The device as a person would name it."""
-    if device.platform == "cpu":
-        return f"cpu, {os.cpu_count()} cores, {platform.machine()}"
-    return f"{device.platform}, {device.device_kind}"
-
-
-def matmul_precision() -> str:
-    """How many bits of a float32 matrix product JAX has been told to keep."""
-    return str(getattr(jax.config, "jax_default_matmul_precision", None) or "JAX's default")
 
 
 def run_facts(config: Config, dataset: Dataset, device: jax.Device, trainer: Trainer) -> dict[str, str]:
     """One line a fact, in the order in which they are told."""
     train, shape = len(dataset.train_images), "x".join(map(str, dataset.image_shape))
     features, pixel = dataset.train_images.shape[1], dataset.train_images.itemsize
-    data = f"{dataset.name}: {train:,} training and {len(dataset.test_images):,} test images of {shape}"
+    held = "" if dataset.val_images is None else f", {len(dataset.val_images):,} validation"
+    data = f"{dataset.name}: {train:,} training{held} and {len(dataset.test_images):,} test images of {shape}"
     names = dataset.class_names[:_FEW_NAMES] + ("...",) * (len(dataset.class_names) > _FEW_NAMES)
     rate = f"{config.learning_rate:g}, {config.schedule}" if config.learning_rate else "its own line search"
     operations = 4 * config.batch_size * trainer.parameters
@@ -50,6 +31,7 @@ def run_facts(config: Config, dataset: Dataset, device: jax.Device, trainer: Tra
         "gradient": f"{config.gradient}, of {config.loss}",
         "optimizer": f"{config.optimizer} at {rate}",
         "length": f"{config.epochs} epochs of {trainer.steps:,} steps of {config.batch_size:,} images",
+        **({"stopping": stops} if (stops := criteria(config)) else {}),
         "seed": f"{config.seed}, of the order of the images",
         "a step": f"{operations:,} operations in two matrix products; {moved:,} bytes of pixels, weights and state",
     }

@@ -1,4 +1,4 @@
-"""The optimizers and schedules of the command, all of them optax's."""
+"""The optimizers and schedules of the command, all of them optax's. No flag names `growing`: it finds a rate."""
 
 from collections.abc import Callable
 
@@ -6,6 +6,7 @@ import optax
 
 from manual_vs_auto.train.config import Config
 
+GROWTH = 1e6  # from the first rate of `growing` to its last
 _WARMUP = 0.05  # the share of the run in which warmup_cosine rises
 
 _OPTIMIZERS: dict[str, Callable[[optax.ScalarOrSchedule], optax.GradientTransformation]] = {
@@ -18,6 +19,7 @@ _OPTIMIZERS: dict[str, Callable[[optax.ScalarOrSchedule], optax.GradientTransfor
 }
 
 _SCHEDULES: dict[str, Callable[[float, int], optax.Schedule]] = {
+    "growing": lambda peak, steps: optax.exponential_decay(peak / GROWTH, max(1, steps - 1), GROWTH),
     "constant": lambda peak, _: optax.constant_schedule(peak),
     "cosine": optax.cosine_decay_schedule,
     "warmup_cosine": lambda peak, steps: optax.warmup_cosine_decay_schedule(

@@ -2,18 +2,24 @@
 
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
-from dataclasses import asdict
+from contextlib import suppress
 from typing import Any
 
 import jax
 
-from manual_vs_auto.data import Dataset
-from manual_vs_auto.train.agreement import Tally
-from manual_vs_auto.train.config import Config, UsageError
-from manual_vs_auto.train.display import Display
-from manual_vs_auto.train.facts import device_name, run_facts, versions
-from manual_vs_auto.train.record import Record, recorded
+from manual_vs_auto.data import Dataset, split
+from manual_vs_auto.runs import signals
+from manual_vs_auto.runs.display import Display
+from manual_vs_auto.runs.errors import NoRoomError, UsageError
+from manual_vs_auto.train import dry_run, learning_rates
+from manual_vs_auto.train.agreement import Tally, epoch_metrics
+from manual_vs_auto.train.config import Config
+from manual_vs_auto.train.display import words
+from manual_vs_auto.train.facts import run_facts
+from manual_vs_auto.train.keeping import Keeping, opened
+from manual_vs_auto.train.leave import leave
+from manual_vs_auto.train.reached import DivergedError, Epoch, Reached
+from manual_vs_auto.train.stopping import reason
 from manual_vs_auto.train.summary import (
     accuracy_line,
     evaluation_lines,
@@ -23,32 +29,49 @@ from manual_vs_auto.train.summary import (
     tally_lines,
     warning,
 )
-from manual_vs_auto.train.trainer import DivergedError, Epoch, Reached, Trainer
+from manual_vs_auto.train.trainer import Trainer
 
-FAILED, INTERRUPTED = 1, 130
-# Of the configuration, what the file of the weights says of them.
-_ABOUT = ("gradient", "loss", "optimizer", "learning_rate", "schedule", "seed", "dtype", "batch_size", "epochs")
+FAILED = 1
 
 
 def run(config: Config, read: Callable[[], Dataset], started: float) -> int:
-    """Do what the command line says, and return the exit status: 0, FAILED or INTERRUPTED.
+    """Do what the command line says, and return the exit status: 0, FAILED, or by a signal 130 or 143.
 
     Args:   config:  from the command line.
             read:    returns the data, or raises DataError.
             started: time.perf_counter() when the process began, in seconds.
-    Raises: UsageError and DataError before anything is trained; UsageError where the directory can't be written.
+    Raises: UsageError and DataError before anything is trained; UsageError where the directory can't be written;
+            NoRoomError where there is too little memory.
     """
     device = configure(config)
-    dataset = read()
+    dataset = held_out(config, read())
     config = config.resolved(len(dataset.train_images))
-    with Display(config) as display, recorded(config.out) if config.out else nullcontext() as record:
-        run = _Run(config, dataset, device, display, record, started)
+    if config.dry_run:
+        return dry_run.show(config, dataset, device)
+    if config.find_learning_rate:
+        return learning_rates.show(config, dataset, device)
+    display = Display(words(config.epochs), json=config.json, quiet=config.quiet)
+    with display, opened(config, dataset, device) as keeping:
+        run = _Run(config, dataset, device, display, keeping, started)
         try:
             return run.train()
         except DivergedError as error:
             return run.diverged(error)
         except KeyboardInterrupt:
             return run.interrupted()
+        except jax.errors.JaxRuntimeError as error:
+            if "RESOURCE_EXHAUSTED" not in str(error):
+                raise
+            batch = f"--batch-size {config.batch_size:,}"
+            raise NoRoomError(f"there was no memory left: use a smaller one than {batch}") from None
+
+
+def held_out(config: Config, dataset: Dataset) -> Dataset:
+    """The data as --val asks for them. Raises UsageError where it leaves nothing to stop by."""
+    try:
+        return split(dataset, config.val, config.seed) if config.val else dataset
+    except ValueError as error:
+        raise UsageError(f"--val {error}") from None
 
 
 def configure(config: Config) -> jax.Device:
@@ -85,39 +108,72 @@ class _Run:
         dataset: Dataset,
         device: jax.Device,
         display: Display,
-        record: Record | None,
+        keeping: Keeping | None,
         started: float,
     ) -> None:
         self._config, self._dataset, self._device = config, dataset, device
-        self._display, self._record, self._started = display, record, started
+        self._display, self._keeping, self._started = display, keeping, started
         self._trainer = Trainer(config, dataset, device)
         self._reached: Reached | None = None
         self._done = 0
         self._seconds = 0.0
         self._tally = Tally()
+        self._history: list[dict[str, Any]] = []
+        self._stopped = ""
+        self._mark = 0.0
 
     def train(self) -> int:
         """Every epoch, each shown and recorded as it ends, then the summary."""
         for odd in self._dataset.warnings:
             self._display.warn(odd)
+        if self._keeping:
+            for said in self._keeping.said:
+                self._display.warn(said)
         self._display.facts(run_facts(self._config, self._dataset, self._device, self._trainer))
-        if self._record:
-            self._record.start(self._config, versions(), device_name(self._device))
         self._trainer.compile()
+        if self._keeping:
+            self._begin(self._keeping)
+        self._mark = time.perf_counter()
+        if self._reached and self._stopped:
+            leave(self._config, self._dataset, self._reached.weight)  # which may not have come to it
+            self._display.last(f"{self._config.out} is finished: {self._stopped}")
+            return 0
         for epoch in self._trainer.epochs():
             self._take(epoch)
+            if self._stopped:
+                break
+        if self._keeping:
+            self._keeping.flush()
         first_batch = first_batch_lines(
             self._trainer.by_hand, self._trainer.first_batch_size, *self._trainer.first_batch()
         )
+        if self._keeping:
+            leave(self._config, self._dataset, epoch.weight)
         self._summarise([*first_batch, *tally_lines(self._tally)])
         if line := warning(self._config, epoch):
             self._display.warn(line)
         return 0 if self._tally.agreed == self._tally.steps and not has_diverged(epoch) else FAILED
 
+    def _begin(self, keeping: Keeping) -> None:
+        """Start in the directory, or go on from what is there."""
+        lines = keeping.begin(self._trainer.steps)
+        if keeping.snapshot:
+            self._trainer.restore(keeping.snapshot.arrays, keeping.snapshot.number)
+            self._tally = Tally.of(keeping.snapshot.about["tally"])
+            self._history, self._done = lines, len(lines)
+            self._seconds = sum(line["seconds"] for line in lines)
+            epochs = self._config.epochs
+            all_done = f"all its {epochs:,} epochs are done" if self._done == epochs else ""
+            self._stopped = all_done or reason(self._config, lines, 0.0, 0.0)
+            self._reached = self._trainer.reached()
+
     def diverged(self, error: DivergedError) -> int:
         """Keep the last good parameters, and say what happened."""
         metrics = self._metrics(self._done + 1, error.last, None) | {"diverged_at_step": error.step}
-        self._keep(error.last, metrics)
+        if self._keeping:
+            self._keeping.keep(error.last, metrics)
+            self._keeping.flush()
+        self._reached = error.last
         self._display.unfinished(metrics)
         self._display.warn(
             f"{error}: stopped, and kept the parameters after step {error.last.step:,}; {smaller_steps(self._config)}"
@@ -127,9 +183,12 @@ class _Run:
 
     def interrupted(self) -> int:
         """What was reached until then."""
-        self._display.warn(f"interrupted after {self._done} of {self._config.epochs} epochs")
-        self._summarise(tally_lines(self._tally))
-        return INTERRUPTED
+        if self._keeping:
+            self._keeping.flush()
+        with suppress(OSError):  # the terminal may be gone, and the run is kept
+            self._display.warn(f"{signals.said()} after {self._done} of {self._config.epochs} epochs")
+            self._summarise(tally_lines(self._tally))
+        return signals.status()
 
     def _summarise(self, agreement: list[str]) -> None:
         if self._reached is None:
@@ -140,9 +199,10 @@ class _Run:
             "",
             *evaluation_lines(self._reached.evaluation, self._dataset.class_names),
             *agreement,
+            *([f"{'stopped':<12} after epoch {self._done:,}: {self._stopped}"] if self._stopped else []),
             f"{'time':<12} compiling {self._trainer.compile_seconds:.2f} s, training {self._seconds:.2f} s{rate}, "
             f"in all {time.perf_counter() - self._started:.2f} s",
-            *([f"{'kept in':<12} {self._config.out}"] if self._record else []),
+            *([f"{'kept in':<12} {self._config.out}"] if self._keeping else []),
         )
         self._display.last(accuracy_line(self._reached.evaluation))
 
@@ -154,10 +214,20 @@ class _Run:
             "images_per_second": len(self._dataset.train_images) / epoch.seconds,
             "seconds": epoch.seconds,
             "seconds_left": seconds / epoch.number * (self._config.epochs - epoch.number),
+            **epoch_metrics(epoch.audits),
         }
-        self._keep(epoch, metrics)
+        now = time.perf_counter()
+        if epoch.number < self._config.epochs:
+            self._stopped = reason(self._config, [*self._history, metrics], now - self._started, now - self._mark)
+        self._mark = now
+        if self._stopped:
+            metrics["stopped"] = self._stopped
+        self._history.append(metrics)
+        if self._keeping:  # first: what is told and summed up is then kept, too
+            self._keeping.keep_epoch(epoch, metrics, self._trainer, self._tally)
+        self._reached = epoch
         self._done, self._seconds = epoch.number, seconds
-        self._display.epoch(metrics)
+        self._display.done(metrics)
 
     def _metrics(self, epoch: int, reached: Reached, loss: float | None) -> dict[str, Any]:
         return {
@@ -167,14 +237,8 @@ class _Run:
             "loss": loss,
             "test_loss": reached.evaluation.loss,
             "test_accuracy": reached.evaluation.accuracy,
+            **({"val_loss": val.loss, "val_accuracy": val.accuracy} if (val := reached.validation) else {}),
             "compile_seconds": self._trainer.compile_seconds,
             "seconds_since_start": time.perf_counter() - self._started,
             **self._tally.metrics(),
         }
-
-    def _keep(self, reached: Reached, metrics: dict[str, Any]) -> None:
-        """In the directory first: what is told and summed up is then kept, too."""
-        if self._record:
-            about = {name: str(value) for name, value in asdict(self._config).items() if name in _ABOUT}
-            self._record.keep(metrics, reached.weight, about | {"step": str(reached.step)})
-        self._reached = reached

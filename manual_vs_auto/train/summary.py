@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from manual_vs_auto.train.agreement import Agreement, Tally
 from manual_vs_auto.train.config import Config
 from manual_vs_auto.train.evaluate import Evaluation
-from manual_vs_auto.train.trainer import Epoch
+from manual_vs_auto.train.reached import Epoch
 
 _MANY_CLASSES = 20
 _NEAR = 0.05  # of the loss of a guess: a model that learns is further below it within a few steps

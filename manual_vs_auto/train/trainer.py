@@ -1,11 +1,9 @@
 """A run without its words: compile everything once, then yield one epoch after the other."""
 
-import math
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
 
 import jax
@@ -15,12 +13,14 @@ import numpy as np
 from manual_vs_auto import auto, fused, manual, model
 from manual_vs_auto.data import Dataset
 from manual_vs_auto.model import Batch, Loss, Params, ValueAndGrad
+from manual_vs_auto.runs.awaited import awaited
 from manual_vs_auto.train.agreement import Agreement, compare, rounding_bound
-from manual_vs_auto.train.awaited import awaited
 from manual_vs_auto.train.config import Config
 from manual_vs_auto.train.epoch import Audit, State, make_epoch, narrowed_to, order
-from manual_vs_auto.train.evaluate import Evaluation, make_evaluator, summarised
+from manual_vs_auto.train.evaluate import make_evaluator, summarised
 from manual_vs_auto.train.optimizers import optimizer
+from manual_vs_auto.train.reached import DivergedError, Epoch, Reached
+from manual_vs_auto.train.room import expect_room, expect_room_for_data, taken
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
@@ -38,56 +38,12 @@ _COMPARED = 1024  # images of the first batch at most on which by_hand and auto 
 _ONCE: dict[str, dict[str, str | bool]] = defaultdict(dict, cpu={"xla_backend_optimization_level": "0"})
 
 
-@dataclass(frozen=True)
-class Reached:
-    """A model on the way.
-
-    step:       how many steps led to it.
-    weight:     [K, D] in the run's dtype, on the host.
-    evaluation: of that weight.
-    """
-
-    step: int
-    weight: Array
-    evaluation: Evaluation
-
-
-@dataclass(frozen=True)
-class Epoch(Reached):
-    """An epoch that is done.
-
-    number:  from 1.
-    loss:    the mean over its examples, each before the step that it took part in.
-    seconds: of its steps alone.
-    audits:  with --gradient both an Agreement of arrays [S], else None.
-    """
-
-    number: int
-    loss: float
-    seconds: float
-    audits: Agreement | None
-
-
-class DivergedError(Exception):
-    """The loss stopped being finite.
-
-    step: the first one whose loss is not, from 1.
-    last: the last parameters whose loss was finite, those that the step before began with; or those that its epoch
-          began with, where their test loss is not.
-    """
-
-    def __init__(self, step: int, last: Reached) -> None:
-        super().__init__(f"the loss stopped being finite at step {step:,}")
-        self.step = step
-        self.last = last
-
-
 class Trainer:
     """A resolved config and its data on a device, compiled.
 
     steps:           an epoch has.
     parameters:      how many the model has.
-    state_bytes:     of parameters and optimizer state.
+    state_bytes:     of parameters and optimizer state; data_bytes: of images and labels.
     first_batch_size: images that `first_batch` compares.
     by_hand:         'fused' where it trains, else 'manual': what is compared with auto.
     compile_seconds: until training could begin; 0 before `compile`.
@@ -103,8 +59,13 @@ class Trainer:
         params = model.init(dataset.classes, features, np, jnp.promote_types(self._dtype, jnp.float32))
         # In one program: op by op, each would be compiled by itself.
         self._state = jax.jit(lambda: State(jax.tree.map(jnp.asarray, params), self._optimizer.init(params)))()
+        self._done = 0
         self.parameters = params.weight.size
         self.state_bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(self._state))
+        arrays = (
+            getattr(dataset, f"{part}_{what}") for part in ("train", "test", "val") for what in ("images", "labels")
+        )
+        self.data_bytes = sum(array.nbytes for array in arrays if array is not None)
         self.by_hand = "fused" if config.gradient == "fused" else "manual"
         self.first_batch_size = min(config.batch_size, _COMPARED)
         self.compile_seconds = 0.0
@@ -112,21 +73,30 @@ class Trainer:
     def compile(self) -> None:
         """Put the data on the device and compile the epoch, the evaluation and the first batch's comparison."""
         data = self._dataset
+        expect_room_for_data(self._device, self.data_bytes)
         self._train = jax.device_put((data.train_images, data.train_labels), self._device)
-        self._test = jax.device_put((data.test_images, data.test_labels), self._device)
+        judged = [(data.test_images, data.test_labels), (data.val_images, data.val_labels)]
+        # The test images, and those of --val where there are any.
+        self._judged = [jax.device_put(pair, self._device) for pair in judged if pair[0] is not None]
         start = time.perf_counter()
         self._jitted = make_epoch(
             GRADIENTS[self._config.gradient](self._loss), self._optimizer, self._dtype, self._audit()
         )
         pool = ThreadPoolExecutor(2)
         epoch = pool.submit(self._jitted.lower(self._state, *self._train, self._order(1)).compile)
-        evaluate = pool.submit(make_evaluator(self._loss).lower(self._params, *self._test).compile)
+        evaluate = [pool.submit(make_evaluator(self._loss).lower(self._params, *pair).compile) for pair in self._judged]
         self._initial = jax.device_get(self._params)
         both = jax.jit(self._both).lower(self._initial, self._first_batch())
-        self._epoch, self._evaluate = epoch.result(), evaluate.result()
+        self._epoch, self._evaluate = epoch.result(), [program.result() for program in evaluate]
         self.compile_seconds = time.perf_counter() - start
+        smaller = None if self._config.full_batch else self._compiled_for
+        expect_room(self._device, self._epoch, self._evaluate, self._config.batch_size, smaller)
         # Wanted when training is over, so it is compiled while training runs.
         self._gradients = pool.submit(both.compile, compiler_options=_ONCE[self._device.platform])
+
+    def working_bytes(self) -> int:
+        """Of memory that the largest program takes while it runs; after `compile`."""
+        return max(map(taken, (self._epoch, *self._evaluate)))
 
     def first_batch(self) -> tuple[Agreement, Agreement]:
         """How by_hand and auto agree on the first epoch's first batch, before training and at this moment."""
@@ -139,11 +109,30 @@ class Trainer:
 
         return agreement(self._initial), agreement(jax.device_get(self._params))
 
+    def state(self) -> dict[str, Array]:
+        """Parameters and the optimizer's state by name, copied to the host: between two epochs, all that there is."""
+        return {_name(path): np.array(leaf) for path, leaf in jax.tree.leaves_with_path(self._state)}
+
+    def restore(self, state: Mapping[str, Array], epochs: int) -> None:
+        """Go on from what `state` was when so many epochs were done. Raises: ValueError if it is another model's."""
+        leaves, tree = jax.tree.flatten_with_path(self._state)
+        expected = {_name(path): (leaf.shape, leaf.dtype) for path, leaf in leaves}
+        if {name: (leaf.shape, leaf.dtype) for name, leaf in state.items()} != expected:
+            raise ValueError("the state is of another model or optimizer")
+        # A copy, for an epoch takes its memory.
+        copies = [np.array(state[_name(path)]) for path, _ in leaves]
+        self._state = jax.device_put(jax.tree.unflatten(tree, copies), self._device)
+        self._done = epochs
+
+    def reached(self) -> Reached:
+        """The model between two epochs."""
+        return self._reached(self._done * self.steps)
+
     def epochs(self) -> Iterator[Epoch]:
-        """Train, an epoch at a time. Raises DivergedError."""
+        """Train, an epoch at a time, those that are not done yet. Raises DivergedError."""
         sizes = np.full(self.steps, self._config.batch_size)
         sizes[-1] = self._examples - self._config.batch_size * (self.steps - 1)
-        for number in range(1, self._config.epochs + 1):
+        for number in range(self._done + 1, self._config.epochs + 1):
             # The state is donated: this copy is where an epoch that diverges starts again.
             kept = jax.tree.map(lambda leaf: np.array(leaf), self._state)
             start = time.perf_counter()
@@ -152,13 +141,15 @@ class Trainer:
             losses = np.asarray(report.losses, np.float64)
             reached = self._reached(number * self.steps)
             bad = np.flatnonzero(~np.isfinite(losses))
-            if len(bad) or not math.isfinite(reached.evaluation.loss):
+            if len(bad) or not reached.finite:
                 failed = int(bad[0]) if len(bad) else self.steps
                 raise DivergedError((number - 1) * self.steps + failed + 1, self._replayed(kept, number, failed - 1))
+            self._done = number
             yield Epoch(
                 step=reached.step,
                 weight=reached.weight,
                 evaluation=reached.evaluation,
+                validation=reached.validation,
                 number=number,
                 loss=float(np.sum(losses * sizes) / self._examples),
                 seconds=seconds,
@@ -174,11 +165,13 @@ class Trainer:
 
     def _reached(self, step: int) -> Reached:
         params = self._params
-        losses, predictions = awaited(self._evaluate, params, *self._test)
-        evaluation = summarised(
-            np.asarray(losses), np.asarray(predictions), self._dataset.test_labels, self._dataset.classes
-        )
-        return Reached(step, np.array(params.weight), evaluation)
+        evaluations = []
+        for program, pair in zip(self._evaluate, self._judged, strict=True):
+            losses, predictions = awaited(program, params, *pair)
+            labels, classes = np.asarray(pair[1]), self._dataset.classes
+            evaluations.append(summarised(np.asarray(losses), np.asarray(predictions), labels, classes))
+        val = evaluations[1] if len(evaluations) > 1 else None
+        return Reached(step, np.array(params.weight), evaluations[0], validation=val)
 
     def _replayed(self, kept: State, number: int, steps: int) -> Reached:
         """The model after the first steps of an epoch that starts from `kept`, if its test loss is finite too."""
@@ -187,10 +180,14 @@ class Trainer:
         if steps > 0:
             self._state, _ = awaited(self._jitted, self._state, *self._train, self._order(number)[:steps])
             reached = self._reached(before + steps)
-            if math.isfinite(reached.evaluation.loss):
+            if reached.finite:
                 return reached
             self._state = jax.device_put(kept, self._device)
         return self._reached(before)
+
+    def _compiled_for(self, batch_size: int) -> Any:
+        order = jax.ShapeDtypeStruct((-(-self._examples // batch_size), batch_size), jnp.int32)
+        return self._jitted.lower(self._state, *self._train, order).compile()
 
     def _audit(self) -> Audit:
         if self._config.gradient != "both":
@@ -208,3 +205,8 @@ class Trainer:
     def _first_batch(self) -> Batch:
         index = self._order(1)[0, : self.first_batch_size]
         return Batch(self._dataset.train_images[index], self._dataset.train_labels[index])
+
+
+def _name(path: Any) -> str:
+    """Of a leaf, as a program would write it: params.weight, optimizer[0].mu.weight."""
+    return str(jax.tree_util.keystr(path)).removeprefix(".")

@@ -43,7 +43,7 @@ def test_value_gradient_and_product(loss: Loss, intercept: bool, rows: int, monk
     np.testing.assert_allclose(there.gradient, expected, rtol=0, atol=near)
 
     # A central difference of the NumPy gradient along a direction: exact to step^2 and eps / step.
-    direction: Array = draw.normal(size=theta.shape)
+    direction = np.asarray(draw.normal(size=theta.shape))
     step = 1e-5
     sides: list[Array] = []
     for sign in (1.0, -1.0):

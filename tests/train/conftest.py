@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from manual_vs_auto.data import Dataset, load
-from manual_vs_auto.train import interrupt
+from manual_vs_auto.runs import signals
 from manual_vs_auto.train.__main__ import main
 
 _CONFIGURED = ("jax_enable_x64", "jax_default_matmul_precision", "jax_default_device", "jax_platforms")
@@ -113,7 +113,7 @@ def command(capfd: pytest.CaptureFixture[str]) -> Iterator[Command]:
             status = int(stopped.code or 0)
         return Done(status, *capfd.readouterr())
 
-    assert not interrupt.heard.is_set()
+    assert not signals.heard.is_set()
     yield run
     for name, value in before.items():
         jax.config.update(name, value)

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from threading import Thread
 
@@ -18,6 +19,7 @@ from manual_vs_auto.model import Batch, Loss, Params, ValueAndGrad
 from manual_vs_auto.train import trainer
 from tests.train.conftest import Command, Flags
 
+KEPT = ["config.toml", "metrics.jsonl", "model.safetensors"]
 quick = pytest.mark.usefixtures("quickly_compiled")
 
 
@@ -96,12 +98,15 @@ def test_what_a_run_leaves(command: Command, short: Flags, tiny_file: Path, tmp_
     done = command(*flags)
     assert (done.returncode, done.stderr) == (0, "")
     assert f"kept in      {out}" in done.stdout
-    assert sorted(file.name for file in out.iterdir()) == ["config.json", "metrics.jsonl", "model.safetensors"]
-    config = json.loads((out / "config.json").read_text())
-    assert config["config"]["batch_size"] == 16
-    assert config["config"]["schedule"] == "cosine"  # resolved, though nobody asked
-    assert config["config"]["out"] == str(out)
-    assert config["versions"]["jax"]
+    assert sorted(file.name for file in out.iterdir()) == ["checkpoints", "config.toml", "evaluation.json", *KEPT[1:]]
+    config = tomllib.loads((out / "config.toml").read_text())
+    assert config["batch_size"] == 16
+    assert config["schedule"] == "cosine"  # resolved, though nobody asked
+    assert config["data"] == str(tiny_file)
+    assert config["run"]["command"] == "train"
+    assert config["run"]["device"].startswith("cpu, ")
+    assert config["run"]["versions"]["jax"] == jax.__version__
+    assert len(config["run"]["data_sha256"]) == 64
     metrics = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     assert [row["epoch"] for row in metrics] == [1, 2, 3]
     assert [row["epochs"] for row in metrics] == [3, 3, 3]
@@ -119,7 +124,7 @@ def test_what_a_run_leaves(command: Command, short: Flags, tiny_file: Path, tmp_
 
     again = command(*flags)
     assert (again.returncode, again.stdout, again.stderr.count("\n")) == (2, "", 1)
-    assert "holds a run already (config.json, metrics.jsonl, model.safetensors)" in again.stderr
+    assert "holds a run already (config.toml, metrics.jsonl, model.safetensors, checkpoints)" in again.stderr
     assert np.array_equal(load_file(out / "model.safetensors")["weight"], weight)
 
 
@@ -133,7 +138,7 @@ def test_dtypes(command: Command, tiny_file: Path, tmp_path: Path, dtype: str) -
     metrics = json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[-1])
     assert metrics["agreed_steps"] == metrics["steps"]
     stored = (tmp_path / "run" / "model.safetensors").read_bytes()
-    assert {"float64": b'"F64"', "bfloat16": b'"BF16"', "float16": b'"F16"'}[dtype] in stored
+    assert {"float64": b'"F64"', "bfloat16": b'"F32"', "float16": b'"F16"'}[dtype] in stored
 
 
 @quick

@@ -1,12 +1,16 @@
 """The flags: what is refused, in which words, and what is filled in."""
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from manual_vs_auto.train import Config, UsageError
-from manual_vs_auto.train.config import LEARNING_RATES, parse
+from manual_vs_auto.runs import toml
+from manual_vs_auto.runs.errors import UsageError
+from manual_vs_auto.train import Config
+from manual_vs_auto.train.config import LEARNING_RATES, as_table, parse
 
 
 def test_defaults() -> None:
@@ -74,6 +78,13 @@ WRONG = {
     "extra": "unrecognized arguments: extra",
     "--optimizer lbfgs --learning-rate 1": "leave --learning-rate out",
     "--optimizer lbfgs --schedule cosine": "leave --schedule cosine out",
+    "--optimizer lbfgs --find-learning-rate": "there is no --find-learning-rate for it",
+    "--dry-run --find-learning-rate": "leave one out",
+    "--target-accuracy 93": "'93' is no accuracy: a share, 0.93, or a percentage with its sign, 93%",
+    "--max-time 5w": "'5w' is no time",
+    "--val 0.6": "'0.6' is no share up to a half",
+    "--patience 0": "'0' is no whole number from 1",
+    "--config none.toml": "--config none.toml: it can't be read: No such file or directory",
 }
 
 
@@ -100,5 +111,35 @@ def test_help_imports_neither_jax_nor_numpy() -> None:
     for name in LEARNING_RATES:
         assert name in done.stdout
     for flag in ("--gradient", "--loss", "--epochs", "--batch-size", "--optimizer", "--learning-rate", "--schedule",
-                 "--seed", "--device", "--dtype", "--data", "--json", "--out", "--quiet"):  # fmt: skip
-        assert f"{flag} " in done.stdout or f"{flag}\n" in done.stdout
+                 "--seed", "--device", "--dtype", "--data", "--json", "--out", "--quiet", "--config", "--val",
+                 "--patience", "--target-accuracy", "--max-time", "--dry-run", "--find-learning-rate"):  # fmt: skip
+        assert re.search(rf"^  {flag}[, \n]", done.stdout, re.MULTILINE), flag
+
+
+RUNS = [
+    "", "--optimizer lbfgs", "--optimizer lion --schedule constant --dtype bfloat16", "--gradient both --seed 7",
+    "--data a.npz --npz-keys a,b,c,d --loss cross_entropy --batch-size 7",
+    "--val 0.25 --patience 3 --target-accuracy 100% --max-time 1.5h --device cpu",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("flags", RUNS)
+def test_what_a_run_keeps_of_its_configuration_is_the_run_again(flags: str, tmp_path: Path) -> None:
+    resolved = parse(flags.split()).resolved(500)
+    file = tmp_path / "config.toml"
+    run = {"command": "train", "versions": {"jax": "0.10.1"}, "device": "cpu"}
+    file.write_text(toml.dumps(as_table(resolved) | {"run": run}))
+    aside = ("--out", "other", "--json", "--quiet")
+    assert parse(["--config", str(file)]) == resolved
+    assert parse([*flags.split(), *aside]).resolved(500) == parse(["--config", str(file), *aside])
+
+
+def test_a_flag_comes_before_the_file_and_is_held_against_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text("learning-rate = 0.5\noptimizer = 'sgd'\n")
+    assert parse(["--config", str(file), "--optimizer", "adam"]) == Config(learning_rate=0.5)
+    with pytest.raises(SystemExit):
+        parse(["--config", str(file), "--optimizer", "lbfgs"])
+    assert "--optimizer lbfgs searches along its step: leave --learning-rate out" in capsys.readouterr().err

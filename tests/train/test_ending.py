@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,14 +14,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from safetensors import safe_open
 from safetensors.numpy import load_file
 
-from manual_vs_auto.train import Config, interrupt, trainer
-from manual_vs_auto.train import awaited as awaited_module
-from manual_vs_auto.train.awaited import awaited
-from manual_vs_auto.train.display import Display
-from manual_vs_auto.train.record import Record
+from manual_vs_auto.runs import files, model, signals
+from manual_vs_auto.train import trainer
 from tests.train.conftest import Command, Flags
 
 pytestmark = pytest.mark.usefixtures("quickly_compiled")
@@ -64,9 +59,7 @@ def test_ctrl_c_ends_at_once_with_what_was_reached(tiny_file: Path, tmp_path: Pa
 def same_step(out: Path) -> int:
     """The step of the weights, which must be that of the last line of the metrics."""
     last = json.loads((out / "metrics.jsonl").read_text().splitlines()[-1])
-    with safe_open(out / "model.safetensors", framework="np") as file:
-        about = json.loads(file.metadata()["run"])
-    assert about["step"] == str(last["step"])
+    assert model.read(out).about["step"] == last["step"]
     return int(last["step"])
 
 
@@ -84,7 +77,7 @@ def test_a_reader_that_goes_away_is_no_traceback(tiny_file: Path) -> None:
 def heard(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     """Whether Ctrl-C was heard, for this test alone."""
     event = threading.Event()
-    monkeypatch.setattr(interrupt, "heard", event)
+    monkeypatch.setattr(signals, "heard", event)
     return event
 
 
@@ -110,51 +103,17 @@ def test_ctrl_c_does_not_wait_for_the_epoch(
     assert done.returncode == 130
     assert done.stderr == "warning: interrupted after 0 of 3 epochs\n"
     assert "test accuracy" not in done.stdout
-    assert sorted(left) == ["config.json", "metrics.jsonl"]
+    assert sorted(left) == ["config.toml", "metrics.jsonl"]
     assert list(tmp_path.iterdir()) == []  # so it blocks nobody
 
 
 def test_a_lost_ctrl_c_is_heard(command: Command, heard: threading.Event, short: Flags) -> None:
     """A KeyboardInterrupt that a callback swallows, as JAX's own at a garbage collection may."""
     with pytest.raises(KeyboardInterrupt):
-        interrupt._hear(signal.SIGINT, None)
+        signals._hear(signal.SIGINT, None)
     assert heard.is_set()
-    interrupt._hear(signal.SIGINT, None)  # the second is not raised: the first is being told
     done = command(*short)
     assert (done.returncode, done.stderr) == (130, "warning: interrupted after 0 of 3 epochs\n")
-
-
-def test_ctrl_c_is_listened_for(monkeypatch: pytest.MonkeyPatch, heard: threading.Event) -> None:
-    told: list[Any] = []
-    monkeypatch.setattr(sys, "__unraisablehook__", told.append)
-    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
-    before = signal.getsignal(signal.SIGINT)
-    try:
-        interrupt.listen()
-        with pytest.raises(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGINT)
-    finally:
-        signal.signal(signal.SIGINT, before)
-    assert heard.is_set()
-    for kind in (KeyboardInterrupt, ValueError):
-        sys.unraisablehook(type("Lost", (), {"exc_type": kind})())
-    assert [lost.exc_type for lost in told] == [ValueError]
-
-
-def test_an_error_in_what_is_awaited_is_raised(heard: threading.Event) -> None:
-    assert awaited(divmod, 7, 2) == (3, 1)
-    with pytest.raises(ZeroDivisionError):
-        awaited(divmod, 7, 0)
-
-
-def test_what_is_awaited_is_left_when_ctrl_c_is_heard(heard: threading.Event) -> None:
-    ended = threading.Event()
-    threading.Timer(awaited_module._HEARING / 2, heard.set).start()
-    start = time.perf_counter()
-    with pytest.raises(KeyboardInterrupt):
-        awaited(ended.wait, 60)
-    assert time.perf_counter() - start < 30
-    ended.set()
 
 
 def test_an_interrupt_while_data_are_read_is_130(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,23 +130,19 @@ def test_a_full_disk_is_one_line_that_names_the_file(
     command: Command, short: Flags, tmp_path: Path, file: str, epoch: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Full at an epoch. The one before stays whole; where there is none, the directory is free."""
-    write, append, calls = Path.write_bytes, Record._append, [0]
+    append, calls = files.append, [0]
+    name = ".model.safetensors.partial" if file == "model.safetensors" else file
 
-    def full(path: Path, content: bytes) -> int:
-        calls[0] += 1
-        if file == "model.safetensors" and calls[0] == epoch:
-            write(path, content[:99])
+    def full(opened: int, content: bytes) -> None:
+        path = tmp_path / "run" / name
+        mine = path.exists() and os.path.samestat(path.stat(), os.fstat(opened))
+        calls[0] += mine
+        if mine and calls[0] == epoch:
+            append(opened, content[:9])
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return write(path, content)
+        append(opened, content)
 
-    def full_line(record: Record, line: bytes) -> None:
-        if file == "metrics.jsonl" and calls[0] == epoch:
-            append(record, line[:9])
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        append(record, line)
-
-    monkeypatch.setattr(Path, "write_bytes", full)
-    monkeypatch.setattr(Record, "_append", full_line)
+    monkeypatch.setattr(files, "append", full)
     done = command(*short, "--json", "--out", tmp_path / "run")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert f"run: {file} can't be written: No space left on device" in done.stderr
@@ -200,7 +155,7 @@ def test_a_full_disk_is_one_line_that_names_the_file(
         assert (tmp_path / "run" / "metrics.jsonl").read_text() == done.stdout
         assert same_step(tmp_path / "run") == 4 * (epoch - 1)
         assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
-            "config.json", "metrics.jsonl", "model.safetensors",
+            "checkpoints", "config.toml", "metrics.jsonl", "model.safetensors",
         ]  # fmt: skip
 
 
@@ -288,12 +243,3 @@ def test_a_model_that_has_hardly_begun_is_not_told_to_slow_down(command: Command
     assert done.returncode == 0
     assert "has hardly begun to learn; raise --epochs or --learning-rate" in done.stderr
     assert "lower" not in done.stderr
-
-
-def test_a_bar_is_stopped_before_a_warning(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    stopped = []
-    monkeypatch.setattr(Display, "_stop", lambda _: stopped.append(1))
-    with Display(Config(epochs=1)) as display:
-        display.warn("so")
-        display.lines("one", "two")
-    assert (len(stopped), *capsys.readouterr()) == (3, "one\ntwo\n", "warning: so\n")

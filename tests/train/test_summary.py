@@ -9,6 +9,7 @@ import pytest
 from manual_vs_auto.train import Config
 from manual_vs_auto.train.agreement import Agreement, Tally
 from manual_vs_auto.train.evaluate import Evaluation
+from manual_vs_auto.train.reached import Epoch
 from manual_vs_auto.train.summary import (
     accuracy_line,
     evaluation_lines,
@@ -18,7 +19,6 @@ from manual_vs_auto.train.summary import (
     tally_lines,
     warning,
 )
-from manual_vs_auto.train.trainer import Epoch
 
 SQUARED, CROSS = Config(learning_rate=0.5), Config(learning_rate=0.5, loss="cross_entropy")
 HARDLY = "hardly begun to learn; raise --epochs or --learning-rate"

@@ -18,7 +18,8 @@ from manual_vs_auto.train.agreement import Agreement, Tally
 from manual_vs_auto.train.epoch import State, make_epoch, order
 from manual_vs_auto.train.evaluate import make_evaluator, summarised
 from manual_vs_auto.train.optimizers import optimizer
-from manual_vs_auto.train.trainer import DivergedError, Epoch, Reached, Trainer
+from manual_vs_auto.train.reached import DivergedError, Epoch, Reached
+from manual_vs_auto.train.trainer import Trainer
 
 pytestmark = pytest.mark.usefixtures("quickly_compiled")
 
@@ -192,7 +193,7 @@ def test_a_long_first_batch_is_compared_in_part(tiny: Dataset, monkeypatch: pyte
 
 def test_evaluation_in_pieces(tiny: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     """36 images, 7 at a time: none twice, none left out."""
-    monkeypatch.setattr("manual_vs_auto.train.evaluate._PIECE", 7)
+    monkeypatch.setattr("manual_vs_auto.train.evaluate.PIECE", 7)
     params = Params(np.random.default_rng(0).standard_normal((3, 16)).astype(np.float32))
     losses, predictions = make_evaluator("cross_entropy")(params, tiny.test_images, tiny.test_labels)
     assert losses.shape == predictions.shape == (36,)

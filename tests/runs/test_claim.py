@@ -7,8 +7,8 @@ from threading import Barrier, Thread
 
 import pytest
 
-from manual_vs_auto.train import claim as module
-from manual_vs_auto.train.claim import claim
+from manual_vs_auto.runs import claim as module
+from manual_vs_auto.runs.claim import claim
 
 
 def test_one_of_two_has_it(tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_it_dies_with_its_process(tmp_path: Path) -> None:
     path = tmp_path / "file"
     code = f"""
 import pathlib, sys
-from manual_vs_auto.train.claim import claim
+from manual_vs_auto.runs.claim import claim
 held = claim(pathlib.Path({str(path)!r}))
 print("held", flush=True)
 sys.stdin.read()

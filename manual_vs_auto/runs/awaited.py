@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import jax
 
-from manual_vs_auto.train import interrupt
+from manual_vs_auto.runs import signals
 
 R = TypeVar("R")
 _HEARING = 0.1  # seconds after which a Ctrl-C that was lost elsewhere is heard
@@ -28,7 +28,7 @@ def awaited(function: Callable[..., R], *args: Any) -> R:
             future.set_exception(error)
 
     Thread(target=work, daemon=True).start()
-    while not interrupt.heard.is_set():
+    while not signals.heard.is_set():
         if wait([future], timeout=_HEARING).done:
             return future.result()
     raise KeyboardInterrupt

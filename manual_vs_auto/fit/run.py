@@ -1,0 +1,221 @@
+"""A whole fit, told: facts, one fit or a sweep of them, a table, and the directory that keeps the best."""
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext, suppress
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from manual_vs_auto.fit.examples import Examples, read
+from manual_vs_auto.fit.facts import device_of, fit_facts
+from manual_vs_auto.fit.options import Options, as_table
+from manual_vs_auto.fit.solving import solved
+from manual_vs_auto.fit.table import Fitted, best_of, last_line, line, now, table
+from manual_vs_auto.fit.training import Training, training
+from manual_vs_auto.runs import arrays, export, signals
+from manual_vs_auto.runs.directory import recorded
+from manual_vs_auto.runs.display import Display, Words
+from manual_vs_auto.runs.evaluation import FILE, evaluate
+from manual_vs_auto.runs.machine import versions
+from manual_vs_auto.runs.model import Model, to_bytes
+from manual_vs_auto.runs.pictures import files
+from manual_vs_auto.runs.pictures.style import require
+from manual_vs_auto.runs.record import Record
+
+Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+NOT_CONVERGED = 1
+_DECADES = 6  # that a sweep spans
+_SAID = 1.0  # seconds after which a person hears of an iteration
+_AT_ONCE = 1e10  # multiplications, which take less than a second
+_KEPT = 4  # times as long as keeping an iteration takes must have passed before the next one is kept
+
+
+def run(options: Options, started: float) -> int:
+    """Do what the command line says, and return the exit status: 0, NOT_CONVERGED, or a signal's.
+
+    Args:   started: time.perf_counter() when the process began, in seconds.
+    Raises: UsageError and DataError before anything is fitted; UsageError where the directory can't be written.
+    """
+    if options.plot:
+        require()
+    if options.onnx:
+        export.require(options.onnx)
+    device = device_of(options)
+    examples = read(options)
+    made = training(examples.features, examples.labels, examples.rows, options.standardize)
+    l2s = _l2s(options, made)
+    display = Display(Words("fit", len(l2s), line, now), json=options.json, quiet=options.quiet)
+    with display, recorded(options.out) if options.out else nullcontext() as record:
+        return _Run(options, examples, made, device, display, record, started).fit(l2s)
+
+
+def _l2s(options: Options, made: Training) -> list[float]:
+    """The penalties to try, the largest first: each starts where the one before ended."""
+    count = len(made.labels) if made.weights is None else int(np.count_nonzero(made.weights))
+    if isinstance(options.sweep, tuple):
+        one = 1 / (options.c * count) if options.c else 1 / count if options.l2 is None else options.l2
+        return sorted(set(options.sweep) or {one}, reverse=True)
+    # In the features' own unit, the mean of x^2: a sweep is the same whatever they are measured in.
+    rows = made.matrix[:: max(1, len(made.matrix) // 1000)].astype(np.float64)
+    unit = float(np.mean(rows**2)) or 1.0
+    return [float(f"{unit * 10.0**power:.2g}") for power in np.linspace(-1, -1 - _DECADES, options.sweep)]
+
+
+class _Run:
+    def __init__(
+        self,
+        options: Options,
+        examples: Examples,
+        made: Training,
+        device: str,
+        display: Display,
+        record: Record | None,
+        started: float,
+    ) -> None:
+        self._options, self._examples, self._made, self._device = options, examples, made, device
+        self._display, self._record, self._started = display, record, started
+        self._fits: list[Fitted] = []
+        self._last: tuple[float, Any] | None = None  # an l2 that has not ended, and where its solver is
+        self._best = b""  # the content of its file
+        self._said = self._kept = self._keeping = 0.0
+
+    def fit(self, l2s: Sequence[float]) -> int:
+        """Every fit, each shown and recorded as it ends, then the table."""
+        self._display.facts(fit_facts(self._options, self._examples, self._made, self._device, l2s))
+        if self._record:
+            about = {"command": "fit", "device": self._device, "data_sha256": self._digest(), "versions": versions()}
+            self._record.start(as_table(self._options), about)
+        began = time.perf_counter()
+        try:
+            for l2, reached, ended in solved(self._options, self._made, self._examples.classes, l2s):
+                seconds = time.perf_counter() - began
+                if ended:
+                    self._end(l2, reached, seconds)
+                else:
+                    self._iteration(l2, reached, seconds)
+        except KeyboardInterrupt:
+            with signals.held():
+                self._interrupted(time.perf_counter() - began, len(l2s))
+            return signals.status()
+        self._summarise()
+        kept = best_of(self._fits)
+        if not kept.converged:
+            self._display.warn(
+                f"the fit with l2 {kept.l2:.3g} did not converge: its gradient is {kept.gradient_norm:.1e} after "
+                f"{kept.iterations:,} iterations; raise --max-iter or --l2, or --standardize"
+            )
+        return 0 if kept.converged else NOT_CONVERGED
+
+    def _interrupted(self, seconds: float, fits: int) -> None:
+        """Keep where the solver was; and judge that, where it takes no longer than anybody wants to wait."""
+        with suppress(OSError):  # the terminal may be gone
+            self._display.warn(f"{signals.said()} after {len(self._fits)} of {fits} fits")
+        if self._last:
+            l2, reached = self._last
+            count, width = self._examples.matrix.shape
+            if count * width * self._examples.classes <= _AT_ONCE:
+                self._take(self._judged(l2, reached, _number(reached), False, seconds))
+            else:
+                content = self._best or to_bytes(self._model(l2, reached, False))
+                self._keep(_metrics(l2, reached, seconds), content)
+        with suppress(OSError):
+            self._summarise()
+
+    def _iteration(self, l2: float, progress: Any, seconds: float) -> None:
+        """Keep it where that costs little, and show it now and then."""
+        self._last = l2, progress
+        metrics = _metrics(l2, progress, seconds)
+        if self._record and seconds - self._kept >= _KEPT * self._keeping:
+            before = time.perf_counter()
+            self._keep(metrics, self._best or to_bytes(self._model(l2, progress, False)))
+            self._keeping, self._kept = time.perf_counter() - before, seconds
+        if seconds - self._said >= _SAID and not self._options.json:
+            self._said = seconds
+            self._display.done({"fit": len(self._fits)} | metrics)
+
+    def _end(self, l2: float, reached: Any, seconds: float) -> None:
+        self._last = l2, reached
+        fitted = self._judged(l2, reached, reached.iterations, reached.converged, seconds)
+        self._last = None
+        self._take(fitted)
+        self._said = seconds
+
+    def _take(self, fitted: Fitted) -> None:
+        self._fits.append(fitted)
+        metrics = fitted.metrics()
+        if best_of(self._fits) is fitted:
+            self._best = to_bytes(fitted.model)
+        self._keep(metrics, self._best)
+        self._display.done({"fit": len(self._fits)} | metrics)
+
+    def _keep(self, metrics: Mapping[str, Any], content: bytes) -> None:
+        if self._record:
+            with signals.held():
+                self._record.keep(metrics, content)
+
+    def _model(self, l2: float, reached: Any, converged: bool) -> Model:
+        return Model(
+            reached.weight,
+            reached.bias if self._options.intercept else None,
+            self._made.mean,
+            self._made.scale,
+            loss=self._options.loss,
+            class_names=self._examples.names,
+            feature_names=self._examples.features.names,
+            about={"l2": l2, "converged": converged, "features": self._options.features},
+        )
+
+    def _judged(self, l2: float, reached: Any, iterations: int, converged: bool, seconds: float) -> Fitted:
+        examples, model, val = self._examples, self._model(l2, reached, converged), None
+        rows = None if examples.rows is None else np.flatnonzero(examples.rows)
+        learned = examples.labels if rows is None else examples.labels[rows]
+        train = evaluate(model.pieces(examples.matrix, rows), learned, None, examples.names, "training examples")
+        if examples.val is not None and examples.val_labels is not None:
+            held = examples.val_labels if examples.val_rows is None else examples.val_labels[examples.val_rows]
+            pieces = model.pieces(examples.val, examples.val_rows)
+            val = evaluate(pieces, held, None, examples.names, "validation examples")
+        ended = (reached.objective, reached.gradient_norm, iterations, converged)
+        return Fitted(l2, *ended, seconds, model, train, val)
+
+    def _digest(self) -> str:
+        """SHA-256 of all that is learned from and judged by."""
+        examples = self._examples
+        held = {"features": examples.matrix, "labels": examples.labels, "rows": examples.rows}
+        if examples.val is not examples.matrix:
+            held |= {"val": examples.val, "val_labels": examples.val_labels}
+        return arrays.digest({name: array for name, array in held.items() if array is not None})
+
+    def _summarise(self) -> None:
+        if not self._fits:
+            return
+        kept = best_of(self._fits)
+        if self._record and self._options.out:
+            kept.held.write(self._options.out / FILE)
+            if self._options.plot:
+                files.write(self._options.out)
+        self._display.lines(
+            "",
+            *table(self._fits, kept),
+            f"{'time':<12} fitting {self._fits[-1].seconds:.2f} s, in all {time.perf_counter() - self._started:.2f} s",
+            *([f"{'kept in':<12} {self._options.out}"] if self._record else []),
+        )
+        self._display.last(last_line(kept))
+        if self._options.onnx:
+            export.to_onnx(kept.model, self._options.onnx)
+
+
+def _number(reached: Any) -> int:
+    """Of the iterations until then: a Progress's or a Solution's."""
+    return int(getattr(reached, "iteration", 0) or getattr(reached, "iterations", 0))
+
+
+def _metrics(l2: float, reached: Any, seconds: float) -> dict[str, Any]:
+    """A line of metrics.jsonl of an iteration."""
+    return {
+        "iteration": _number(reached),
+        "objective": reached.objective,
+        "gradient_norm": reached.gradient_norm,
+        "seconds": seconds,
+        "l2": l2,
+    }

@@ -1,0 +1,1 @@
+"""A run's directory: what a command keeps, resumes and shows, whoever trained it."""

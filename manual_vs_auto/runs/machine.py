@@ -1,0 +1,47 @@
+"""What a result was computed with: versions, device, precision."""
+
+import os
+import platform
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+
+import jax
+
+_CGROUPS = [
+    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+    ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+]
+_PACKAGES = ("manual_vs_auto", "jax", "jaxlib", "numpy", "optax")
+
+
+def versions() -> dict[str, str]:
+    """Of Python and of every package that a result depends on."""
+    return {"python": platform.python_version()} | {name: version(name) for name in _PACKAGES}
+
+
+def device_name(device: jax.Device) -> str:
+    """The device as a person would name it."""
+    if device.platform == "cpu":
+        return f"cpu, {os.cpu_count()} cores, {platform.machine()}"
+    return f"{device.platform}, {device.device_kind}"
+
+
+def free_bytes(device: jax.Device) -> int | None:
+    """How much memory is left to a program on this device; None where nobody says."""
+    if device.platform != "cpu":
+        stats = device.memory_stats() or {}
+        return stats["bytes_limit"] - stats["bytes_in_use"] if "bytes_limit" in stats else None
+    left = []
+    with suppress(OSError, ValueError, IndexError):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        left += [1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")]
+    for limit, used in _CGROUPS:  # a container's own
+        with suppress(OSError, ValueError):
+            left.append(int(Path(limit).read_text()) - int(Path(used).read_text()))
+    return min(left, default=None)
+
+
+def matmul_precision() -> str:
+    """How many bits of a float32 matrix product JAX has been told to keep."""
+    return str(getattr(jax.config, "jax_default_matmul_precision", None) or "JAX's default")

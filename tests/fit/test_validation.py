@@ -1,0 +1,101 @@
+"""What users pass and can't: each is one line that says what is wrong."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from manual_vs_auto import SoftmaxRegression
+from manual_vs_auto.fit.validation import features_of, weights_of
+from tests.fit.problems import drawn
+
+INPUTS, LABELS = drawn(3)
+
+
+def _with(value: float) -> np.ndarray:
+    changed = INPUTS.copy()
+    changed[5, 1] = value
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("inputs", "labels", "weights", "message"),
+    [
+        (_with(np.nan), LABELS, None, "Input X contains NaN"),
+        (_with(np.inf), LABELS, None, "Input X contains infinity or a value too large for dtype"),
+        (INPUTS[:, 0], LABELS, None, r"Expected 2D array, got 1D array instead. Reshape your data"),
+        (INPUTS[None], LABELS, None, "Expected 2D array, got 3D array"),
+        (INPUTS + 1j, LABELS, None, "Complex data not supported"),
+        (INPUTS[:0], LABELS[:0], None, r"0 sample\(s\) \(shape=\(0, 4\)\) while a minimum of 1 is required"),
+        (INPUTS[:, :0], LABELS, None, r"0 feature\(s\) \(shape=\(120, 0\)\)"),
+        (INPUTS, LABELS[:-1], None, r"inconsistent numbers of samples: \[120, 119\]"),
+        (INPUTS, None, None, "requires y to be passed, but the target y is None"),
+        (INPUTS, LABELS + 0.5, None, "Unknown label type: continuous"),
+        (INPUTS, np.where(LABELS == 0, np.nan, LABELS), None, "Input y contains NaN"),
+        (INPUTS, LABELS.astype(object), None, "Unknown label type"),
+        (INPUTS, np.stack([LABELS, LABELS], axis=1), None, "y should be a 1d array"),
+        (
+            INPUTS,
+            0 * LABELS,
+            None,
+            "needs samples of at least 2 classes in the data, but the data has only one class: ",
+        ),
+        (INPUTS, LABELS, np.ones(119), "sample_weight.shape"),
+        (INPUTS, LABELS, np.ones((120, 1)), "Sample weights must be 1D"),
+        (INPUTS, LABELS, np.zeros(120), "at least one non-zero"),
+        (INPUTS, LABELS, -np.ones(120), "Negative values"),
+        (INPUTS, LABELS, np.full(120, np.nan), "Input sample_weight contains NaN"),
+        (INPUTS, LABELS, (LABELS == 1).astype(float), "only one class: "),
+    ],
+)
+def test_data_that_is_refused(inputs: Any, labels: Any, weights: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message) as refused:
+        SoftmaxRegression().fit(inputs, labels, weights)
+    assert "\n" not in str(refused.value) or "array(" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"C": 0}, "C must be a positive number where l2 is None, got 0"),
+        ({"C": None}, "C must be a positive number"),
+        ({"C": np.nan}, "C must be a positive number"),
+        ({"l2": -1}, "l2 must be a number that is not negative, got -1"),
+        ({"l2": np.nan}, "l2 must be"),
+        ({"tol": 0}, "tol must be a positive number"),
+        ({"max_iter": 0}, "max_iter must be a whole number of at least 1"),
+        ({"max_iter": 2.5}, "max_iter must be a whole number"),
+        ({"loss": "hinge"}, r"loss must be one of \['cross_entropy', 'squared_distance'\], got 'hinge'"),
+        ({"solver": "magic"}, "magic"),
+        ({"device": "abacus"}, "abacus"),
+        ({"class_weight": "fair"}, "class_weight must be 'balanced', a dict or None, got 'fair'"),
+        ({"class_weight": {7: 1}}, r"\[7\], of class_weight are not in y"),
+        ({"class_weight": dict.fromkeys(range(3), 0)}, "class_weight leaves no sample"),
+    ],
+)
+def test_settings_that_are_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        SoftmaxRegression(**settings).fit(INPUTS, LABELS)
+
+
+def test_floats_are_not_copied_and_others_become_float64() -> None:
+    for dtype in (np.float32, np.float64):
+        features = INPUTS.astype(dtype)
+        assert features_of(features, "it") is features
+        assert features_of(features[::2, ::-1], "it").base is not None
+    assert features_of(INPUTS.astype(np.float16), "it").dtype == np.float64
+    assert features_of([[1, 2]], "it").dtype == np.float64
+    swapped = features_of(INPUTS.astype(">f4"), "it")
+    assert swapped.dtype == np.float32
+    assert swapped.dtype.isnative
+    # A sum that overflows is no sign of a number that is not finite.
+    large = np.full((3, 2), 1.5e308)
+    assert features_of(large, "it") is large
+
+
+def test_a_weight_for_all() -> None:
+    assert weights_of(None, 2).tolist() == [1, 1]
+    assert weights_of(3, 2).tolist() == [3, 3]
+    for weights in (None, 2.0):
+        model = SoftmaxRegression(l2=0.1).fit(INPUTS, LABELS, weights)
+        np.testing.assert_allclose(model.coef_, SoftmaxRegression(l2=0.1).fit(INPUTS, LABELS).coef_, rtol=1e-12)

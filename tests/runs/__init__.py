@@ -1,0 +1,1 @@
+"""Tests of what a run keeps, and of how it ends."""

@@ -1,0 +1,34 @@
+"""What is waited for, and left when a signal is heard."""
+
+import threading
+import time
+
+import pytest
+
+from manual_vs_auto.runs import awaited as awaited_module
+from manual_vs_auto.runs import signals
+from manual_vs_auto.runs.awaited import awaited
+
+
+@pytest.fixture
+def heard(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Whether a signal was heard, for this test alone."""
+    event = threading.Event()
+    monkeypatch.setattr(signals, "heard", event)
+    return event
+
+
+def test_an_error_in_what_is_awaited_is_raised(heard: threading.Event) -> None:
+    assert awaited(divmod, 7, 2) == (3, 1)
+    with pytest.raises(ZeroDivisionError):
+        awaited(divmod, 7, 0)
+
+
+def test_what_is_awaited_is_left_when_ctrl_c_is_heard(heard: threading.Event) -> None:
+    ended = threading.Event()
+    threading.Timer(awaited_module._HEARING / 2, heard.set).start()
+    start = time.perf_counter()
+    with pytest.raises(KeyboardInterrupt):
+        awaited(ended.wait, 60)
+    assert time.perf_counter() - start < 30
+    ended.set()

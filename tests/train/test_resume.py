@@ -1,0 +1,239 @@
+"""A run that was stopped and goes on ends as one that never was: the same weights, the same metrics but for time."""
+
+import json
+import random
+import shutil
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from manual_vs_auto.model import Batch, Loss, Params, ValueAndGrad
+from manual_vs_auto.runs import checkpoints, machine
+from manual_vs_auto.runs.display import Display
+from manual_vs_auto.train import keeping, trainer
+from tests.train.conftest import Command, Done, Flags
+from tests.train.killing import Killing
+
+pytestmark = pytest.mark.usefixtures("quickly_compiled")
+TIMES = ("compile_seconds", "seconds_since_start", "seconds", "seconds_left", "images_per_second")
+
+
+def ends(out: Path) -> tuple[bytes, list[dict[str, Any]], bytes]:
+    """What must be the same: the weights' file, the metrics without times, and how good they are."""
+    lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    told = [{key: value for key, value in line.items() if key not in TIMES} for line in lines]
+    return (out / "model.safetensors").read_bytes(), told, (out / "evaluation.json").read_bytes()
+
+
+def stopped(command: Command, out: Path, epoch: int, *flags: object) -> Done:
+    """A run that Ctrl-C ends after so many epochs."""
+    with pytest.MonkeyPatch.context() as patch:
+        done = Display.done
+
+        def interrupting(self: Display, metrics: Any) -> None:
+            done(self, metrics)
+            if metrics["epoch"] == epoch:
+                raise KeyboardInterrupt
+
+        patch.setattr(Display, "done", interrupting)
+        return command(*flags, "--out", out)
+
+
+WAYS: dict[str, Flags] = {
+    "both": ("--gradient", "both", "--learning-rate", 0.1),
+    "bfloat16": ("--dtype", "bfloat16", "--optimizer", "momentum", "--gradient", "fused"),
+    "float64": ("--dtype", "float64", "--optimizer", "lion", "--schedule", "warmup_cosine", "--val", 0.2),
+    "lbfgs": ("--optimizer", "lbfgs"),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_resume_ends_as_a_run_never_stopped(command: Command, tiny_file: Path, tmp_path: Path, way: str) -> None:
+    flags = ("--data", tiny_file, "--epochs", 4, "--seed", 3, *WAYS[way])
+    flags = flags if way == "lbfgs" else (*flags, "--batch-size", 16)
+    whole = command(*flags, "--out", tmp_path / "whole")
+    assert whole.returncode == 0
+    first = stopped(command, tmp_path / "run", 2, *flags)
+    assert (first.returncode, first.stderr) == (130, "warning: interrupted after 2 of 4 epochs\n")
+    assert first.stdout.count("\nepoch ") == 2
+    then = command("--resume", tmp_path / "run")
+    assert (then.returncode, then.stderr) == (0, whole.stderr)
+    assert then.stdout.count("\nepoch ") == 2
+    assert then.stdout.splitlines()[-1] == whole.stdout.splitlines()[-1]
+    assert ends(tmp_path / "run") == ends(tmp_path / "whole")
+
+
+def test_a_finished_run_says_so(command: Command, short: Flags, tmp_path: Path) -> None:
+    """And has what is missing of its files again."""
+    out = tmp_path / "run"
+    command(*short, "--out", out)
+    before = ends(out)
+    for name in ("model.safetensors", "evaluation.json"):
+        (out / name).unlink()
+    done = command("--resume", out, "--quiet")
+    assert (done.returncode, done.stdout) == (0, f"{out} is finished: all its 3 epochs are done\n")
+    assert ends(out) == before
+
+
+def test_a_run_that_has_had_enough_is_finished(command: Command, tiny_file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    flags = ("--data", tiny_file, "--batch-size", 16, "--learning-rate", 0.1, "--target-accuracy", 0.5)
+    assert command(*flags, "--out", out).returncode == 0
+    done = command("--resume", out, "--quiet")
+    assert done.returncode == 0
+    assert f"{out} is finished: the test accuracy is" in done.stdout
+
+
+def test_what_diverged_diverges_again(
+    command: Command, tiny_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the third epoch: the last good state is kept, and from there the same happens."""
+
+    def counting(_: Loss) -> ValueAndGrad:
+        def gradient(params: Params, _: Batch) -> tuple[jax.Array, Params]:
+            step = jnp.zeros_like(params.weight).at[0, 0].set(-1.0)
+            return jnp.where(params.weight[0, 0] >= 10, jnp.nan, 1.0), Params(step)
+
+        return gradient
+
+    monkeypatch.setitem(trainer.GRADIENTS, "manual", counting)
+    out = tmp_path / "run"
+    flags = ("--data", tiny_file, "--batch-size", 16, "--optimizer", "sgd", "--learning-rate", 1)
+    first = command(*flags, "--schedule", "constant", "--out", out)
+    assert first.returncode == 1
+    weights, lines = (out / "model.safetensors").read_bytes(), (out / "metrics.jsonl").read_text().splitlines()
+    again = command("--resume", out)
+    assert (again.returncode, again.stderr) == (1, first.stderr)
+    assert (out / "model.safetensors").read_bytes() == weights
+    after = (out / "metrics.jsonl").read_text().splitlines()
+    assert after[:2] == lines[:2]
+    assert [json.loads(line)["step"] for line in after] == [4, 8, 9]
+    assert json.loads(after[2])["diverged_at_step"] == 11
+
+
+def test_the_best_epoch_is_kept(
+    command: Command, tiny_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a rate so large that the first epoch is the best; and all of them after a resume, too."""
+    monkeypatch.setattr(checkpoints, "_SHARE", np.inf)
+    out = tmp_path / "run"
+    flags = ("--data", tiny_file, "--batch-size", 16, "--epochs", 6, "--learning-rate", 30, "--optimizer", "sgd")
+    stopped(command, out, 4, *flags, "--schedule", "constant", "--keep-checkpoints", 2)
+    command("--resume", out, "--keep-checkpoints", 2)
+    losses = [json.loads(line)["test_loss"] for line in (out / "metrics.jsonl").read_text().splitlines()]
+    best = 1 + losses.index(min(losses))
+    assert best < 5  # or this shows nothing
+    assert sorted(path.name for path in (out / "checkpoints").iterdir()) == [f"00000{n}" for n in (best, 5, 6)]
+
+
+REFUSED = {
+    "another length": (("--epochs", 9), "epochs is 9 and was 3"),
+    "two others": (("--seed", 1, "--loss", "cross_entropy"), "loss is cross_entropy and was squared_distance; seed is"),
+    "another directory": (("--out", "elsewhere"), "leave --out out"),
+    "a configuration": (("--config", "{out}/config.toml"), "leave --config out"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_run_goes_on_as_it_began(command: Command, short: Flags, tmp_path: Path, name: str) -> None:
+    flags, expected = REFUSED[name]
+    out = tmp_path / "run"
+    stopped(command, out, 1, *short)
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    done = command("--resume", out, *(str(flag).format(out=out) for flag in flags))
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert expected in done.stderr
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+
+
+def test_other_data_are_refused_and_moved_ones_are_not(
+    command: Command, short: Flags, tiny_file: Path, tmp_path: Path
+) -> None:
+    out, moved = tmp_path / "run", tmp_path / "moved.npz"
+    stopped(command, out, 1, *short)
+    shutil.copy(tiny_file, moved)
+    with np.load(tiny_file) as held:
+        arrays = dict(held)
+    arrays["x_test"][35, 3, 3] ^= 1  # one bit of one pixel
+    np.savez(tmp_path / "other.npz", **arrays)
+    other = command("--resume", out, "--data", tmp_path / "other.npz")
+    assert (other.returncode, other.stderr.count("\n")) == (2, 1)
+    assert "the data are not those that the run began with" in other.stderr
+    assert command("--resume", out, "--data", moved).returncode == 0
+
+
+def test_other_versions_are_a_warning(
+    command: Command, short: Flags, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "run"
+    stopped(command, out, 1, *short)
+    monkeypatch.setattr(keeping, "versions", lambda: machine.versions() | {"jax": "9.9"})
+    done = command("--resume", out)
+    assert (done.returncode, done.stderr.count("\n")) == (0, 1)
+    assert f"warning: --resume {out}: jax is 9.9 and was {machine.versions()['jax']}: it may not" in done.stderr
+
+
+def test_what_is_no_run_is_refused(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    for name in ("nowhere", "there"):
+        done = command("--resume", tmp_path / name)
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+        assert f"{name}: there is no run: it has no config.toml" in done.stderr
+    assert [path.name for path in tmp_path.rglob("*")] == ["there"]
+
+
+def test_no_pickle_is_kept(command: Command, short: Flags, tmp_path: Path) -> None:
+    """Whose first bytes are known; NumPy's files, which may hold one, have no business there either."""
+    command(*short, "--out", tmp_path / "run")
+    files = [path for path in (tmp_path / "run").rglob("*") if path.is_file()]
+    assert len(files) > 10
+    for path in files:
+        assert not path.read_bytes().startswith((b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"\x93NUMPY"))
+
+
+@pytest.fixture(scope="module")
+def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Killing]:
+    with Killing(tmp_path_factory.mktemp("cache")) as process:
+        yield process
+
+
+def test_a_run_that_is_asked_to_end_saves_first(process: Killing, tiny_file: Path, tmp_path: Path) -> None:
+    """All that it has reached, whichever signal it is; and it goes on from there."""
+    out, flags = tmp_path / "run", ("--data", tiny_file, "--batch-size", 1, "--epochs", 1_000_000, "--quiet")
+    metrics, done = out / "metrics.jsonl", 0
+    for number, status in ((signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 143)):
+        how = ("--resume", out, "--quiet") if done else (*flags, "--out", out)
+        size = 1 + (metrics.stat().st_size if done else 0)
+        assert process.train(*how, watched=metrics, size=size, number=number) == status
+        before, done = done, metrics.read_bytes().count(b"\n")
+        assert done > before
+        assert max(int(path.name) for path in (out / "checkpoints").iterdir()) == done
+
+
+@pytest.mark.parametrize("kills", [20, pytest.param(200, marks=pytest.mark.whole)])
+def test_a_run_that_is_killed_at_random_moments(process: Killing, tiny_file: Path, tmp_path: Path, kills: int) -> None:
+    """Each time it goes on, until it is killed again; whenever it comes to its end, all is as if it never had been."""
+    flags = ("--data", tiny_file, "--epochs", 60, "--batch-size", 16, "--quiet")
+    generator, out, killed = random.Random(0), tmp_path / "run", 0
+    metrics = out / "metrics.jsonl"
+    assert process.train(*flags, "--out", tmp_path / "whole") == 0
+    whole = ends(tmp_path / "whole")
+    while killed < kills:
+        begun = metrics.exists() and metrics.stat().st_size
+        how = ("--resume", out, "--quiet") if begun else (*flags, "--out", out)
+        moment = begun + generator.randrange(3000), generator.uniform(0, 0.1)
+        status = process.train(*how, watched=metrics, size=moment[0], seconds=moment[1])
+        assert status in (0, -9)
+        killed += status == -9
+        if status == 0:
+            assert ends(out) == whole
+            shutil.rmtree(out)
+    if out.exists():
+        assert process.train("--resume", out, "--quiet") == 0
+        assert ends(out) == whole
