@@ -1,43 +1,26 @@
 """`python -m manual_vs_auto.fit`: see `--help`."""
 
-import contextlib
 import os
-import sys
 import time
 from collections.abc import Sequence
 
 from manual_vs_auto import command
-from manual_vs_auto.fit.options import parse
+from manual_vs_auto.fit.options import Options, parse
 from manual_vs_auto.runs import signals
-from manual_vs_auto.runs.errors import UsageError
+from manual_vs_auto.runs.ending import ended
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command, and return its exit status."""
     started = time.perf_counter()
     options = parse(arguments)
-    from manual_vs_auto.data import DataError
+    return ended("manual_vs_auto.fit", lambda: _fit(options, started))
 
-    try:
-        from manual_vs_auto.fit.run import run  # only now: --help answers without jax
 
-        return run(options, started)
-    except (UsageError, DataError) as error:
-        print(f"manual_vs_auto.fit: error: {error}", file=sys.stderr)
-        return error.status if isinstance(error, UsageError) else 2
-    except MemoryError:
-        print("manual_vs_auto.fit: error: there is no memory left", file=sys.stderr)
-        return 3
-    except KeyboardInterrupt:
-        return signals.status()
-    except BrokenPipeError:
-        return 141  # as a shell counts the reader's going away
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            print(
-                f"manual_vs_auto.fit: error: {error.filename or 'standard output'}: {error.strerror}", file=sys.stderr
-            )
-        return 2
+def _fit(options: Options, started: float) -> int:
+    from manual_vs_auto.fit.run import run  # only now: --help answers without jax
+
+    return run(options, started)
 
 
 if __name__ == "__main__":

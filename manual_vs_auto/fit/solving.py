@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 from manual_vs_auto.fit.options import Options
 from manual_vs_auto.fit.training import Training
 from manual_vs_auto.runs import signals
-from manual_vs_auto.runs.errors import UsageError
+from manual_vs_auto.runs.errors import NoRoomError, UsageError
 
 _HEARING = 0.1  # seconds after which a Ctrl-C that was lost elsewhere is heard
 
@@ -20,7 +20,8 @@ def solved(options: Options, made: Training, classes: int, l2s: Sequence[float])
     """Fit every l2, the largest first, each from where the one before ended.
 
     Yields:  (l2, where the solver is, whether it has ended there).
-    Raises:  UsageError for what the solver can't use; KeyboardInterrupt once a signal has been heard.
+    Raises:  UsageError for what the solver can't use; NoRoomError where there is too little memory; KeyboardInterrupt
+             once a signal has been heard.
     """
     stopped = Event()
 
@@ -46,8 +47,17 @@ def solved(options: Options, made: Training, classes: int, l2s: Sequence[float])
             on_solution=lambda l2, solution: say((l2, solution, True)),
         )
 
+    import jax
+
     try:
         yield from _streamed(work)
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        rows = "fewer rows" if options.device == "cpu" else "fewer rows, or --device cpu"
+        raise NoRoomError(
+            f"there was no memory left for {made.matrix.nbytes:,} bytes of features: use {rows}"
+        ) from None
     except (ValueError, TypeError) as error:
         raise UsageError(str(error)) from None
     finally:

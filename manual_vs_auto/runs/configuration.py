@@ -9,6 +9,7 @@ says how the run came about: its command must be the one that reads it, and the 
 
 import argparse
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ class Parser(parsing.Parser):
         super().__init__(prog=prog, description=description, epilog=epilog, allow_abbrev=False)
         self._command = command
         self.register("action", "store_true", _Switch)
+        self.register("action", "store_false", partial(_Switch, default=True))
         self.add_argument(
             "--config",
             type=path,
@@ -97,10 +99,10 @@ class Parser(parsing.Parser):
         actions = self._settable()
         found: dict[str, tuple[argparse.Action, Any]] = {}
         try:
-            for key, value in read(file).items():
-                if key == "run" and isinstance(value, Mapping):
-                    self._check_run(value)
-                    continue
+            table = read(file)
+            if isinstance(table.get("run"), Mapping):  # first: another command's run has other flags
+                self._check_run(table.pop("run"))
+            for key, value in table.items():
                 name = key.replace("-", "_")
                 if name not in actions:
                     raise UsageError(_unknown(key, list(actions)))
@@ -153,11 +155,12 @@ class Parser(parsing.Parser):
 
 
 class _Switch(argparse.Action):
-    """--name and --no-name: what a file turns on, the command line can turn off."""
+    """--name and --no-name, whichever of them is given a name: what a file turns on, the command line can turn off."""
 
     def __init__(self, option_strings: Sequence[str], dest: str, default: bool = False, help: str = "") -> None:  # noqa: A002
-        off = [f"--no-{name[2:]}" for name in option_strings if name.startswith("--")]
-        super().__init__([*option_strings, *off], dest, nargs=0, default=default, help=help)
+        names = [name for name in option_strings if name.startswith("--")]
+        others = [f"--{name[5:]}" if name.startswith("--no-") else f"--no-{name[2:]}" for name in names]
+        super().__init__([*option_strings, *others], dest, nargs=0, default=default, help=help)
 
     def __call__(
         self, _parser: argparse.ArgumentParser, namespace: argparse.Namespace, _: Any, option_string: str | None = None

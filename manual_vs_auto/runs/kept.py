@@ -82,8 +82,9 @@ class Kept:
         l2 = best["l2"] if best else lines[-1]["l2"] if lines else None
         lines = [line for line in lines if line["l2"] == l2]
         # Fit keeps what there is time for, so that the last one may be long before the end.
-        if best and None not in (ends := best.get("iterations"), best.get("objective")):
-            lines = [*(line for line in lines if _or(line["iteration"], ends) < ends), {**best, "iteration": ends}]
+        if best and best.get("objective") is not None:
+            end = _or(best["iterations"], np.inf)
+            lines = [*(line for line in lines if _or(line["iteration"], end) < end), {**best, "iteration": end}]
         return lines
 
     @property

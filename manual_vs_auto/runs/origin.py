@@ -28,13 +28,6 @@ def text(settings: Mapping[str, Any], about: Mapping[str, Any]) -> bytes:
     return lines + _seal(lines)
 
 
-def plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """A command's values as a file has them: paths are text, tuples are lists, and what is not set is left out."""
-    listed = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
-    texts = {name: str(value) if isinstance(value, Path) else value for name, value in listed.items()}
-    return {name: value for name, value in texts.items() if value not in (None, "", [])}
-
-
 def write(path: Path, content: bytes) -> None:
     """Keep it in the file, whole or not at all. Raises: OSError."""
     files.write(files.partial(path), content)

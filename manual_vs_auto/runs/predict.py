@@ -2,15 +2,14 @@
 
 import argparse
 import json
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from manual_vs_auto import command
-from manual_vs_auto.data import DataError
 from manual_vs_auto.data.source import printable
+from manual_vs_auto.runs.ending import ended
 from manual_vs_auto.runs.errors import UsageError
 from manual_vs_auto.runs.parsing import Parser
 
@@ -33,13 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if not options.inputs and options.onnx is None:
         parser.error("the following arguments are required: INPUT")
-    try:
-        return _predict(options)
-    except (UsageError, DataError) as error:
-        print(f"manual_vs_auto.predict: error: {error}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:
-        return 141  # as a shell counts the reader's going away
+    return ended("manual_vs_auto.predict", lambda: _predict(options))
 
 
 def _parser() -> Parser:

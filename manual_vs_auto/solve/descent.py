@@ -9,14 +9,14 @@ import numpy as np
 from manual_vs_auto.solve.lbfgs import Memory
 from manual_vs_auto.solve.metric import Metric
 from manual_vs_auto.solve.newton import truncated_newton
-from manual_vs_auto.solve.objective import Objective, Point, Theta
+from manual_vs_auto.solve.objective import Objective, Point, Theta, levelled
 
 Solver: TypeAlias = Literal["lbfgs", "newton"]
 
 # Before which steps the metric is made anew. The Hessian changes most in the first ones.
 _REFRESHED = {"lbfgs": (0, 5, 12, 25, 50, 100, 200), "newton": (0, 2, 4, 8, 16, 32)}
 # How sure a value of the objective is, relative to it: sums of float64, of losses in the dtype.
-_CERTAIN = {np.float32: 2e-8, np.float64: 4e-16}
+_CERTAIN = {np.float32: 5e-8, np.float64: 4e-15}
 _DECREASE = 1e-4  # of what the slope promises, or the step is shortened: Armijo's rule
 _SHORTENINGS = 25
 
@@ -36,8 +36,8 @@ class Descent:
         """Go on with another penalty. The steps so far tell of it what they told of the one before."""
         more = l2 - self._objective.l2
         self._objective.l2 = l2
-        self._memory.change(lambda step: self._objective.pull(step, more))
-        self._metric.factorise()
+        self._metric.invert()
+        self._memory.change(lambda step: self._objective.pull(step, more), self._metric)
 
     def go(self, theta: Theta, tol: float, max_iter: int) -> tuple[Point, int, bool]:
         """From theta until no entry of the gradient is above tol: the point, how many iterations, whether it is there.
@@ -45,10 +45,11 @@ class Descent:
         What is returned was evaluated in float64. Without `max_iter` it also ends where float64 itself finds no point
         that is lower.
         """
-        dtype: Any = np.float32
+        # Float32 saves time where the passes are long, and not where they are short.
+        dtype: Any = np.float32 if self._objective.compiled else np.float64
         here = self._objective.at(theta, dtype)
         if not math.isfinite(here.norm):
-            raise ValueError("features hold NaN or infinity, or numbers too large for float32")
+            raise ValueError("features hold NaN or infinity, or numbers too large")
         iteration = 0
         while True:
             ended = here.norm <= tol or iteration == max_iter
@@ -58,7 +59,7 @@ class Descent:
                 self._metric.refresh(here.theta)
             there = None if ended else self._step(here, dtype)
             if there is not None:
-                self._memory.add(there.theta - here.theta, there.gradient - here.gradient)
+                self._memory.add(there.theta - here.theta, there.gradient - here.gradient, self._metric)
                 here, iteration, self._taken = there, iteration + 1, self._taken + 1
                 if self._told(iteration, here):
                     return self._objective.at(here.theta), iteration, False
@@ -73,12 +74,13 @@ class Descent:
             step = truncated_newton(self._objective, here.theta, here.gradient, self._metric, dtype)
         else:
             step = self._memory.direction(here.gradient, self._metric)
+        step = levelled(step)
         slope = float(np.vdot(here.gradient, step))
         unsure = _CERTAIN[dtype] * abs(here.value)
-        if dtype is np.float32 and -slope / 2 < unsure:  # half of it is what a whole Newton step would gain
-            return None
         size = 1.0
         for _ in range(_SHORTENINGS):
+            if dtype is np.float32 and -size * slope < 2 * unsure:  # half of it is what a Newton step would gain
+                return None
             theta = here.theta + size * step
             there = self._objective.at(theta, dtype)
             over = there.value - here.value - size * slope

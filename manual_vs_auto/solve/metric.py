@@ -2,7 +2,7 @@
 
 The Hessian of F is sum_i s_i C_i (x) x_i x_i' + l2 I, where C_i [K, K] is how row i bends in its logits and s_i its
 share of the mean. Boehning's bound puts the same 1/2 (I - 11'/K) for every C_i; what is left is X'X/N, and one
-factorisation of it turns the problem's long valleys round. But the bound is loose where a row is sure. Here C_i is
+inverse of it turns the problem's long valleys round. But the bound is loose where a row is sure. Here C_i is
 replaced by the mean of its eigenvalues, c_i (`curvature.UNCERTAINTY`), which is exact at theta = 0 for cross-entropy
 and goes with theta after that:
 
@@ -12,47 +12,36 @@ and goes with theta after that:
 A sample of the rows is enough for it: M only says where the valleys lie.
 """
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from manual_vs_auto.rules import Array
 from manual_vs_auto.solve.objective import Objective, Theta
 
 _RIDGE = 1e-6  # of the mean of the diagonal: what float32 can't tell from 0
+_LEAST = 1e-12  # where every row is sure, and the matrix 0
 
 
 class Metric:
-    """M of an objective at theta, factorised. Refreshed it follows theta."""
+    """M^-1 of an objective at theta. Refreshed it follows theta."""
 
     def __init__(self, objective: Objective) -> None:
         self._objective = objective
-        self._curved: Array | None = None
-        self._factor: Array | None = None
+        self._curved: Array = np.zeros((0, 0))
+        self._inverse: Array = self._curved
 
     def refresh(self, theta: Theta) -> None:
         """Make M anew at theta."""
         self._curved = self._objective.gram(theta)
-        self.factorise()
+        self.invert()
 
-    def factorise(self) -> None:
+    def invert(self) -> None:
         """Take up the objective's penalty, which may be another one by now."""
-        if self._curved is not None:
-            penalty = self._objective.pull(np.ones((1, len(self._curved))), self._objective.l2)
-            self._factor = _factor(self._curved, penalty[0])
+        if len(self._curved):
+            matrix = self._curved.astype(np.float64)
+            penalty = self._objective.pull(np.ones((1, len(matrix))), self._objective.l2)[0]
+            ridge = max(_RIDGE * np.trace(matrix) / len(matrix), _LEAST)
+            self._inverse = np.linalg.inv(matrix + np.diag(penalty + ridge))
 
     def solve(self, gradient: Theta) -> Theta:
         """gradient M^-1: [K, D]."""
-        return np.array(_solve(self._factor, gradient))
-
-
-@jax.jit
-def _factor(curved: Array, penalty: Array) -> Array:
-    matrix = curved.astype(jnp.float64)
-    ridge = _RIDGE * jnp.trace(matrix) / len(matrix)
-    return jnp.linalg.cholesky(matrix + jnp.diag(penalty + ridge))
-
-
-@jax.jit
-def _solve(factor: Array, gradient: Array) -> Array:
-    return jax.scipy.linalg.cho_solve((factor, True), gradient.T).T
+        return np.asarray(gradient @ self._inverse)

@@ -11,7 +11,7 @@ import numpy as np
 from manual_vs_auto.model import LOSSES, Loss
 from manual_vs_auto.rules import Array
 from manual_vs_auto.solve.descent import Descent, Solver
-from manual_vs_auto.solve.objective import Objective, Point
+from manual_vs_auto.solve.objective import Objective, Point, Theta
 
 Device: TypeAlias = Literal["auto", "cpu", "gpu"]
 Start: TypeAlias = tuple[Array, Array]
@@ -99,7 +99,7 @@ def path(
     on_iteration: Callable[[Progress], bool | None] | None = None,
     on_solution: Callable[[float, Solution], None] | None = None,
 ) -> list[Solution]:
-    """`minimise` for each of several penalties, each from where the one before ended, the strongest first.
+    """`minimise` for each of several penalties, the strongest first: each from where those before it point to.
 
     Args:    features, labels, classes: as `minimise` takes them.
              l2s:      the penalties, in any order.
@@ -109,7 +109,7 @@ def path(
              max_iter: the most iterations for each penalty.
              solver:   "lbfgs", in the metric of `metric`; "newton", truncated, by the exact Hessian products of
                        `curvature`; "auto" takes the first, which took less time wherever both were measured.
-             device:   "auto" takes what JAX prefers.
+             device:   "auto" takes NumPy where there is little to do, and else what JAX prefers.
              on_iteration: called after each iteration; where it returns true, the fit ends there.
              on_solution: called with each penalty and its Solution, as it is there.
     Returns: a Solution for each of l2s, in their order.
@@ -129,26 +129,37 @@ def path(
             return on_iteration(Progress(objective.l2, iteration, point.value, point.norm, weight, bias))
 
         descent = Descent(objective, "lbfgs" if solver == "auto" else solver, told)
-        theta = objective.joined(*start) if start else np.zeros(objective.shape)
+        here = objective.joined(*start) if start else np.zeros(objective.shape)
+        before = here
         found: dict[float, Solution] = {}
         for l2 in sorted(set(l2s), reverse=True):
-            before = objective.passes
+            passed = objective.passes
             descent.penalise(l2)
-            point, iterations, converged = descent.go(theta, tol, max_iter)
-            theta = point.theta
-            weight, bias = objective.parts(theta)
-            passes = objective.passes - before
-            found[l2] = Solution(weight, bias, point.value, point.norm, iterations, passes, converged)
+            point, iterations, converged = descent.go(_ahead(before, here, [*found, l2]), tol, max_iter)
+            before, here = here, point.theta
+            weight, bias = objective.parts(here)
+            passed = objective.passes - passed
+            found[l2] = Solution(weight, bias, point.value, point.norm, iterations, passed, converged)
             if on_solution is not None:
                 on_solution(l2, found[l2])
         return [found[l2] for l2 in l2s]
 
 
-def _device(name: str) -> jax.Device:
+def _ahead(before: Theta, here: Theta, l2s: Sequence[float]) -> Theta:
+    """Where the optimum is for the last of l2s, from those of the two before: straight on along log(l2)."""
+    if len(l2s) < 3 or l2s[-1] == 0:
+        return here
+    far, near, wanted = np.log(l2s[-3:])
+    return np.asarray(here + min(2.0, (wanted - near) / (near - far)) * (here - before))
+
+
+def _device(name: str) -> jax.Device | None:
     if name not in get_args(Device):
         raise ValueError(f"device must be one of {', '.join(get_args(Device))}, not {name!r}")
+    if name == "auto":
+        return None
     try:
-        return jax.devices(None if name == "auto" else name)[0]
+        return jax.devices(name)[0]
     except (RuntimeError, AssertionError):
         here = ", ".join(sorted({device.platform for device in jax.devices()}))
         raise ValueError(f"device {name!r}: JAX sees none here, only {here}") from None

@@ -1,51 +1,36 @@
 """`python -m manual_vs_auto.train`: see `--help`."""
 
-import contextlib
 import os
-import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from manual_vs_auto import command
 from manual_vs_auto.runs import signals
-from manual_vs_auto.runs.errors import UsageError
-from manual_vs_auto.train.config import parse
+from manual_vs_auto.runs.ending import ended
+from manual_vs_auto.train.config import Config, parse
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command, and return its exit status."""
     started = time.perf_counter()
     config = parse(arguments)
+    return ended("manual_vs_auto.train", lambda: _train(config, started))
+
+
+def _train(config: Config, started: float) -> int:
     # Only now: --help answers without jax, and jax is imported while the images are being unpacked.
-    from manual_vs_auto.data import DataError, load
+    from manual_vs_auto.data import load
 
-    try:
-        if config.plot:
-            from manual_vs_auto.runs.pictures.style import require
+    if config.plot:
+        from manual_vs_auto.runs.pictures.style import require
 
-            require()
-        with ThreadPoolExecutor(1) as pool:
-            reading = pool.submit(load, config.data, config.npz_keys)
-            from manual_vs_auto.train.run import run
+        require()
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(load, config.data, config.npz_keys)
+        from manual_vs_auto.train.run import run
 
-            return run(config, reading.result, started)
-    except (UsageError, DataError) as error:
-        print(f"manual_vs_auto.train: error: {error}", file=sys.stderr)
-        return error.status if isinstance(error, UsageError) else 2
-    except MemoryError:
-        print("manual_vs_auto.train: error: there is no memory left", file=sys.stderr)
-        return 3
-    except KeyboardInterrupt:
-        return signals.status()
-    except BrokenPipeError:
-        return 141  # as a shell counts the reader's going away
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            print(
-                f"manual_vs_auto.train: error: {error.filename or 'standard output'}: {error.strerror}", file=sys.stderr
-            )
-        return 2
+        return run(config, reading.result, started)
 
 
 if __name__ == "__main__":

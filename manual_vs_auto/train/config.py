@@ -146,8 +146,8 @@ def _parser() -> Parser:
         prog=command.program("manual_vs_auto.train"),
         description="Train a classifier of images, softmax(Wx), by a gradient that was written by hand, by jax.grad, "
         "or by both. Without a flag: on MNIST, which is in the package, in a few seconds.",
-        epilog="Exit status: 0 trained; 1 the training diverged, or with --gradient both a step disagreed; "
-        "2 flags, data or files that can't be used; 130 interrupted.",
+        epilog="Exit status: 0 trained; 1 the training diverged, a step disagreed with --gradient both, or no learning "
+        "rate helped; 2 flags, data or files that can't be used; 3 no memory; 130 interrupted, 143 terminated.",
     )
     add = parser.add_argument
     add(

@@ -28,6 +28,7 @@ from manual_vs_auto.runs.pictures import files, style
 from manual_vs_auto.train.config import LEARNING_RATES, Config
 from manual_vs_auto.train.epoch import State, make_epoch, order
 from manual_vs_auto.train.optimizers import GROWTH, optimizer
+from manual_vs_auto.train.room import expect_room
 from manual_vs_auto.train.trainer import GRADIENTS
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
@@ -55,7 +56,7 @@ class Sweep:
 
 
 def tried(config: Config, dataset: Dataset, device: jax.Device) -> Sweep:
-    """A resolved config's optimizer at every rate, on parameters of its own."""
+    """A resolved config's optimizer at every rate, on parameters of its own. Raises NoRoomError."""
     examples, features = dataset.train_images.shape
     passes = -(-_LEAST_STEPS // -(-examples // config.batch_size))
     index = np.concatenate([order(config.seed, at + 1, examples, config.batch_size) for at in range(passes)])
@@ -66,7 +67,14 @@ def tried(config: Config, dataset: Dataset, device: jax.Device) -> Sweep:
     state = jax.jit(lambda: State(jax.tree.map(jnp.asarray, params), optimize.init(params)))()
     epoch = make_epoch(GRADIENTS[config.gradient](cast(Loss, config.loss)), optimize, dtype, lambda *_: None)
     arguments = (state, *jax.device_put((dataset.train_images, dataset.train_labels), device), index)
-    _, report = awaited(epoch.lower(*arguments).compile(), *arguments)
+    program = epoch.lower(*arguments).compile()
+
+    def smaller(batch_size: int) -> Any:
+        order = jax.ShapeDtypeStruct((-(-examples // batch_size), batch_size), jnp.int32)
+        return epoch.lower(*arguments[:-1], order).compile()
+
+    expect_room(device, program, [], config.batch_size, smaller)
+    _, report = awaited(program, *arguments)
     rates = peak / GROWTH * GROWTH ** (np.arange(len(index)) / (len(index) - 1))
     return judged(rates, np.asarray(report.losses, np.float64))
 

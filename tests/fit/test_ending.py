@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 import pytest
 
@@ -47,6 +48,24 @@ def test_ctrl_c_keeps_what_was_reached(
     assert read(folder / "run").about["l2"] == best["l2"]
     assert kept(folder / "run").evaluation is not None
     assert (folder / "run" / "pictures" / "sweep.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [(MemoryError(), "there is no memory left"),
+     (jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of it"), "no memory left for 1,800 bytes of features: use ")],
+)  # fmt: skip
+def test_no_memory_is_one_line(
+    folder: Path, fitted: Command, monkeypatch: pytest.MonkeyPatch, error: Exception, said: str
+) -> None:
+    def path(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr("manual_vs_auto.solve.path", path)
+    done = fitted("x.npy", "--labels", "y.npy", "--out", "run")
+    assert (done.returncode, done.stderr.count("\n")) == (3, 1)
+    assert said in done.stderr
+    assert not (folder / "run").exists()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such signals")

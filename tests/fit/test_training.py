@@ -68,7 +68,8 @@ def test_what_the_solver_does_not_take_is_widened_and_the_same(dtype: str) -> No
 
 
 @pytest.mark.parametrize("standardize", [False, True])
-def test_nothing_is_in_memory_twice(tmp_path: Path, standardize: bool) -> None:
+def test_nothing_is_in_memory_twice(tmp_path: Path, standardize: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_PIECE", 8 * 30 * 500)
     np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(20_000, 30)).astype(np.float32))
     features = open_features(str(tmp_path / "x.npy"))
     labels, rows = np.zeros(20_000, np.int32), np.arange(20_000) % 2 == 0

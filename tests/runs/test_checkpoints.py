@@ -77,6 +77,24 @@ def test_the_last_few_and_the_best_stay(tmp_path: Path, monkeypatch: pytest.Monk
     assert names(tmp_path) == ["000002", "000005", "000006"]
 
 
+def test_a_run_that_goes_on_knows_its_best_and_leaves_nothing_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plainly(monkeypatch)
+    before = Checkpoints(tmp_path, 9)
+    for number in range(1, 7):
+        before.offer(snapshot(number), best=number == 2)
+    (tmp_path / "000006" / "about.json").write_text("{}")
+    kept = Checkpoints(tmp_path, 1)
+    found, damaged = kept.last_whole()
+    assert found
+    assert (found.number, damaged) == (5, [6])
+    kept.go_on(4, best=2)  # as if the fifth were damaged, too
+    assert names(tmp_path) == ["000002", "000004", "000005", "000006"]
+    kept.offer(snapshot(5), best=False)
+    assert names(tmp_path) == ["000002", "000005"]
+
+
 def test_what_takes_long_is_done_seldom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A save of a second in epochs of a second: one in ten. The best, and the last, are written all the same."""
     now = [0.0]

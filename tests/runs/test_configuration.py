@@ -34,6 +34,7 @@ def made() -> Parser:
     parser.add_argument("--say", type=loud)
     parser.add_argument("--out", type=path)
     parser.add_argument("--quiet", action="store_true", help="say less")
+    parser.add_argument("--no-bias", dest="bias", action="store_false")
     return parser
 
 
@@ -65,6 +66,8 @@ def test_flags_over_file_over_defaults(parse: Parse) -> None:
     assert parse(WHOLE + "quiet = true") == {"quiet": True}
     assert parse(WHOLE + "quiet = true", "--no-quiet") == parse(WHOLE + "quiet = false") == parse(WHOLE) == {}
     assert parse(WHOLE + "quiet = false", "--quiet") == {"quiet": True}
+    assert parse(WHOLE, "--no-bias") == parse(WHOLE + "bias = false") == {"bias": False}
+    assert parse(WHOLE + "bias = false", "--bias") == parse(WHOLE + "bias = true") == {}
 
 
 def test_what_is_required_may_stand_in_the_file(parse: Parse, capsys: pytest.CaptureFixture[str]) -> None:
@@ -94,7 +97,7 @@ def test_a_run_s_own_file_is_the_run_again(parse: Parse) -> None:
     table = made().table(everything | {"other": 3})
     assert table == {
         "features": "f.npy", "labels": "l.npy", "max_time": 3600.0, "loss": "hinge", "top": 1, "keys": ["a", "b"],
-        "seeds": [3, 4], "out": "x", "quiet": True,
+        "seeds": [3, 4], "out": "x", "quiet": True, "bias": True,
     }  # fmt: skip
     assert list(table)[:2] == ["features", "labels"]  # in the order of the flags; 0 epochs is no number of epochs
     run = {"command": "shear", "versions": {"jax": "0.10.1"}, "epochs": 9}
@@ -136,7 +139,7 @@ WRONG = {
     "quiet = 1": "quiet: 1 is neither true nor false",
     "quiet = 'true'": "quiet: 'true' is neither true nor false",
     "keys = ['a', ['b']]": "keys: a list is nothing that it takes",
-    "[run]\ncommand = 'train'": "it is of a run of 'train', and this is shear",
+    "epoch = 3\n[run]\ncommand = 'train'": "it is of a run of 'train', and this is shear",
     "[run]\ncommand = 3": "it is of a run of 3, and this is shear",
     "epochs": "it isn't TOML: Expected '=' after a key in a key/value pair (at line 3",
     "epochs = ": "it isn't TOML: Invalid value (at line 3",

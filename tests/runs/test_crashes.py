@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from manual_vs_auto.runs import files, origin
 from manual_vs_auto.runs.directory import resumed
 from manual_vs_auto.runs.errors import UsageError
 from tests.runs.simulated import (
@@ -179,6 +180,35 @@ def test_a_configuration_that_was_changed_is_refused(tmp_path: Path, whole: dict
     with pytest.raises(UsageError, match=expected):
         run(tmp_path / "whole")
     assert left(tmp_path / "whole") == before
+
+
+def test_the_configuration_of_another_run_is_refused(tmp_path: Path, whole: dict[str, bytes]) -> None:
+    """Though it is sealed."""
+    (tmp_path / "whole" / "config.toml").write_bytes(origin.text({"epochs": 9}, {"command": "simulated"}))
+    with pytest.raises(UsageError, match="has been changed: epochs is 9 and was 3"):
+        run(tmp_path / "whole")
+
+
+def test_what_is_removed_loses_its_name_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A crash leaves all of it, or nothing under its name."""
+    operation, crashed, directory = 0, True, tmp_path / "000001"
+    while crashed:
+        operation += 1
+        directory.mkdir()
+        for name in ("a", "b"):
+            (directory / name).touch()
+        with monkeypatch.context() as patch:
+            crash_at(patch, operation)
+            try:
+                files.remove(directory)
+                crashed = False
+            except Crash:
+                pass
+        assert not directory.exists() or sorted(path.name for path in directory.iterdir()) == ["a", "b"]
+        shutil.rmtree(directory, ignore_errors=True)
+        files.remove_nameless(tmp_path)
+        assert list(tmp_path.iterdir()) == []
+    assert operation > 3
 
 
 def test_a_changed_configuration_without_a_checkpoint_is_refused(tmp_path: Path, whole: dict[str, bytes]) -> None:

@@ -15,6 +15,11 @@ def made(rows: int, width: int, classes: int, seed: int = 0) -> tuple[Array, Arr
     return features, np.argmax(logits + draw.gumbel(size=logits.shape), axis=1)
 
 
+def levelled(values: Any) -> Array:
+    """Values whose sum over the classes is 0, as every solution's is."""
+    return np.asarray(values - np.mean(values, axis=0))
+
+
 def softmax(logits: Array) -> Array:
     terms = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return np.asarray(terms / terms.sum(axis=-1, keepdims=True))

@@ -29,11 +29,13 @@ def _best(features: Array, labels: Array, l2: float, weights: Array | None = Non
 
 @pytest.mark.parametrize("solver", ["lbfgs", "newton"])
 @pytest.mark.parametrize("l2", [1e-1, 1e-4])
-@pytest.mark.parametrize("intercept", [True, False])
-def test_the_optimum_is_scikit_learns(solver: Any, l2: float, intercept: bool) -> None:
+@pytest.mark.parametrize(("intercept", "device"), [(True, "auto"), (False, "cpu")])
+def test_the_optimum_is_scikit_learns(solver: Any, l2: float, intercept: bool, device: Any) -> None:
     weights = np.random.default_rng(3).integers(0, 3, 400).astype(np.float64)
     theirs = _best(FEATURES, LABELS, l2, weights, intercept)
-    ours = minimise(FEATURES, LABELS, 5, l2=l2, weights=weights, intercept=intercept, tol=1e-10, solver=solver)
+    ours = minimise(
+        FEATURES, LABELS, 5, l2=l2, weights=weights, intercept=intercept, tol=1e-10, solver=solver, device=device
+    )
     assert ours.converged
     assert ours.gradient_norm <= 1e-10
     scale = np.abs(theirs.coef_).max()
@@ -46,10 +48,10 @@ def test_the_optimum_is_scikit_learns(solver: Any, l2: float, intercept: bool) -
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "squared_distance"])
 @pytest.mark.parametrize("solver", ["lbfgs", "newton"])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_what_is_told_is_so(loss: Loss, solver: Any, dtype: Any) -> None:
+@pytest.mark.parametrize(("dtype", "device"), [(np.float32, "cpu"), (np.float64, "cpu"), (np.float64, "auto")])
+def test_what_is_told_is_so(loss: Loss, solver: Any, dtype: Any, device: Any) -> None:
     features = FEATURES.astype(dtype)
-    found = minimise(features, LABELS, 5, loss=loss, l2=1e-3, tol=1e-8, solver=solver)
+    found = minimise(features, LABELS, 5, loss=loss, l2=1e-3, tol=1e-8, solver=solver, device=device)
     assert found.converged
     wide = features.astype(np.float64)
     slope = gradient(loss, wide, LABELS, SHARES, 1e-3, found.weight, found.bias)
@@ -79,7 +81,8 @@ def test_from_the_optimum_it_takes_no_step() -> None:
     found = minimise(FEATURES, LABELS, 5, l2=1e-2, tol=1e-9)
     again = minimise(FEATURES, LABELS, 5, l2=1e-2, tol=1e-9, start=(found.weight, found.bias))
     assert (again.iterations, again.converged) == (0, True)
-    np.testing.assert_array_equal(again.weight, found.weight)
+    # A start is centred over the classes once more.
+    np.testing.assert_allclose(again.weight, found.weight, rtol=0, atol=16 * np.finfo(np.float64).eps)
 
 
 def test_a_path_is_each_fit_by_itself_in_the_order_asked() -> None:
@@ -94,11 +97,22 @@ def test_a_path_is_each_fit_by_itself_in_the_order_asked() -> None:
     assert sum(one.evaluations for one in found[:4]) < sum(other.evaluations for other in alone[:4])
 
 
+@pytest.mark.parametrize("number", [7, 20])
+def test_a_long_path_to_a_small_tolerance_does_not_creep(number: int) -> None:
+    """What rounding put along (1, ..., 1) over the classes, where only the penalty pulls, once took 1,700 passes."""
+    l2s = np.logspace(-6, 0, number).tolist()
+    together = path(FEATURES, LABELS, 5, l2s, tol=1e-9)
+    assert all(one.converged for one in together)
+    assert all(np.abs(one.weight.sum(axis=0)).max() < 1e-12 for one in together)
+    alone = sum(minimise(FEATURES, LABELS, 5, l2=l2, tol=1e-9).evaluations for l2 in l2s)
+    assert sum(one.evaluations for one in together) < alone
+
+
 def test_hard_cases() -> None:
     """Columns that are constant or the same, a class without a row, one row, more columns than rows, big numbers."""
     twice = np.concatenate([FEATURES, FEATURES, np.ones((400, 1))], axis=1)
     assert minimise(twice, LABELS, 5, l2=1e-3, tol=1e-8).converged
-    assert minimise(FEATURES, LABELS, 7, l2=1e-3, max_iter=200).gradient_norm < 1e-4
+    assert minimise(FEATURES, LABELS, 7, l2=1e-3).converged
     assert minimise(FEATURES[:1], LABELS[:1] * 0, 2, l2=1e-3).converged
     assert minimise(*made(10, 40, 3), 3, l2=1e-3, tol=1e-8).converged
     shifted = FEATURES + 1e4

@@ -10,7 +10,7 @@ import pytest
 from manual_vs_auto.model import Loss
 from manual_vs_auto.solve import objective as module
 from manual_vs_auto.solve.objective import Objective
-from tests.solve.problems import Array, gradient, made, value
+from tests.solve.problems import Array, gradient, levelled, made, value
 
 EPS = np.finfo(np.float64).eps
 CPU = jax.devices("cpu")[0]
@@ -23,27 +23,31 @@ def _objective(features: Array, labels: Array, loss: Loss = "cross_entropy", **o
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "squared_distance"])
 @pytest.mark.parametrize("intercept", [True, False])
-@pytest.mark.parametrize("rows", [50, 64, 203])
-def test_value_gradient_and_product(loss: Loss, intercept: bool, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("rows", "device"), [(203, None), (50, CPU), (64, CPU), (203, CPU)])
+def test_value_gradient_and_product(
+    loss: Loss, intercept: bool, rows: int, device: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "_CHUNK", 1)  # the least: 64 rows
     features, labels = made(rows, 5, 4)
     draw = np.random.default_rng(1)
     weights = draw.uniform(size=rows)
     shares = weights / weights.sum()
-    weight, bias = draw.normal(size=(4, 5)), draw.normal(size=4) * intercept
-    ours = _objective(features, labels, loss, weights=weights, intercept=intercept)
+    weight, bias = levelled(draw.normal(size=(4, 5))), levelled(draw.normal(size=4)) * intercept
+    ours = _objective(features, labels, loss, weights=weights, intercept=intercept, device=device)
+    assert ours.compiled == (device is not None)
     theta = ours.joined(weight, bias)
 
     # A sum of `rows` terms, each of some dozen roundings of numbers of about 10.
     near = 10 * 50 * EPS
     there = ours.at(theta)
     assert there.norm == np.abs(there.gradient).max()
+    np.testing.assert_allclose(ours.parts(theta)[0], weight, rtol=0, atol=4 * EPS)
     expected = gradient(loss, features, labels, shares, 0.1, weight, bias)[:, : theta.shape[1]]
     assert there.value == pytest.approx(value(loss, features, labels, shares, 0.1, weight, bias), rel=50 * EPS)
     np.testing.assert_allclose(there.gradient, expected, rtol=0, atol=near)
 
     # A central difference of the NumPy gradient along a direction: exact to step^2 and eps / step.
-    direction = np.asarray(draw.normal(size=theta.shape))
+    direction = levelled(draw.normal(size=theta.shape))
     step = 1e-5
     sides: list[Array] = []
     for sign in (1.0, -1.0):
@@ -93,13 +97,13 @@ def test_far_columns_are_moved_and_nobody_sees_it() -> None:
     offset = np.array([0, 1e4, 0, -1e6])
     far = features + offset
     draw = np.random.default_rng(1)
-    weight, bias = draw.normal(size=(3, 4)) * 1e-2, draw.normal(size=3)
-    bias -= weight @ offset
+    weight = levelled(draw.normal(size=(3, 4)) * 1e-2)
+    bias = levelled(draw.normal(size=3)) - weight @ offset
     ours = _objective(far, labels)
     theta = ours.joined(weight, bias)
     there = ours.at(theta)
     back = ours.parts(theta)
-    np.testing.assert_array_equal(back[0], weight)
+    np.testing.assert_allclose(back[0], weight, rtol=0, atol=EPS)
     # b + W c - W c, with W c of about 1e4.
     np.testing.assert_allclose(back[1], bias, rtol=0, atol=1e4 * 8 * EPS)
     whole = far, labels, np.full(300, 1 / 300), 0.1, weight, bias

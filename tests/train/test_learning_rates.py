@@ -120,6 +120,16 @@ def test_a_picture_has_its_axes_named() -> None:
     assert [text.get_text() for text in legend.get_texts()][-1] == "suggested: 0.033"
 
 
+def test_a_batch_that_does_not_fit_gets_one_that_does(
+    command: Command, short: Flags, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("manual_vs_auto.train.room.free_bytes", lambda _: 100)
+    monkeypatch.setattr("manual_vs_auto.train.room.taken", lambda program: 10 * program.args_info[0][3].shape[1])
+    done = command(*short, "--find-learning-rate")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (3, "", 1)
+    assert "a step of 16 images takes 160 bytes of memory, and 100 are free: use --batch-size 8" in done.stderr
+
+
 def test_nothing_to_suggest_is_exit_1(command: Command, short: Flags, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "tried", lambda *_: judged(RATES, np.ones(601)))
     done = command(*short, "--find-learning-rate", "--quiet")

@@ -1,0 +1,104 @@
+"""What is summed over all rows, and the Gram matrix of some: NumPy as it stands, or JAX in chunks.
+
+A chunk of rows stays in the processor's cache between the product that makes the logits and the one that takes what
+belongs to them back to theta, notes (10), so that the features are read once. What the chunks give is summed in
+float64.
+"""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from manual_vs_auto.model import LOSSES, Loss
+from manual_vs_auto.rules import Array, softmax
+from manual_vs_auto.rules.targets import one_hot
+from manual_vs_auto.solve.curvature import CONVEX, EXACT, UNCERTAINTY
+
+
+def _value_and_grad(loss: Loss, scores: Any, labels: Array, shares: Array, theta: Array) -> tuple[Array, Array]:
+    rule = LOSSES[loss]
+    losses, residuals = rule.fwd(scores(theta), labels)
+    by_logits, _ = rule.bwd(residuals, shares)
+    return losses.__array_namespace__().sum(losses * shares), by_logits
+
+
+def _product(hessian: Any, scores: Any, labels: Array, shares: Array, theta: Array, direction: Array) -> tuple[Array]:
+    logits = scores(theta)
+    product = hessian(softmax(logits), one_hot(labels, logits), scores(direction))
+    return (product * shares[:, None],)
+
+
+# What is asked of the rows: numbers, and what belongs to their logits [B, K]. Made once: a program is compiled for
+# each, and found again by which one it is.
+GRADIENTS = {loss: partial(_value_and_grad, loss) for loss in LOSSES}
+PRODUCTS = {
+    name: {loss: partial(_product, hessian[loss]) for loss in LOSSES}
+    for name, hessian in (("exact", EXACT), ("convex", CONVEX))
+}
+
+
+def over_rows(
+    work: Any, features: Array, labels: Array, shares: Array, centre: Array | None, *thetas: Array, intercept: bool
+) -> tuple[Array, ...]:
+    """What `work` says of these rows, its last part taken back to theta: numbers and [K, D + 1], float64.
+
+    Args: work: of GRADIENTS or PRODUCTS. features: [B, D]. labels, shares: [B]. centre: [D], taken from each row.
+          thetas: [K, D + 1] in the dtype that is worked in, or [K, D] without an intercept.
+    """
+    rows, shares = _moved(features, centre, thetas[0].dtype), shares.astype(thetas[0].dtype)
+    xp, width = rows.__array_namespace__(), rows.shape[1]
+
+    def scores(theta: Array) -> Array:
+        logits = rows @ theta[:, :width].T
+        return logits + theta[None, :, width] if intercept else logits
+
+    *numbers, by_logits = work(scores, labels, shares, *thetas)
+    by_theta = by_logits.T @ rows
+    if intercept:
+        by_theta = xp.concat([by_theta, xp.sum(by_logits, axis=0)[:, None]], axis=1)
+    return tuple(part.astype(np.float64) for part in (*numbers, by_theta))
+
+
+@partial(jax.jit, static_argnames=("work", "intercept", "chunk"))
+def over_chunks(
+    work: Any,
+    features: Array,
+    labels: Array,
+    shares: Array,
+    centre: Array | None,
+    *thetas: Array,
+    intercept: bool,
+    chunk: int,
+) -> tuple[Array, ...]:
+    """`over_rows` of all rows, `chunk` of them at a time, as one program."""
+
+    def one(rows: Array, labels: Array, shares: Array) -> tuple[Array, ...]:
+        return over_rows(work, rows, labels, shares, centre, *thetas, intercept=intercept)
+
+    whole = len(features) // chunk * chunk
+    total = one(features[whole:], labels[whole:], shares[whole:])
+    if whole:
+        chunks = [part[:whole].reshape(-1, chunk, *part.shape[1:]) for part in (features, labels, shares)]
+        total, _ = jax.lax.scan(lambda sums, part: (jax.tree.map(jnp.add, sums, one(*part)), None), total, chunks)
+    return total
+
+
+def gram(theta: Array, features: Array, shares: Array, centre: Array | None, *, loss: Loss, intercept: bool) -> Array:
+    """sum_i s_i c_i x_i x_i' with c of `curvature.UNCERTAINTY`: [D, D] in theta's dtype, or D + 1."""
+    rows, shares = _moved(features, centre, theta.dtype), shares.astype(theta.dtype)
+    xp = rows.__array_namespace__()
+    if intercept:
+        rows = xp.concat([rows, xp.ones_like(rows[:, :1])], axis=1)
+    bends = shares * UNCERTAINTY[loss](softmax(rows @ theta.T))
+    return rows.T @ (rows * bends[:, None])
+
+
+gram_compiled = jax.jit(gram, static_argnames=("loss", "intercept"))
+
+
+def _moved(rows: Array, centre: Array | None, dtype: Any) -> Array:
+    """x - c, taken before the rows are rounded to the dtype."""
+    return rows.astype(dtype) if centre is None else (rows.astype(np.float64) - centre[None, :]).astype(dtype)
