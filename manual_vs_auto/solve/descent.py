@@ -9,7 +9,7 @@ import numpy as np
 from manual_vs_auto.solve.lbfgs import Memory
 from manual_vs_auto.solve.metric import Metric
 from manual_vs_auto.solve.newton import truncated_newton
-from manual_vs_auto.solve.objective import Objective, Point, Theta, levelled
+from manual_vs_auto.solve.objective import Objective, Point, Theta, dot, levelled
 
 Solver: TypeAlias = Literal["lbfgs", "newton"]
 
@@ -75,7 +75,7 @@ class Descent:
         else:
             step = self._memory.direction(here.gradient, self._metric)
         step = levelled(step)
-        slope = float(np.vdot(here.gradient, step))
+        slope = dot(here.gradient, step)
         unsure = _CERTAIN[dtype] * abs(here.value)
         size = 1.0
         for _ in range(_SHORTENINGS):
@@ -87,7 +87,7 @@ class Descent:
             if over <= (_DECREASE - 1) * size * slope:
                 return there
             # Where the values are no longer sure, the slopes are: on a parabola Armijo's rule is this one.
-            if there.value <= here.value + unsure and np.vdot(there.gradient, step) <= (2 * _DECREASE - 1) * slope:
+            if there.value <= here.value + unsure and dot(there.gradient, step) <= (2 * _DECREASE - 1) * slope:
                 return there
             size *= min(0.5, max(0.1, -size * slope / (2 * over))) if math.isfinite(over) else 0.1
         return None

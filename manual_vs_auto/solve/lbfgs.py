@@ -5,10 +5,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
-import numpy as np
-
 from manual_vs_auto.solve.metric import Metric
-from manual_vs_auto.solve.objective import Theta
+from manual_vs_auto.solve.objective import Theta, dot
 
 _PAIRS = 20
 
@@ -33,9 +31,9 @@ class Memory:
 
     def add(self, step: Theta, change: Theta, metric: Metric) -> None:
         """Remember a pair. One along which the objective does not bend upwards is left out."""
-        bend = float(np.vdot(step, change))
-        if bend > 1e-14 * float(np.linalg.norm(step) * np.linalg.norm(change)):
-            self._pairs.append(_Pair(step, change, bend, bend / float(np.vdot(change, metric.solve(change)))))
+        bend = dot(step, change)
+        if bend > 1e-14 * math.sqrt(dot(step, step) * dot(change, change)):
+            self._pairs.append(_Pair(step, change, bend, bend / dot(change, metric.solve(change))))
 
     def change(self, added: Callable[[Theta], Theta], metric: Metric) -> None:
         """Make of each pair what it would have been, had the gradient had this linear term, too."""
@@ -48,11 +46,11 @@ class Memory:
         """-H gradient, the step to try: [K, D]."""
         rest, shares = gradient.copy(), []
         for step, change, bend, _ in reversed(self._pairs):
-            shares.append(float(np.vdot(step, rest)) / bend)
+            shares.append(dot(step, rest) / bend)
             rest -= shares[-1] * change
         found = metric.solve(rest)
         if self._pairs:
             found *= math.exp(sum(math.log(pair.scale) for pair in self._pairs) / len(self._pairs))
         for (step, change, bend, _), share in zip(self._pairs, reversed(shares), strict=True):
-            found += (share - float(np.vdot(change, found)) / bend) * step
+            found += (share - dot(change, found) / bend) * step
         return -found

@@ -40,8 +40,8 @@ class Metric:
             matrix = self._curved.astype(np.float64)
             penalty = self._objective.pull(np.ones((1, len(matrix))), self._objective.l2)[0]
             ridge = max(_RIDGE * np.trace(matrix) / len(matrix), _LEAST)
-            self._inverse = np.linalg.inv(matrix + np.diag(penalty + ridge))
+            (self._inverse,) = self._objective.put((np.linalg.inv(matrix + np.diag(penalty + ridge)),))
 
     def solve(self, gradient: Theta) -> Theta:
         """gradient M^-1: [K, D]."""
-        return np.asarray(gradient @ self._inverse)
+        return self._objective.times(gradient, self._inverse)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from manual_vs_auto.solve.metric import Metric
-from manual_vs_auto.solve.objective import Objective, Theta
+from manual_vs_auto.solve.objective import Objective, Theta, dot
 
 _PRODUCTS = 60  # at most, a step
 
@@ -18,18 +18,18 @@ def truncated_newton(objective: Objective, theta: Theta, gradient: Theta, metric
     """
     step, rest = np.zeros_like(gradient), -gradient
     near = metric.solve(rest)
-    direction, power = near, float(np.vdot(rest, near))
+    direction, power = near, dot(rest, near)
     first = power
     wanted = min(0.25, float(np.sqrt(np.max(np.abs(gradient))))) ** 2 * first
     for _ in range(_PRODUCTS):
         product = objective.product(theta, direction, "convex", dtype)
-        bend = float(np.vdot(direction, product))
+        bend = dot(direction, product)
         if bend <= 0:
             break
         step = step + power / bend * direction
         rest = rest - power / bend * product
         near = metric.solve(rest)
-        power, before = float(np.vdot(rest, near)), power
+        power, before = dot(rest, near), power
         if power <= wanted:
             break
         direction = near + power / before * direction

@@ -71,9 +71,10 @@ class Objective:
         self.passes = 0
         self.compiled = device is not None or rows * width * classes > _LITTLE
         self._device = device or jax.devices()[0]
-        self._rows = self._put((features, labels.astype(np.int32), shares))
-        self._sample = self._drawn(max(_LEAST_ROWS, _ROWS_A_COLUMN * (width + 1)))
-        self._centre = _far(self._sample[0]) if intercept else None
+        sample = _drawn(max(_LEAST_ROWS, _ROWS_A_COLUMN * (width + 1)), features, shares)
+        self._centre = _far(sample[0]) if intercept else None
+        self._rows = self.put((features, labels.astype(np.int32), shares))
+        self._sample, self._sample_shares = self.put(sample)
         self._chunk = max(64, min(4096, _CHUNK // (4 * (width + classes)) * 4 // 64 * 64))
 
     def joined(self, weight: Array, bias: Array) -> Theta:
@@ -95,7 +96,7 @@ class Objective:
         """F and dF/dtheta. Source: notes (9) and (10) for each row, by hand; l2 W for the penalty."""
         loss, by_theta = self._over_rows(GRADIENTS[self.loss], (theta,), dtype)
         weight = theta[:, : self.shape[1] - self.intercept]
-        value = float(loss) + self.l2 / 2 * float(np.vdot(weight, weight))
+        value = float(loss) + self.l2 / 2 * dot(weight, weight)
         gradient = np.asarray(by_theta) + self.pull(theta, self.l2)
         users = gradient
         if self._centre is not None:  # dF/dW = sum_i r_i x_i' = sum_i r_i (x_i - c)' + dF/db c'
@@ -114,28 +115,25 @@ class Objective:
 
     def gram(self, theta: Theta) -> Array:
         """sum_i s_i c_i x_i x_i' over a sample of rows, c of `curvature.UNCERTAINTY`: [D, D], or D + 1."""
-        (there,) = self._put((theta.astype(np.float32 if self.compiled else np.float64),))
+        (there,) = self.put((theta.astype(np.float32 if self.compiled else np.float64),))
         made = gram_compiled if self.compiled else gram
-        return np.asarray(made(there, *self._sample, self._centre, loss=self.loss, intercept=self.intercept))
+        sample = (self._sample, self._sample_shares, self._centre)
+        return np.asarray(made(there, *sample, loss=self.loss, intercept=self.intercept))
+
+    def times(self, theta: Theta, matrix: Array) -> Theta:
+        """theta [K, D] times a matrix [D, D] that was `put`."""
+        return np.array(_times(theta, matrix) if self.compiled else theta @ matrix)
 
     def _over_rows(self, work: Any, thetas: tuple[Theta, ...], dtype: Any) -> Any:
         self.passes += 1
-        parts = self._put(tuple(theta.astype(dtype) for theta in thetas))
+        parts = self.put(tuple(theta.astype(dtype) for theta in thetas))
         if self.compiled:
             return over_chunks(work, *self._rows, self._centre, *parts, intercept=self.intercept, chunk=self._chunk)
         return over_rows(work, *self._rows, self._centre, *parts, intercept=self.intercept)
 
-    def _put(self, parts: tuple[Array, ...]) -> tuple[Array, ...]:
+    def put(self, parts: tuple[Array, ...]) -> tuple[Array, ...]:
+        """The arrays where the passes run."""
         return jax.device_put(parts, self._device) if self.compiled else parts
-
-    def _drawn(self, rows: int) -> tuple[Array, Array]:
-        """Some of the rows, without putting back, and their shares of the mean."""
-        features, _, shares = self._rows
-        if rows >= len(features):
-            return features, shares
-        drawn = np.sort(np.random.default_rng(0).choice(len(features), rows, replace=False))
-        part = shares[drawn]
-        return features[drawn], part / (part.sum() or 1)
 
     def pull(self, theta: Theta, l2: float) -> Theta:
         """The gradient of a penalty l2/2 |W|^2: l2 W, and 0 for the bias."""
@@ -145,6 +143,19 @@ class Objective:
         return pull
 
 
+def _drawn(rows: int, features: Array, shares: Array) -> tuple[Array, Array]:
+    """Some of the rows, without putting back, and their shares of the mean."""
+    if rows >= len(features):
+        return features, shares
+    drawn = np.sort(np.random.default_rng(0).choice(len(features), rows, replace=False))
+    return features[drawn], shares[drawn] / (shares[drawn].sum() or 1)
+
+
+def dot(left: Theta, right: Theta) -> float:
+    """The sum of the products. Without BLAS: its threads go on spinning in the time of the next pass, a third of it."""
+    return float(np.sum(left * right))
+
+
 def levelled(values: Theta) -> Theta:
     """Values less their mean over the classes. The same added to each class's logit changes no probability.
 
@@ -152,6 +163,9 @@ def levelled(values: Theta) -> Theta:
     steps make it larger, it takes hundreds of steps to go. Steps that are levelled keep theta so.
     """
     return np.asarray(values - values.mean(axis=0))
+
+
+_times = jax.jit(lambda theta, matrix: theta @ matrix)
 
 
 def _far(sample: Array) -> Theta | None:

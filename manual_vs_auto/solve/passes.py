@@ -78,12 +78,15 @@ def over_chunks(
     def one(rows: Array, labels: Array, shares: Array) -> tuple[Array, ...]:
         return over_rows(work, rows, labels, shares, centre, *thetas, intercept=intercept)
 
-    whole = len(features) // chunk * chunk
-    total = one(features[whole:], labels[whole:], shares[whole:])
-    if whole:
-        chunks = [part[:whole].reshape(-1, chunk, *part.shape[1:]) for part in (features, labels, shares)]
-        total, _ = jax.lax.scan(lambda sums, part: (jax.tree.map(jnp.add, sums, one(*part)), None), total, chunks)
-    return total
+    def add(number: Array, sums: tuple[Array, ...]) -> tuple[Array, ...]:
+        # Sliced here: a scan over features[:-rest] would copy them all first.
+        parts = (jax.lax.dynamic_slice_in_dim(part, number * chunk, chunk) for part in (features, labels, shares))
+        return tuple(map(jnp.add, sums, one(*parts)))
+
+    count = len(features) // chunk
+    total = one(*(part[count * chunk :] for part in (features, labels, shares)))
+    looped: tuple[Array, ...] = jax.lax.fori_loop(0, count, add, total) if count else total
+    return looped
 
 
 def gram(theta: Array, features: Array, shares: Array, centre: Array | None, *, loss: Loss, intercept: bool) -> Array:

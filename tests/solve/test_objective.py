@@ -120,7 +120,8 @@ def test_the_sample_is_drawn_without_putting_back(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(module, "_ROWS_A_COLUMN", 0)
     monkeypatch.setattr(module, "_LEAST_ROWS", 50)
     features, labels = made(200, 3, 2)
-    rows, shares = _objective(features, labels, weights=np.arange(200.0))._sample
+    ours = _objective(features, labels, weights=np.arange(200.0))
+    rows, shares = ours._sample, ours._sample_shares
     assert rows.shape == (50, 3)
     assert len({tuple(row) for row in np.asarray(rows).tolist()}) == 50
     assert float(shares.sum()) == pytest.approx(1, rel=1e-12)
