@@ -48,13 +48,21 @@ def test_links_lead_somewhere() -> None:
 
 
 def test_the_first_screen_is_for_who_knows_nothing_of_it() -> None:
-    """Three users with a command each, the picture, the two commands; what was measured comes later."""
-    screen = README.splitlines()[:36]
+    """Four users with a command each, the picture, the two commands; what was measured comes later."""
+    screen = README.splitlines()[:38]
     users = [line for line in screen if line.startswith("- **To ")]
     commands = [line.strip("` ") for line in screen if line.strip().startswith("`python -m ")]
-    assert [command.split()[2].split(".")[1] for command in commands] == ["notes", "gradcheck", "train"]
-    assert len(users) == 3
-    order = ["- **To train**", "![", "manual_vs_auto.train\n```", "-m pytest\n```", "## Judge", "## What was measured"]
+    assert [command.split()[2].split(".")[1] for command in commands] == ["notes", "gradcheck", "train", "fit"]
+    assert len(users) == 4
+    order = [
+        "- **To train**",
+        "- **To fit**",
+        "![",
+        "manual_vs_auto.train\n```",
+        "-m pytest\n```",
+        "## Judge",
+        "## What was measured",
+    ]
     places = [README.index(part) for part in order]
     assert places == sorted(places)
 
