@@ -10,8 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from manual_vs_auto.solve import minimise
 
 Array = Any
@@ -48,24 +46,24 @@ def ours(problem: Problem, solver: Any) -> Fit:
     return fit
 
 
-def scikit_learn(problem: Problem, solver: str, dtype: Any = np.float32) -> Fit | str:
-    """A reason where it is not run."""
+def scikit_learn(problem: Problem, solver: str, threads: int | None = None) -> Fit | str:
+    """A reason where it is not run. Args: threads: of BLAS, whose threads and its own may be in each other's way."""
     if importlib.util.find_spec("sklearn") is None:
         return "not installed"
     from sklearn.linear_model import LogisticRegression
+    from threadpoolctl import threadpool_limits
 
     rows, width = problem.features.shape
     if solver == "newton-cholesky" and 2 * rows * (width * problem.classes) ** 2 > _MOST_OPERATIONS:
         return f"a Hessian of {(width * problem.classes):,}^2 from {rows:,} rows"
-    features = problem.features.astype(dtype)
 
     def fit(iterations: int) -> Parts:
         model = LogisticRegression(
             C=1 / (problem.l2 * rows), solver=solver, tol=1e-15, max_iter=iterations, random_state=0
         )
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), threadpool_limits(threads, user_api="blas"):
             warnings.simplefilter("ignore")  # that it has not converged, which is what was asked for
-            model.fit(features, problem.labels)
+            model.fit(problem.features, problem.labels)
         return model.coef_, model.intercept_
 
     return fit

@@ -27,6 +27,7 @@ USES = {
     "In a clone, measure again what the README says": {
         "benchmarks.training": "the two gradients beside NumPy, PyTorch and scikit-learn",
         "benchmarks.fused": "the fused loss beside jax.grad, optax and PyTorch",
+        "benchmarks.fit": "the time to the optimum beside scikit-learn and PyTorch",
         "benchmarks.sharding": "the fused loss on eight virtual devices beside one",
         "benchmarks.gradcheck": "the checker beside check_grads, chex and PyTorch's gradcheck",
         "benchmarks.peers": "the checker on a thousand rules of HIPS/autograd, JAX, optax and PyTorch",

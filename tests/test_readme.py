@@ -79,7 +79,7 @@ def test_every_measured_table_says_what_it_means_and_where_it_was_measured() -> 
     _, _, measured = README.partition("## What was measured")
     measured, _, _ = measured.partition("\n## ")
     parts = measured.split("\n### ")[1:]
-    assert len(parts) == 5
+    assert len(parts) == 6
     for part in parts:
         title, _, said, *_ = part.splitlines()
         assert said.startswith("**It means:** "), title
@@ -182,6 +182,17 @@ def test_the_peers_are_the_benchmark_s_own() -> None:
     ]  # fmt: skip
     assert [word for word in words if word not in text] == []
     assert row["DISAGREE"] == row["traceback"] == row["refused"] == 0
+
+
+def test_the_times_to_the_optimum_are_the_benchmark_s_own() -> None:
+    from benchmarks.fit import markdown
+
+    measured = json.loads((ROOT / "benchmarks" / "results" / "fit.json").read_text())
+    assert markdown(measured["rows"]) in README
+    for row in measured["sweeps"]:
+        assert f"{row['times_single']:.1f}" in README
+        assert f"{row['passes_path']}" in README
+    assert measured["machine"]["date"] in README
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Pairs after public reports of bugs: right ones agree, wrong ones do not, and no cause that is named is wrong.
 
-They take as long as the rest of the suite: every run judges about a tenth of them, and `python -m pytest -m whole` all.
+They take as long as the rest of the suite: every run judges a small part of them, and `python -m pytest -m whole` all.
 """
 
 from typing import Any
@@ -13,7 +13,7 @@ from tests.corpus.judging import judge
 from tests.corpus.reports import REPORTS
 from tests.corpus.unknown import FACTS
 
-SOME = drawn(REPORTS, 10)
+SOME = drawn(REPORTS, 16)
 
 
 def judged(item: Item) -> Any:
