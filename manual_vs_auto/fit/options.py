@@ -9,11 +9,20 @@ from typing import Any
 
 from manual_vs_auto import command
 from manual_vs_auto.runs.configuration import Parser
+from manual_vs_auto.runs.resume import as_begun, asked, resume_flags
 from manual_vs_auto.runs.values import path, whole
 
 LOSSES = ("cross_entropy", "squared_distance")
 DEVICES = ("auto", "cpu", "gpu")
-_ASIDE = ("json", "quiet", "plot", "out", "onnx")  # where what is fitted goes, and how it is told
+_ASIDE = (
+    "json",
+    "quiet",
+    "plot",
+    "out",
+    "resume",
+    "keep_checkpoints",
+    "onnx",
+)  # where what is fitted goes, and how it is told
 _SHARE = 0.1  # of the rows, that a sweep keeps back where nobody says which
 
 _DESCRIPTION = """\
@@ -22,7 +31,8 @@ Fit softmax(Wx + b) to features of any kind, a linear probe say, to the true opt
   %(prog)s x.npy --labels y.npy --out run
   %(prog)s x.npy --labels y.npy --sweep 10 --standardize --out run
   %(prog)s data.npz:x --labels y --val 0.2
-  %(prog)s table.parquet --labels species --val new.parquet species"""
+  %(prog)s table.parquet --labels species --val new.parquet species
+  %(prog)s --resume run"""
 _EPILOG = "Exit status: 0 converged; 1 not; 2 flags, data or files that can't be used; 130 or 143 interrupted."
 
 
@@ -46,6 +56,8 @@ class Options:
     json, quiet: as train has them.
     plot:        leave pictures in the run's directory.
     out:         a directory to leave the run in.
+    resume:      go on with the run that is there.
+    keep_checkpoints: how many of the last ones stay.
     onnx:        a file to export to.
     """
 
@@ -66,6 +78,8 @@ class Options:
     quiet: bool = False
     plot: bool = False
     out: Path | None = None
+    resume: bool = False
+    keep_checkpoints: int = 3
     onnx: Path | None = None
 
     @property
@@ -82,7 +96,9 @@ class Options:
 def parse(arguments: Sequence[str] | None = None) -> Options:
     """The command line as Options. Exits with 2 and one line where a flag is wrong, with 0 for --help."""
     parser = _parser()
-    found = vars(parser.parse_args(arguments))
+    run = asked(parser, arguments)
+    found = vars(parser.parse_args(as_begun(run, parser, arguments) if run else arguments))
+    found |= {"resume": bool(run)} | ({"out": run} if run else {})
     found["val"] = tuple(found["val"])
     if isinstance(found["sweep"], list):
         found["sweep"] = tuple(found["sweep"])
@@ -137,6 +153,7 @@ def _parser() -> Parser:
     add("--json", action="store_true", help="one line of JSON a fit on standard output, and nothing else there")
     add("--quiet", action="store_true", help="print the last line only")
     add("--plot", action="store_true", help="leave pictures in RUN, by matplotlib")
+    resume_flags(parser)
     add("--onnx", type=path, metavar="FILE", help="export what was learned, by onnx")
     return parser
 

@@ -1,34 +1,32 @@
 """A whole fit, told: facts, one fit or a sweep of them, a table, and the directory that keeps the best."""
 
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from manual_vs_auto.fit.examples import Examples, read
 from manual_vs_auto.fit.facts import device_of, fit_facts
-from manual_vs_auto.fit.options import Options, as_table
+from manual_vs_auto.fit.keeping import Keeping, opened
+from manual_vs_auto.fit.options import Options
 from manual_vs_auto.fit.solving import solved
 from manual_vs_auto.fit.table import Fitted, best_of, last_line, line, now, table
 from manual_vs_auto.fit.training import Training, training
-from manual_vs_auto.runs import arrays, export, signals
-from manual_vs_auto.runs.directory import recorded
+from manual_vs_auto.runs import export, signals
 from manual_vs_auto.runs.display import Display, Words
 from manual_vs_auto.runs.evaluation import FILE, evaluate
-from manual_vs_auto.runs.machine import versions
 from manual_vs_auto.runs.model import Model, to_bytes
 from manual_vs_auto.runs.pictures import files
 from manual_vs_auto.runs.pictures.style import require
-from manual_vs_auto.runs.record import Record
+from manual_vs_auto.solve import State
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 NOT_CONVERGED = 1
 _DECADES = 6  # that a sweep spans
 _SAID = 1.0  # seconds after which a person hears of an iteration
 _AT_ONCE = 1e10  # multiplications, which take less than a second
-_KEPT = 4  # times as long as keeping an iteration takes must have passed before the next one is kept
 
 
 def run(options: Options, started: float) -> int:
@@ -46,8 +44,8 @@ def run(options: Options, started: float) -> int:
     made = training(examples.features, examples.labels, examples.rows, options.standardize)
     l2s = _l2s(options, made)
     display = Display(Words("fit", len(l2s), line, now), json=options.json, quiet=options.quiet)
-    with display, recorded(options.out) if options.out else nullcontext() as record:
-        return _Run(options, examples, made, device, display, record, started).fit(l2s)
+    with display, opened(options, examples, device) as keeping:
+        return _Run(options, examples, made, device, display, keeping, started).fit(l2s)
 
 
 def _l2s(options: Options, made: Training) -> list[float]:
@@ -70,34 +68,36 @@ class _Run:
         made: Training,
         device: str,
         display: Display,
-        record: Record | None,
+        keeping: Keeping | None,
         started: float,
     ) -> None:
         self._options, self._examples, self._made, self._device = options, examples, made, device
-        self._display, self._record, self._started = display, record, started
+        self._display, self._keeping, self._started = display, keeping, started
         self._fits: list[Fitted] = []
         self._last: tuple[float, Any] | None = None  # an l2 that has not ended, and where its solver is
         self._best = b""  # the content of its file
-        self._said = self._kept = self._keeping = 0.0
+        self._said = self._before = 0.0  # seconds, the second until the run was stopped
 
     def fit(self, l2s: Sequence[float]) -> int:
         """Every fit, each shown and recorded as it ends, then the table."""
         self._display.facts(fit_facts(self._options, self._examples, self._made, self._device, l2s))
-        if self._record:
-            about = {"command": "fit", "device": self._device, "data_sha256": self._digest(), "versions": versions()}
-            self._record.start(as_table(self._options), about)
-        began = time.perf_counter()
+        state = self._begin(self._keeping) if self._keeping else None
+        if len(self._fits) == len(l2s):
+            return self._finished(len(l2s))
+        began = time.perf_counter() - self._before
         try:
-            for l2, reached, ended in solved(self._options, self._made, self._examples.classes, l2s):
+            for l2, reached, ended in solved(self._options, self._made, self._examples.classes, l2s, state):
                 seconds = time.perf_counter() - began
                 if ended:
-                    self._end(l2, reached, seconds)
+                    self._end(l2, reached, seconds, ended)
                 else:
                     self._iteration(l2, reached, seconds)
         except KeyboardInterrupt:
             with signals.held():
                 self._interrupted(time.perf_counter() - began, len(l2s))
             return signals.status()
+        if self._keeping:
+            self._keeping.save()
         self._summarise()
         kept = best_of(self._fits)
         if not kept.converged:
@@ -107,18 +107,41 @@ class _Run:
             )
         return 0 if kept.converged else NOT_CONVERGED
 
+    def _begin(self, keeping: Keeping) -> State | None:
+        """Start in the directory, or go on from what is there."""
+        for said in keeping.said:
+            self._display.warn(said)
+        state, halfway, lines = keeping.begin()
+        if state:
+            ends = {line["l2"]: line["seconds"] for line in lines if "iterations" in line}
+            for l2, found in state.found.items():
+                fitted = self._judged(l2, found, found.iterations, found.converged, ends[l2])
+                self._fits.append(fitted)
+            self._best = to_bytes(best_of(self._fits).model) if self._fits else b""
+            self._before = lines[-1]["seconds"]
+        if halfway:
+            self._last = halfway.l2, halfway
+        keeping.restore(self._best or (to_bytes(self._model(halfway.l2, halfway, False)) if halfway else None))
+        return state
+
+    def _finished(self, fits: int) -> int:
+        """Nothing is left to do but what may have been lost of the files."""
+        kept = best_of(self._fits)
+        self._leave(kept)
+        self._display.last(f"{self._options.out} is finished: all its {fits:,} fits are done")
+        return 0 if kept.converged else NOT_CONVERGED
+
     def _interrupted(self, seconds: float, fits: int) -> None:
         """Keep where the solver was; and judge that, where it takes no longer than anybody wants to wait."""
         with suppress(OSError):  # the terminal may be gone
             self._display.warn(f"{signals.said()} after {len(self._fits)} of {fits} fits")
+        if self._keeping:
+            self._keeping.save()
         if self._last:
             l2, reached = self._last
             count, width = self._examples.matrix.shape
             if count * width * self._examples.classes <= _AT_ONCE:
-                self._take(self._judged(l2, reached, _number(reached), False, seconds))
-            else:
-                content = self._best or to_bytes(self._model(l2, reached, False))
-                self._keep(_metrics(l2, reached, seconds), content)
+                self._take(self._judged(l2, reached, _number(reached), False, seconds), None)
         with suppress(OSError):
             self._summarise()
 
@@ -126,38 +149,38 @@ class _Run:
         """Keep it where that costs little, and show it now and then."""
         self._last = l2, progress
         metrics = _metrics(l2, progress, seconds)
-        if self._record and seconds - self._kept >= _KEPT * self._keeping:
-            before = time.perf_counter()
-            self._keep(metrics, self._best or to_bytes(self._model(l2, progress, False)))
-            self._keeping, self._kept = time.perf_counter() - before, seconds
+        if self._keeping:
+            best = self._best
+
+            def content() -> bytes:
+                return best or to_bytes(self._model(l2, progress, False))
+
+            self._keeping.iteration(metrics, progress, content)
         if seconds - self._said >= _SAID and not self._options.json:
             self._said = seconds
             self._display.done({"fit": len(self._fits)} | metrics)
 
-    def _end(self, l2: float, reached: Any, seconds: float) -> None:
+    def _end(self, l2: float, reached: Any, seconds: float, state: State) -> None:
         self._last = l2, reached
         fitted = self._judged(l2, reached, reached.iterations, reached.converged, seconds)
         self._last = None
-        self._take(fitted)
+        self._take(fitted, state)
         self._said = seconds
 
-    def _take(self, fitted: Fitted) -> None:
-        self._fits.append(fitted)
+    def _take(self, fitted: Fitted, state: State | None) -> None:
         metrics = fitted.metrics()
-        if best_of(self._fits) is fitted:
-            self._best = to_bytes(fitted.model)
-        self._keep(metrics, self._best)
+        with signals.held():
+            self._fits.append(fitted)
+            if best_of(self._fits) is fitted:
+                self._best = to_bytes(fitted.model)
+            if self._keeping:
+                self._keeping.end(metrics, self._best, state)
         self._display.done({"fit": len(self._fits)} | metrics)
-
-    def _keep(self, metrics: Mapping[str, Any], content: bytes) -> None:
-        if self._record:
-            with signals.held():
-                self._record.keep(metrics, content)
 
     def _model(self, l2: float, reached: Any, converged: bool) -> Model:
         return Model(
-            reached.weight,
-            reached.bias if self._options.intercept else None,
+            np.ascontiguousarray(reached.weight),  # as it is when it has been read from a checkpoint
+            np.ascontiguousarray(reached.bias) if self._options.intercept else None,
             self._made.mean,
             self._made.scale,
             loss=self._options.loss,
@@ -178,31 +201,27 @@ class _Run:
         ended = (reached.objective, reached.gradient_norm, iterations, converged)
         return Fitted(l2, *ended, seconds, model, train, val)
 
-    def _digest(self) -> str:
-        """SHA-256 of all that is learned from and judged by."""
-        examples = self._examples
-        held = {"features": examples.matrix, "labels": examples.labels, "rows": examples.rows}
-        if examples.val is not examples.matrix:
-            held |= {"val": examples.val, "val_labels": examples.val_labels}
-        return arrays.digest({name: array for name, array in held.items() if array is not None})
-
     def _summarise(self) -> None:
         if not self._fits:
             return
         kept = best_of(self._fits)
-        if self._record and self._options.out:
-            kept.held.write(self._options.out / FILE)
-            if self._options.plot:
-                files.write(self._options.out)
+        self._leave(kept)
         self._display.lines(
             "",
             *table(self._fits, kept),
             f"{'time':<12} fitting {self._fits[-1].seconds:.2f} s, in all {time.perf_counter() - self._started:.2f} s",
-            *([f"{'kept in':<12} {self._options.out}"] if self._record else []),
+            *([f"{'kept in':<12} {self._options.out}"] if self._keeping else []),
         )
         self._display.last(last_line(kept))
         if self._options.onnx:
             export.to_onnx(kept.model, self._options.onnx)
+
+    def _leave(self, kept: Fitted) -> None:
+        """Beside the weights: how good they are, and pictures."""
+        if self._options.out:
+            kept.held.write(self._options.out / FILE)
+            if self._options.plot:
+                files.write(self._options.out)
 
 
 def _number(reached: Any) -> int:

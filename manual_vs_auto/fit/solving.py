@@ -12,14 +12,15 @@ from manual_vs_auto.runs.errors import NoRoomError, UsageError
 
 _HEARING = 0.1  # seconds after which a Ctrl-C that was lost elsewhere is heard
 
-# What the solver said, and of which l2: its Progress after an iteration, its Solution at the end.
-Said: TypeAlias = tuple[float, Any, bool]
+# What the solver said, and of which l2: its Progress after an iteration, its Solution at the end, and then its State.
+Said: TypeAlias = tuple[float, Any, Any]
 
 
-def solved(options: Options, made: Training, classes: int, l2s: Sequence[float]) -> Iterator[Said]:
+def solved(options: Options, made: Training, classes: int, l2s: Sequence[float], state: Any = None) -> Iterator[Said]:
     """Fit every l2, the largest first, each from where the one before ended.
 
-    Yields:  (l2, where the solver is, whether it has ended there).
+    Args:    state: what the solver goes on from, a State of a run that was stopped.
+    Yields:  (l2, where the solver is, what it goes on from if it has ended there, else None).
     Raises:  UsageError for what the solver can't use; NoRoomError where there is too little memory; KeyboardInterrupt
              once a signal has been heard.
     """
@@ -29,7 +30,7 @@ def solved(options: Options, made: Training, classes: int, l2s: Sequence[float])
         from manual_vs_auto.solve import path
 
         def after(progress: Any) -> bool:
-            say((progress.l2, progress, False))
+            say((progress.l2, progress, None))
             return stopped.is_set()
 
         path(
@@ -44,7 +45,8 @@ def solved(options: Options, made: Training, classes: int, l2s: Sequence[float])
             max_iter=options.max_iter,
             device=options.device,  # type: ignore[arg-type]
             on_iteration=after,
-            on_solution=lambda l2, solution: say((l2, solution, True)),
+            on_solution=lambda *told: say(told),
+            resume=state,
         )
 
     import jax

@@ -31,6 +31,10 @@ class Snapshot:
     metrics: bytes
     config: bytes
 
+    def lines(self) -> list[dict[str, Any]]:
+        """The metrics, read."""
+        return [json.loads(line) for line in self.metrics.splitlines()]
+
 
 class Checkpoints:
     """The directory of them, made with the first.

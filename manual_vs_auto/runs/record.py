@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
@@ -36,12 +36,13 @@ class Record:
         with self._writing(CONFIG):
             origin.write(self._directory / CONFIG, self._config)
 
-    def keep(self, metrics: Mapping[str, Any], weights: bytes) -> None:
+    def keep(self, metrics: Mapping[str, Any], weights: bytes, before: Sequence[Mapping[str, Any]] = ()) -> None:
         """Append a line of metrics and replace the weights, the content of their file: both, or neither.
 
+        Args:   before: more lines, before that one.
         Raises: UsageError, which names the file, where one can't be written.
         """
-        line = (json.dumps(metrics) + "\n").encode()
+        line = "".join(json.dumps(one) + "\n" for one in (*before, metrics)).encode()
         partial = files.partial(self._directory / WEIGHTS)
         try:
             with self._writing(WEIGHTS):

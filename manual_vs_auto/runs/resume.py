@@ -1,9 +1,12 @@
 """`--resume RUN`: the flags of a run that goes on are those that it began with."""
 
+import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from manual_vs_auto.runs import origin
 from manual_vs_auto.runs.configuration import Parser
 from manual_vs_auto.runs.errors import UsageError
 from manual_vs_auto.runs.values import path, whole
@@ -26,6 +29,18 @@ def resume_flags(parser: Parser) -> None:
     )
 
 
+def asked(parser: Parser, arguments: Sequence[str] | None) -> Path | None:
+    """The run that goes on, before the flags are read that a command can't do without; None where help is asked for."""
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    first.add_argument("-h", "--help", action="store_true")
+    first.add_argument("--resume", type=path)
+    try:
+        found, _ = first.parse_known_args(arguments)
+    except argparse.ArgumentError as error:
+        parser.error(str(error))
+    return None if found.help else found.resume
+
+
 def as_begun(run: Path, parser: Parser, arguments: Sequence[str] | None) -> list[str]:
     """The arguments, after those that the run in this directory began with. Ends the command where there is none."""
     from manual_vs_auto.runs.directory import beginning  # it needs NumPy, and --help does not
@@ -38,3 +53,22 @@ def as_begun(run: Path, parser: Parser, arguments: Sequence[str] | None) -> list
         return ["--config", str(beginning(run)), *given]
     except UsageError as error:
         parser.exit(2, f"{parser.prog.removeprefix('python -m ')}: error: {error}\n")
+
+
+def expect_as_begun(
+    where: str, config: bytes, settings: Mapping[str, Any], machine: Mapping[str, Any], free: Sequence[str]
+) -> list[str]:
+    """What is not as it was when the run began, and may keep it from ending with the same bits: a line, or none.
+
+    Args:   where:    what is said first. config: the run's config.toml.
+            settings: as config.toml has them; of those in `free`, another value does not matter.
+            machine:  of [run], what only tells on what it runs.
+    Raises: UsageError where it can't go on so.
+    """
+    begun = origin.table(config) or {}
+    run = begun.pop("run")
+    now, then = ({name: value for name, value in table.items() if name not in free} for table in (settings, begun))
+    if other := origin.differences(now, then):
+        raise UsageError(f"{where}: {'; '.join(other)}: a run goes on as it began, or another one does with --out")
+    other = origin.differences(machine, {name: run[name] for name in machine})
+    return [f"{where}: {'; '.join(other)}: it may not end with the same bits as it would have"] if other else []

@@ -6,9 +6,12 @@ metric.py      one D x D matrix that turns the long valleys round
 lbfgs.py       a direction from the last steps
 newton.py      a direction from Hessian products
 descent.py     the steps
+walk.py        from one penalty to the next
+told.py        what is said on the way, and what is needed to go on from there
 minimise.py    `minimise` and `path`
 """
 
-from manual_vs_auto.solve.minimise import Progress, Solution, minimise, path
+from manual_vs_auto.solve.minimise import minimise, path
+from manual_vs_auto.solve.told import Progress, Solution, State
 
-__all__ = ["Progress", "Solution", "minimise", "path"]
+__all__ = ["Progress", "Solution", "State", "minimise", "path"]

@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Callable
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
-from manual_vs_auto.solve.lbfgs import Memory
+from manual_vs_auto.rules import Array
+from manual_vs_auto.solve.lbfgs import Memory, Pair
 from manual_vs_auto.solve.metric import Metric
 from manual_vs_auto.solve.newton import truncated_newton
 from manual_vs_auto.solve.objective import Objective, Point, Theta, dot, levelled
@@ -21,6 +22,25 @@ _DECREASE = 1e-4  # of what the slope promises, or the step is shortened: Armijo
 _SHORTENINGS = 25
 
 
+class Halfway(NamedTuple):
+    """Where a descent is, and all that it has learned: its value and gradient are found again from theta.
+
+    theta:     float64 [K, D + 1]; None between two descents.
+    iteration: of this descent.
+    single:    whether it is still in float32.
+    taken:     iterations of all its descents.
+    curved:    `Metric.curved`, None before there is one.
+    pairs:     those of the memory.
+    """
+
+    theta: Theta | None
+    iteration: int
+    single: bool
+    taken: int
+    curved: Array | None
+    pairs: tuple[Pair, ...]
+
+
 class Descent:
     """A way down for one objective. What it has learned about the curvature is kept from one call to the next.
 
@@ -30,7 +50,9 @@ class Descent:
     def __init__(self, objective: Objective, solver: Solver, told: Callable[[int, Point], bool | None]) -> None:
         self._objective, self._solver, self._told = objective, solver, told
         self._metric, self._memory = Metric(objective), Memory()
-        self._taken = 0
+        self._taken = self._iteration = 0
+        self._dtype: Any = np.float64
+        self._theta: Theta | None = None
 
     def penalise(self, l2: float) -> None:
         """Go on with another penalty. The steps so far tell of it what they told of the one before."""
@@ -46,27 +68,48 @@ class Descent:
         that is lower.
         """
         # Float32 saves time where the passes are long, and not where they are short.
-        dtype: Any = np.float32 if self._objective.compiled else np.float64
-        here = self._objective.at(theta, dtype)
+        self._iteration, self._dtype = 0, np.float32 if self._objective.compiled else np.float64
+        here = self._objective.at(theta, self._dtype)
         if not math.isfinite(here.norm):
             raise ValueError("features hold NaN or infinity, or numbers too large")
-        iteration = 0
+        return self._down(here, tol, max_iter)
+
+    def go_on(self, tol: float, max_iter: int) -> tuple[Point, int, bool]:
+        """As `go`, from where another descent was that has been taken up."""
+        assert self._theta is not None
+        return self._down(self._objective.at(self._theta, self._dtype), tol, max_iter)
+
+    def halfway(self, theta: Theta | None) -> Halfway:
+        """Where it is, when it tells that it is at theta, or when it has ended."""
+        single, curved = self._dtype is np.float32, self._metric.curved
+        plain = (self._iteration, single, self._taken)
+        return Halfway(theta, *plain, curved if len(curved) else None, self._memory.pairs())
+
+    def take_up(self, halfway: Halfway) -> None:
+        """Be where another descent was, for the same objective with the same penalty."""
+        self._theta, self._iteration, self._taken = halfway.theta, halfway.iteration, halfway.taken
+        self._dtype = np.float32 if halfway.single else np.float64
+        if halfway.curved is not None:
+            self._metric.take_up(halfway.curved)
+        self._memory.take_up(halfway.pairs)
+
+    def _down(self, here: Point, tol: float, max_iter: int) -> tuple[Point, int, bool]:
         while True:
-            ended = here.norm <= tol or iteration == max_iter
-            if ended and dtype is np.float64:
-                return here, iteration, here.norm <= tol
+            ended = here.norm <= tol or self._iteration == max_iter
+            if ended and self._dtype is np.float64:
+                return here, self._iteration, here.norm <= tol
             if self._taken in _REFRESHED[self._solver]:
                 self._metric.refresh(here.theta)
-            there = None if ended else self._step(here, dtype)
+            there = None if ended else self._step(here, self._dtype)
             if there is not None:
                 self._memory.add(there.theta - here.theta, there.gradient - here.gradient, self._metric)
-                here, iteration, self._taken = there, iteration + 1, self._taken + 1
-                if self._told(iteration, here):
-                    return self._objective.at(here.theta), iteration, False
-            elif dtype is np.float32:
-                dtype, here = np.float64, self._objective.at(here.theta)
+                here, self._iteration, self._taken = there, self._iteration + 1, self._taken + 1
+                if self._told(self._iteration, here):
+                    return self._objective.at(here.theta), self._iteration, False
+            elif self._dtype is np.float32:
+                self._dtype, here = np.float64, self._objective.at(here.theta)
             else:
-                return here, iteration, False
+                return here, self._iteration, False
 
     def _step(self, here: Point, dtype: Any) -> Point | None:
         """The next point, or None where no difference to it can be told in this dtype."""

@@ -2,7 +2,7 @@
 
 import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from manual_vs_auto.solve.metric import Metric
@@ -11,7 +11,9 @@ from manual_vs_auto.solve.objective import Theta, dot
 _PAIRS = 20
 
 
-class _Pair(NamedTuple):
+class Pair(NamedTuple):
+    """A step, what it changed the gradient by, [K, D] each, and what the two say in the metric that there was."""
+
     step: Theta
     change: Theta
     bend: float  # s . y > 0
@@ -27,13 +29,21 @@ class Memory:
     """
 
     def __init__(self) -> None:
-        self._pairs: deque[_Pair] = deque(maxlen=_PAIRS)
+        self._pairs: deque[Pair] = deque(maxlen=_PAIRS)
 
     def add(self, step: Theta, change: Theta, metric: Metric) -> None:
         """Remember a pair. One along which the objective does not bend upwards is left out."""
         bend = dot(step, change)
         if bend > 1e-14 * math.sqrt(dot(step, step) * dot(change, change)):
-            self._pairs.append(_Pair(step, change, bend, bend / dot(change, metric.solve(change))))
+            self._pairs.append(Pair(step, change, bend, bend / dot(change, metric.solve(change))))
+
+    def pairs(self) -> tuple[Pair, ...]:
+        """The pairs that are remembered, the oldest first."""
+        return tuple(self._pairs)
+
+    def take_up(self, pairs: Sequence[Pair]) -> None:
+        """Remember these and no others."""
+        self._pairs = deque(pairs, maxlen=_PAIRS)
 
     def change(self, added: Callable[[Theta], Theta], metric: Metric) -> None:
         """Make of each pair what it would have been, had the gradient had this linear term, too."""

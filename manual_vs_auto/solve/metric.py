@@ -26,18 +26,23 @@ class Metric:
 
     def __init__(self, objective: Objective) -> None:
         self._objective = objective
-        self._curved: Array = np.zeros((0, 0))
-        self._inverse: Array = self._curved
+        self.curved: Array = np.zeros((0, 0))  # what M is without the penalty; none before it is made
+        self._inverse: Array = self.curved
 
     def refresh(self, theta: Theta) -> None:
         """Make M anew at theta."""
-        self._curved = self._objective.gram(theta)
+        self.curved = self._objective.gram(theta)
+        self.invert()
+
+    def take_up(self, curved: Array) -> None:
+        """Have what another one has `curved`."""
+        self.curved = curved
         self.invert()
 
     def invert(self) -> None:
         """Take up the objective's penalty, which may be another one by now."""
-        if len(self._curved):
-            matrix = self._curved.astype(np.float64)
+        if len(self.curved):
+            matrix = self.curved.astype(np.float64)
             penalty = self._objective.pull(np.ones((1, len(matrix))), self._objective.l2)[0]
             ridge = max(_RIDGE * np.trace(matrix) / len(matrix), _LEAST)
             (self._inverse,) = self._objective.put((np.linalg.inv(matrix + np.diag(penalty + ridge)),))

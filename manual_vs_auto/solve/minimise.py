@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
 import jax
@@ -10,52 +9,13 @@ import numpy as np
 
 from manual_vs_auto.model import LOSSES, Loss
 from manual_vs_auto.rules import Array
-from manual_vs_auto.solve.descent import Descent, Solver
-from manual_vs_auto.solve.objective import Objective, Point, Theta
+from manual_vs_auto.solve.descent import Solver
+from manual_vs_auto.solve.objective import Objective
+from manual_vs_auto.solve.told import Progress, Solution, State
+from manual_vs_auto.solve.walk import Walk
 
 Device: TypeAlias = Literal["auto", "cpu", "gpu"]
 Start: TypeAlias = tuple[Array, Array]
-
-
-@dataclass(frozen=True)
-class Progress:
-    """What a solver says after an iteration.
-
-    l2:            the penalty of this fit.
-    iteration:     from 1.
-    objective:     of the mean, in nats for cross-entropy; in float32 until near the optimum.
-    gradient_norm: the gradient's largest entry.
-    weight, bias:  [K, D] and [K] float64, as they are at this moment.
-    """
-
-    l2: float
-    iteration: int
-    objective: float
-    gradient_norm: float
-    weight: Array
-    bias: Array
-
-
-@dataclass(frozen=True)
-class Solution:
-    """Where a solver ended.
-
-    weight:        float64 [K, D].
-    bias:          float64 [K]; 0 without an intercept.
-    objective:     the mean loss and the penalty there, in float64.
-    gradient_norm: the gradient's largest entry there, in float64.
-    iterations:    steps taken.
-    evaluations:   passes over the rows: of the loss and its gradient, and Hessian products.
-    converged:     whether gradient_norm is at most the tolerance.
-    """
-
-    weight: Array
-    bias: Array
-    objective: float
-    gradient_norm: float
-    iterations: int
-    evaluations: int
-    converged: bool
 
 
 def minimise(
@@ -97,7 +57,8 @@ def path(
     solver: Literal["auto"] | Solver = "auto",
     device: Device = "auto",
     on_iteration: Callable[[Progress], bool | None] | None = None,
-    on_solution: Callable[[float, Solution], None] | None = None,
+    on_solution: Callable[[float, Solution, State], None] | None = None,
+    resume: State | None = None,
 ) -> list[Solution]:
     """`minimise` for each of several penalties, the strongest first: each from where those before it point to.
 
@@ -111,7 +72,8 @@ def path(
                        `curvature`; "auto" takes the first, which took less time wherever both were measured.
              device:   "auto" takes NumPy where there is little to do, and else what JAX prefers.
              on_iteration: called after each iteration; where it returns true, the fit ends there.
-             on_solution: called with each penalty and its Solution, as it is there.
+             on_solution: called with each penalty, its Solution, as it is there, and what the path needs to go on.
+             resume:   go on from a State of a path that had the same arguments, with the same bits on the same machine.
     Returns: a Solution for each of l2s, in their order.
     Raises:  ValueError and TypeError that name what can't be used.
     """
@@ -121,36 +83,12 @@ def path(
         objective = Objective(
             features, labels, classes, loss=loss, l2=0.0, weights=weights, intercept=intercept, device=where
         )
-
-        def told(iteration: int, point: Point) -> bool | None:
-            if on_iteration is None:
-                return None
-            weight, bias = objective.parts(point.theta)
-            return on_iteration(Progress(objective.l2, iteration, point.value, point.norm, weight, bias))
-
-        descent = Descent(objective, "lbfgs" if solver == "auto" else solver, told)
-        here = objective.joined(*start) if start else np.zeros(objective.shape)
-        before = here
-        found: dict[float, Solution] = {}
-        for l2 in sorted(set(l2s), reverse=True):
-            passed = objective.passes
-            descent.penalise(l2)
-            point, iterations, converged = descent.go(_ahead(before, here, [*found, l2]), tol, max_iter)
-            before, here = here, point.theta
-            weight, bias = objective.parts(here)
-            passed = objective.passes - passed
-            found[l2] = Solution(weight, bias, point.value, point.norm, iterations, passed, converged)
-            if on_solution is not None:
-                on_solution(l2, found[l2])
+        begin = objective.joined(*start) if start else np.zeros(objective.shape)
+        walk = Walk(objective, "lbfgs" if solver == "auto" else solver, begin, on_iteration, on_solution)
+        if resume is not None:
+            walk.take_up(resume)
+        found = walk.go(sorted(set(l2s), reverse=True), tol, max_iter)
         return [found[l2] for l2 in l2s]
-
-
-def _ahead(before: Theta, here: Theta, l2s: Sequence[float]) -> Theta:
-    """Where the optimum is for the last of l2s, from those of the two before: straight on along log(l2)."""
-    if len(l2s) < 3 or l2s[-1] == 0:
-        return here
-    far, near, wanted = np.log(l2s[-3:])
-    return np.asarray(here + min(2.0, (wanted - near) / (near - far)) * (here - before))
 
 
 def _device(name: str) -> jax.Device | None:

@@ -115,7 +115,7 @@ class Objective:
 
     def gram(self, theta: Theta) -> Array:
         """sum_i s_i c_i x_i x_i' over a sample of rows, c of `curvature.UNCERTAINTY`: [D, D], or D + 1."""
-        (there,) = self.put((theta.astype(np.float32 if self.compiled else np.float64),))
+        (there,) = self.put((theta.astype(np.float32 if self.compiled else np.float64, order="C"),))
         made = gram_compiled if self.compiled else gram
         sample = (self._sample, self._sample_shares, self._centre)
         return np.asarray(made(there, *sample, loss=self.loss, intercept=self.intercept))
@@ -126,7 +126,7 @@ class Objective:
 
     def _over_rows(self, work: Any, thetas: tuple[Theta, ...], dtype: Any) -> Any:
         self.passes += 1
-        parts = self.put(tuple(theta.astype(dtype) for theta in thetas))
+        parts = self.put(tuple(theta.astype(dtype, order="C") for theta in thetas))
         if self.compiled:
             return over_chunks(work, *self._rows, self._centre, *parts, intercept=self.intercept, chunk=self._chunk)
         return over_rows(work, *self._rows, self._centre, *parts, intercept=self.intercept)

@@ -19,6 +19,7 @@ from manual_vs_auto.runs.errors import UsageError
 from manual_vs_auto.runs.machine import device_name, versions
 from manual_vs_auto.runs.model import Model, to_bytes
 from manual_vs_auto.runs.record import Record
+from manual_vs_auto.runs.resume import expect_as_begun
 from manual_vs_auto.train.agreement import Tally
 from manual_vs_auto.train.config import Config, as_table
 from manual_vs_auto.train.reached import Epoch, Reached
@@ -101,17 +102,9 @@ class Keeping:
     def _others(self) -> list[str]:
         """What is not as it was when the run began. Raises: UsageError where it can't go on so."""
         assert self._resumed
-        begun = origin.table(self._resumed.config) or {}
-        run = begun.pop("run")
-        now = as_table(self._config)
-        for name in _FREE:
-            begun.pop(name, None), now.pop(name, None)
-        where = f"--resume {self._config.out}"
-        if other := origin.differences(now, begun):
-            raise UsageError(f"{where}: {'; '.join(other)}: a run goes on as it began, or another one does with --out")
         machine = {"device": device_name(self._device), "versions": versions()}
-        other = origin.differences(machine, {name: run[name] for name in machine})
-        return [f"{where}: {'; '.join(other)}: it may not end with the same bits as it would have"] if other else []
+        where = f"--resume {self._config.out}"
+        return expect_as_begun(where, self._resumed.config, as_table(self._config), machine, _FREE)
 
     def _weights(self, weight: Array, step: int) -> bytes:
         """The content of the file."""

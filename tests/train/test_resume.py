@@ -17,8 +17,8 @@ from manual_vs_auto.model import Batch, Loss, Params, ValueAndGrad
 from manual_vs_auto.runs import checkpoints, machine
 from manual_vs_auto.runs.display import Display
 from manual_vs_auto.train import keeping, trainer
+from tests.killing import Killing
 from tests.train.conftest import Command, Done, Flags
-from tests.train.killing import Killing
 
 pytestmark = pytest.mark.usefixtures("quickly_compiled")
 TIMES = ("compile_seconds", "seconds_since_start", "seconds", "seconds_left", "images_per_second")
@@ -210,7 +210,7 @@ def test_a_run_that_is_asked_to_end_saves_first(process: Killing, tiny_file: Pat
     for number, status in ((signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 143)):
         how = ("--resume", out, "--quiet") if done else (*flags, "--out", out)
         size = 1 + (metrics.stat().st_size if done else 0)
-        assert process.train(*how, watched=metrics, size=size, number=number) == status
+        assert process.run(*how, watched=metrics, size=size, number=number) == status
         before, done = done, metrics.read_bytes().count(b"\n")
         assert done > before
         assert max(int(path.name) for path in (out / "checkpoints").iterdir()) == done
@@ -222,18 +222,18 @@ def test_a_run_that_is_killed_at_random_moments(process: Killing, tiny_file: Pat
     flags = ("--data", tiny_file, "--epochs", 60, "--batch-size", 16, "--quiet")
     generator, out, killed = random.Random(0), tmp_path / "run", 0
     metrics = out / "metrics.jsonl"
-    assert process.train(*flags, "--out", tmp_path / "whole") == 0
+    assert process.run(*flags, "--out", tmp_path / "whole") == 0
     whole = ends(tmp_path / "whole")
     while killed < kills:
         begun = metrics.exists() and metrics.stat().st_size
         how = ("--resume", out, "--quiet") if begun else (*flags, "--out", out)
         moment = begun + generator.randrange(3000), generator.uniform(0, 0.1)
-        status = process.train(*how, watched=metrics, size=moment[0], seconds=moment[1])
+        status = process.run(*how, watched=metrics, size=moment[0], seconds=moment[1])
         assert status in (0, -9)
         killed += status == -9
         if status == 0:
             assert ends(out) == whole
             shutil.rmtree(out)
     if out.exists():
-        assert process.train("--resume", out, "--quiet") == 0
+        assert process.run("--resume", out, "--quiet") == 0
         assert ends(out) == whole

@@ -1,4 +1,4 @@
-"""A process that has imported all that training needs, and forks: each child is a command, until it is killed."""
+"""A process that has imported all that a command needs, and forks: each child is a run of it, until it is killed."""
 
 import json
 import os
@@ -10,14 +10,14 @@ from types import TracebackType
 from typing import Self
 
 _CODE = """
-import json, os, pathlib, random, signal, sys, time, warnings
+import importlib, json, os, pathlib, random, signal, sys, time, warnings
 warnings.simplefilter("ignore")  # JAX's, of forking: no thread of it runs yet
 import jax
 import orbax.checkpoint
 from manual_vs_auto.data import load
 from manual_vs_auto.runs import checkpoints, signals
-from manual_vs_auto.train import run
-from manual_vs_auto.train.__main__ import main
+importlib.import_module(f"manual_vs_auto.{sys.argv[2]}.run")
+main = importlib.import_module(f"manual_vs_auto.{sys.argv[2]}.__main__").main
 jax.config.update("jax_compilation_cache_dir", sys.argv[1])
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
@@ -46,15 +46,18 @@ for line in sys.stdin:
 
 
 class Killing:
-    """Commands in children of one process. Args: cache: a directory for what is compiled, once for all."""
+    """Commands in children of one process.
 
-    def __init__(self, cache: Path) -> None:
-        self._cache = cache
+    Args: cache: a directory for what is compiled, once for all. command: "train" or "fit".
+    """
+
+    def __init__(self, cache: Path, command: str = "train") -> None:
+        self._cache, self._command = cache, command
 
     def __enter__(self) -> Self:
         self._parent = subprocess.Popen(
-            [sys.executable, "-c", _CODE, self._cache], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            env=os.environ | {"JAX_PLATFORMS": "cpu", "TF_CPP_MIN_LOG_LEVEL": "3"},
+            [sys.executable, "-c", _CODE, self._cache, self._command], stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, text=True, env=os.environ | {"JAX_PLATFORMS": "cpu", "TF_CPP_MIN_LOG_LEVEL": "3"},
         )  # fmt: skip
         return self
 
@@ -63,7 +66,7 @@ class Killing:
     ) -> None:
         self._parent.communicate()
 
-    def train(
+    def run(
         self,
         *flags: object,
         watched: Path | None = None,

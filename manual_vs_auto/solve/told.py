@@ -1,0 +1,122 @@
+"""What a path of fits tells: where it is after each iteration, where each fit ended, and what it needs to go on."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from manual_vs_auto.rules import Array
+from manual_vs_auto.solve.descent import Halfway
+from manual_vs_auto.solve.lbfgs import Pair
+from manual_vs_auto.solve.objective import Theta
+
+_PLAIN = ("objective", "gradient_norm", "iterations", "evaluations", "converged")  # of a Solution
+
+
+@dataclass(frozen=True)
+class Solution:
+    """Where a solver ended.
+
+    weight:        float64 [K, D].
+    bias:          float64 [K]; 0 without an intercept.
+    objective:     the mean loss and the penalty there, in float64.
+    gradient_norm: the gradient's largest entry there, in float64.
+    iterations:    steps taken.
+    evaluations:   passes over the rows: of the loss and its gradient, and Hessian products.
+    converged:     whether gradient_norm is at most the tolerance.
+    """
+
+    weight: Array
+    bias: Array
+    objective: float
+    gradient_norm: float
+    iterations: int
+    evaluations: int
+    converged: bool
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """All that a path needs to go on with the same bits: `path(..., resume=state)`, with the arguments that it had.
+
+    It refers to the solver's own arrays, which never change, and copies none.
+
+    l2:       the penalty of the fit that runs, or of the last one that ended.
+    found:    the solutions so far, by their penalties.
+    before, here: theta of the last two of them, or where the path began.
+    passes:   over the rows, since the fit that runs began.
+    halfway:  of that fit.
+    """
+
+    l2: float
+    found: Mapping[float, Solution]
+    before: Theta
+    here: Theta
+    passes: int
+    halfway: Halfway
+
+    def arrays(self) -> dict[str, Array]:
+        """Its arrays by name, none of them empty; with `numbers` they are all of it."""
+        halfway = self.halfway
+        named: dict[str, Array | None] = {
+            "before": self.before, "here": self.here, "theta": halfway.theta, "curved": halfway.curved,
+        }  # fmt: skip
+        for number, pair in enumerate(halfway.pairs):
+            named |= {f"pair{number}.step": pair.step, f"pair{number}.change": pair.change}
+        for number, solution in enumerate(self.found.values()):
+            named |= {f"solution{number}.weight": solution.weight, f"solution{number}.bias": solution.bias}
+        return {name: array for name, array in named.items() if array is not None and array.size}
+
+    def numbers(self) -> dict[str, Any]:
+        """What else it is, as JSON has it."""
+        halfway = self.halfway
+        return {
+            "l2": self.l2,
+            "passes": self.passes,
+            "iteration": halfway.iteration,
+            "single": halfway.single,
+            "taken": halfway.taken,
+            "pairs": [[pair.bend, pair.scale] for pair in halfway.pairs],
+            "found": [
+                {"l2": l2} | {name: asdict(solution)[name] for name in _PLAIN} for l2, solution in self.found.items()
+            ],
+        }
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, Array], numbers: Mapping[str, Any]) -> "State":
+        """The state with these `arrays` and `numbers`."""
+        pairs = tuple(
+            Pair(arrays[f"pair{number}.step"], arrays[f"pair{number}.change"], bend, scale)
+            for number, (bend, scale) in enumerate(numbers["pairs"])
+        )
+        found = {
+            plain["l2"]: Solution(
+                arrays[f"solution{number}.weight"],
+                arrays[f"solution{number}.bias"],
+                **{name: plain[name] for name in _PLAIN},
+            )
+            for number, plain in enumerate(numbers["found"])
+        }
+        plain = (numbers["iteration"], numbers["single"], numbers["taken"])
+        halfway = Halfway(arrays.get("theta"), *plain, arrays.get("curved"), pairs)
+        return cls(numbers["l2"], found, arrays["before"], arrays["here"], numbers["passes"], halfway)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a solver says after an iteration.
+
+    l2:            the penalty of this fit.
+    iteration:     from 1.
+    objective:     of the mean, in nats for cross-entropy; in float32 until near the optimum.
+    gradient_norm: the gradient's largest entry.
+    weight, bias:  [K, D] and [K] float64, as they are at this moment.
+    state:         what the path needs to go on from here.
+    """
+
+    l2: float
+    iteration: int
+    objective: float
+    gradient_norm: float
+    weight: Array
+    bias: Array
+    state: State
