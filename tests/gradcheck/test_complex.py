@@ -23,13 +23,13 @@ from tests.corpus.judging import judge
 EDGES = np.array([complex(-1.0, 0.0), complex(-1.0, -0.0), complex(np.inf, 0.0), complex(0.0, np.nan)])
 
 
-@pytest.mark.parametrize("item", as_parameters(corpus.RIGHT, 6))
+@pytest.mark.parametrize("item", as_parameters(corpus.RIGHT, 12))
 def test_a_right_derivative_agrees(item: Item) -> None:
     report = judge(item)
     assert report.verdict is Verdict.AGREE, str(report)
 
 
-@pytest.mark.parametrize("item", as_parameters(corpus.FAULTS, 6))
+@pytest.mark.parametrize("item", as_parameters(corpus.FAULTS, 12))
 def test_a_wrong_derivative_disagrees(item: Item) -> None:
     report = judge(item)
     assert report.verdict is (Verdict.SPECIAL if item.special else Verdict.DISAGREE), str(report)

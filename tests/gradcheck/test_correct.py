@@ -11,7 +11,7 @@ from tests.corpus.judging import judge
 OPEN: dict[str, str] = {}
 
 
-@pytest.mark.parametrize("item", as_parameters(CORRECT, 6))
+@pytest.mark.parametrize("item", as_parameters(CORRECT, 12))
 def test_a_right_derivative_agrees(item: Item) -> None:
     report = judge(item)
     expected = Verdict.INCONCLUSIVE if item.name in OPEN else Verdict.AGREE

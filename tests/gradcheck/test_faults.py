@@ -16,7 +16,7 @@ from tests.corpus.reports import REPORTS
 from tests.corpus.unknown import FACTS, UNKNOWN
 
 
-@pytest.mark.parametrize("item", as_parameters(FAULTS, 6))
+@pytest.mark.parametrize("item", as_parameters(FAULTS, 12))
 def test_a_wrong_derivative_disagrees(item: Item) -> None:
     report = judge(item)
     assert report.verdict is Verdict.DISAGREE, str(report)

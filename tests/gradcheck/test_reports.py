@@ -13,7 +13,7 @@ from tests.corpus.judging import judge
 from tests.corpus.reports import REPORTS
 from tests.corpus.unknown import FACTS
 
-SOME = drawn(REPORTS, 16)
+SOME = drawn(REPORTS, 32)
 
 
 def judged(item: Item) -> Any:
