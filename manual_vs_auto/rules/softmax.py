@@ -44,8 +44,11 @@ class Exponentials(NamedTuple):
 def largest(rows: Array) -> Array:
     """Where the largest of each row [..., K] stands, the first of ties: boolean [..., K], true once a row."""
     xp = rows.__array_namespace__()
-    classes = xp.broadcast_to(xp.arange(rows.shape[-1], dtype=xp.int32), rows.shape)
-    return classes == xp.astype(xp.argmax(rows, axis=-1), xp.int32)[..., None]
+    count = rows.shape[-1]
+    classes = xp.broadcast_to(xp.arange(count, dtype=xp.int32), rows.shape)
+    # Two plain reductions, which XLA takes a vector at a time; its argmax goes number by number.
+    highest = rows == xp.max(rows, axis=-1, keepdims=True)
+    return classes == xp.min(xp.where(highest, classes, xp.int32(count)), axis=-1, keepdims=True)
 
 
 def exponentials(logits: Array) -> Exponentials:
