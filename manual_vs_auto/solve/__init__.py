@@ -2,7 +2,7 @@
 
 curvature.py   how the losses bend: products with the Hessian in the logits, the equations
 objective.py   the objective over all rows, its gradient and its Hessian's products, in chunks
-metric.py      one D x D matrix that turns the long valleys round
+metric.py      D x D matrices that turn the long valleys round
 lbfgs.py       a direction from the last steps
 newton.py      a direction from Hessian products
 descent.py     the steps

@@ -17,8 +17,8 @@ direction u in the logits, everything here takes K numbers to K numbers, and no 
 The terms of H that G leaves out carry the factor d: where the model is right they vanish, and where it is wrong and
 sure of it they may make H negative in some directions. That is why squared distance has local optima.
 
-`uncertainty` is the mean of the eigenvalues of such a matrix over the K - 1 directions that change p: one number an
-example, by which the metric of `metric.py` weighs it.
+The diagonals of these matrices say how much each class still asks of a row: by them the metric of `metric.py` weighs
+the rows. Their sum over K - 1 is the mean of the eigenvalues over the directions that change p.
 """
 
 from collections.abc import Callable
@@ -74,20 +74,19 @@ def gauss_newton_product(probabilities: Array, targets: Array, direction: Array)
     return 2 * through_softmax(probabilities, through_softmax(probabilities, direction))
 
 
-def cross_entropy_uncertainty(probabilities: Array) -> Array:
-    """trace(J) / (K - 1) = (1 - p . p) / (K - 1): [...]."""
-    return (1 - _power(probabilities, 2)) / (probabilities.shape[-1] - 1)
+def cross_entropy_diagonal(probabilities: Array) -> Array:
+    """The diagonal of J, p (1 - p): [..., K]."""
+    return probabilities * (1 - probabilities)
 
 
-def squared_distance_uncertainty(probabilities: Array) -> Array:
-    """trace(2 J J) / (K - 1) = 2 (p . p - 2 p . p^2 + (p . p)^2) / (K - 1): [...]."""
-    squares = _power(probabilities, 2)
-    return 2 * (squares - 2 * _power(probabilities, 3) + squares * squares) / (probabilities.shape[-1] - 1)
+def squared_distance_diagonal(probabilities: Array) -> Array:
+    """The diagonal of 2 J J, 2 p^2 (1 - 2 p + p . p): [..., K]."""
+    return 2 * probabilities**2 * (1 - 2 * probabilities + _dot(probabilities, probabilities))
 
 
 Product = Callable[[Array, Array, Array], Array]
 
-# By loss: the exact product, the one that is never negative, and the weight of an example in the metric.
+# By loss: the exact product, the one that is never negative, and the diagonal of that.
 EXACT: dict[Loss, Product] = {
     "cross_entropy": cross_entropy_product,
     "squared_distance": squared_distance_product,
@@ -96,17 +95,12 @@ CONVEX: dict[Loss, Product] = {
     "cross_entropy": cross_entropy_product,
     "squared_distance": gauss_newton_product,
 }
-UNCERTAINTY: dict[Loss, Callable[[Array], Array]] = {
-    "cross_entropy": cross_entropy_uncertainty,
-    "squared_distance": squared_distance_uncertainty,
+DIAGONAL: dict[Loss, Callable[[Array], Array]] = {
+    "cross_entropy": cross_entropy_diagonal,
+    "squared_distance": squared_distance_diagonal,
 }
 
 
 def _dot(left: Array, right: Array) -> Array:
     xp = left.__array_namespace__()
     return xp.sum(left * right, axis=-1, keepdims=True)
-
-
-def _power(values: Array, power: int) -> Array:
-    xp = values.__array_namespace__()
-    return xp.sum(values**power, axis=-1)

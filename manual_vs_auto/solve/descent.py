@@ -1,12 +1,12 @@
 """Down to the optimum: a direction, a step along it, and float32 as long as float32 can tell better from worse."""
 
 import math
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
-from manual_vs_auto.rules import Array
 from manual_vs_auto.solve.lbfgs import Memory, Pair
 from manual_vs_auto.solve.metric import Metric
 from manual_vs_auto.solve.newton import truncated_newton
@@ -16,8 +16,12 @@ Solver: TypeAlias = Literal["lbfgs", "newton"]
 
 # Before which steps the metric is made anew. The Hessian changes most in the first ones.
 _REFRESHED = {"lbfgs": (0, 5, 12, 25, 50, 100, 200), "newton": (0, 2, 4, 8, 16, 32)}
+# One for each class takes the time of some passes, so that it is made where the way down has become slow, and later.
+_SLOW, _STEPS = 0.25, 4  # what is left of the slope after so many steps
+_SELDOM = 25  # steps, from which on it is made anew
 # How sure a value of the objective is, relative to it: sums of float64, of losses in the dtype.
 _CERTAIN = {np.float32: 5e-8, np.float64: 4e-15}
+_FINE = 1e-6  # of the mean size of a feature: entries of the gradient that float32 tells from 0
 _DECREASE = 1e-4  # of what the slope promises, or the step is shortened: Armijo's rule
 _SHORTENINGS = 25
 
@@ -29,7 +33,8 @@ class Halfway(NamedTuple):
     iteration: of this descent.
     single:    whether it is still in float32.
     taken:     iterations of all its descents.
-    curved:    `Metric.curved`, None before there is one.
+    made_at, by_class, l2: of the metric.
+    slopes:    of the last steps.
     pairs:     those of the memory.
     """
 
@@ -37,7 +42,10 @@ class Halfway(NamedTuple):
     iteration: int
     single: bool
     taken: int
-    curved: Array | None
+    made_at: Theta | None
+    by_class: bool
+    l2: float
+    slopes: tuple[float, ...]
     pairs: tuple[Pair, ...]
 
 
@@ -50,6 +58,7 @@ class Descent:
     def __init__(self, objective: Objective, solver: Solver, told: Callable[[int, Point], bool | None]) -> None:
         self._objective, self._solver, self._told = objective, solver, told
         self._metric, self._memory = Metric(objective), Memory()
+        self._slopes: deque[float] = deque(maxlen=_STEPS + 1)
         self._taken = self._iteration = 0
         self._dtype: Any = np.float64
         self._theta: Theta | None = None
@@ -58,14 +67,15 @@ class Descent:
         """Go on with another penalty. The steps so far tell of it what they told of the one before."""
         more = l2 - self._objective.l2
         self._objective.l2 = l2
-        self._metric.invert()
+        self._slopes.clear()
+        self._metric.follow()
         self._memory.change(lambda step: self._objective.pull(step, more), self._metric)
 
     def go(self, theta: Theta, tol: float, max_iter: int) -> tuple[Point, int, bool]:
         """From theta until no entry of the gradient is above tol: the point, how many iterations, whether it is there.
 
-        What is returned was evaluated in float64. Without `max_iter` it also ends where float64 itself finds no point
-        that is lower.
+        What is returned was evaluated in float64 where float32 can't tell the tolerance from 0. Without `max_iter` it
+        also ends where float64 itself finds no point that is lower.
         """
         # Float32 saves time where the passes are long, and not where they are short.
         self._iteration, self._dtype = 0, np.float32 if self._objective.compiled else np.float64
@@ -81,35 +91,48 @@ class Descent:
 
     def halfway(self, theta: Theta | None) -> Halfway:
         """Where it is, when it tells that it is at theta, or when it has ended."""
-        single, curved = self._dtype is np.float32, self._metric.curved
-        plain = (self._iteration, single, self._taken)
-        return Halfway(theta, *plain, curved if len(curved) else None, self._memory.pairs())
+        metric, single = self._metric, self._dtype is np.float32
+        learned = (metric.made_at, metric.by_class, metric.l2, tuple(self._slopes), self._memory.pairs())
+        return Halfway(theta, self._iteration, single, self._taken, *learned)
 
     def take_up(self, halfway: Halfway) -> None:
         """Be where another descent was, for the same objective with the same penalty."""
         self._theta, self._iteration, self._taken = halfway.theta, halfway.iteration, halfway.taken
         self._dtype = np.float32 if halfway.single else np.float64
-        if halfway.curved is not None:
-            self._metric.take_up(halfway.curved)
+        if halfway.made_at is not None:
+            self._metric.refresh(halfway.made_at, halfway.by_class, halfway.l2)
+        self._slopes.extend(halfway.slopes)
         self._memory.take_up(halfway.pairs)
 
     def _down(self, here: Point, tol: float, max_iter: int) -> tuple[Point, int, bool]:
         while True:
             ended = here.norm <= tol or self._iteration == max_iter
-            if ended and self._dtype is np.float64:
+            told = self._dtype is np.float64 or self._iteration == max_iter or tol >= _FINE * self._objective.scale
+            if ended and told:
                 return here, self._iteration, here.norm <= tol
-            if self._taken in _REFRESHED[self._solver]:
-                self._metric.refresh(here.theta)
+            self._keep_up(here.theta)
             there = None if ended else self._step(here, self._dtype)
             if there is not None:
                 self._memory.add(there.theta - here.theta, there.gradient - here.gradient, self._metric)
                 here, self._iteration, self._taken = there, self._iteration + 1, self._taken + 1
                 if self._told(self._iteration, here):
-                    return self._objective.at(here.theta), self._iteration, False
+                    return here, self._iteration, False
             elif self._dtype is np.float32:
                 self._dtype, here = np.float64, self._objective.at(here.theta)
             else:
                 return here, self._iteration, False
+
+    def _keep_up(self, theta: Theta) -> None:
+        """Make the metric anew where it is time to."""
+        slow = len(self._slopes) > _STEPS and self._slopes[-1] > _SLOW * self._slopes[0]
+        due = self._taken in _REFRESHED[self._solver]
+        if self._metric.by_class:
+            if due and self._taken >= _SELDOM:
+                self._metric.refresh(theta, by_class=True)
+        elif slow and self._objective.by_class:
+            self._metric.refresh(theta, by_class=True)
+        elif due:
+            self._metric.refresh(theta, by_class=False)
 
     def _step(self, here: Point, dtype: Any) -> Point | None:
         """The next point, or None where no difference to it can be told in this dtype."""
@@ -119,6 +142,7 @@ class Descent:
             step = self._memory.direction(here.gradient, self._metric)
         step = levelled(step)
         slope = dot(here.gradient, step)
+        self._slopes.append(-slope)
         unsure = _CERTAIN[dtype] * abs(here.value)
         size = 1.0
         for _ in range(_SHORTENINGS):

@@ -17,12 +17,23 @@ import numpy as np
 
 from manual_vs_auto.model import Loss
 from manual_vs_auto.rules import Array
-from manual_vs_auto.solve.passes import GRADIENTS, PRODUCTS, gram, gram_compiled, over_chunks, over_rows
+from manual_vs_auto.solve.passes import (
+    GRADIENTS,
+    PRODUCTS,
+    gram,
+    gram_compiled,
+    inverse,
+    inverse_compiled,
+    over_chunks,
+    over_rows,
+    times,
+    times_compiled,
+)
 
 Theta: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
 
 _CHUNK = 1 << 20  # bytes of a chunk's features and logits in float32, and a few more of them while it is worked on
-_ROWS_A_COLUMN, _LEAST_ROWS = 8, 4096  # of the sample
+_ROWS_A_COLUMN, _LEAST_ROWS = 16, 4096  # of the sample
 _LITTLE = 1e8  # N D K: about 40 passes, which NumPy makes in the time of a compilation
 _FAR = 10  # standard deviations from 0
 
@@ -69,10 +80,14 @@ class Objective:
         self.loss, self.l2, self.intercept = loss, l2, intercept
         self.shape = (classes, width + intercept)
         self.passes = 0
+        # A matrix for each class takes D^2 / N passes to make, about, and room twice.
+        self.by_class = classes > 2 and width**2 <= 16 * rows and classes * width**2 <= max(1 << 27, rows * width)
         self.compiled = device is not None or rows * width * classes > _LITTLE
         self._device = device or jax.devices()[0]
         sample = _drawn(max(_LEAST_ROWS, _ROWS_A_COLUMN * (width + 1)), features, shares)
-        self._centre = _far(sample[0]) if intercept else None
+        some = np.asarray(sample[0][:: max(1, len(sample[0]) // 1024)], np.float64)
+        self._centre = _far(some) if intercept else None
+        self.scale = float(np.max(np.mean(np.abs(some if self._centre is None else some - self._centre), axis=0)))
         self._rows = self.put((features, labels.astype(np.int32), shares))
         self._sample, self._sample_shares = self.put(sample)
         self._chunk = max(64, min(4096, _CHUNK // (4 * (width + classes)) * 4 // 64 * 64))
@@ -113,16 +128,23 @@ class Objective:
         (product,) = self._over_rows(PRODUCTS[hessian][self.loss], (theta, direction), dtype)
         return np.asarray(product) + self.pull(direction, self.l2)
 
-    def gram(self, theta: Theta) -> Array:
-        """sum_i s_i c_i x_i x_i' over a sample of rows, c of `curvature.UNCERTAINTY`: [D, D], or D + 1."""
+    def gram(self, theta: Theta, by_class: bool = False) -> Array:
+        """sum_i s_i c_i x_i x_i' over a sample of rows, c of `curvature.DIAGONAL`: [1, D, D] or [K, D, D], or D + 1."""
         (there,) = self.put((theta.astype(np.float32 if self.compiled else np.float64, order="C"),))
         made = gram_compiled if self.compiled else gram
         sample = (self._sample, self._sample_shares, self._centre)
-        return np.asarray(made(there, *sample, loss=self.loss, intercept=self.intercept))
+        return made(there, *sample, loss=self.loss, intercept=self.intercept, by_class=by_class)
 
-    def times(self, theta: Theta, matrix: Array) -> Theta:
-        """theta [K, D] times a matrix [D, D] that was `put`."""
-        return np.array(_times(theta, matrix) if self.compiled else theta @ matrix)
+    def inverse(self, matrices: Array, l2: float) -> Array:
+        """The inverse of each with a penalty, where the passes run."""
+        penalty = self.pull(np.ones((1, self.shape[1])), l2)[0]
+        return (inverse_compiled if self.compiled else inverse)(matrices, penalty)
+
+    def times(self, theta: Theta, matrices: Array) -> Theta:
+        """Each class's theta times the matrix of its class: [K, D]."""
+        if self.compiled:
+            return np.asarray(times_compiled(theta.astype(matrices.dtype), matrices), np.float64)
+        return np.asarray(times(theta, matrices))
 
     def _over_rows(self, work: Any, thetas: tuple[Theta, ...], dtype: Any) -> Any:
         self.passes += 1
@@ -165,12 +187,8 @@ def levelled(values: Theta) -> Theta:
     return np.asarray(values - values.mean(axis=0))
 
 
-_times = jax.jit(lambda theta, matrix: theta @ matrix)
-
-
-def _far(sample: Array) -> Theta | None:
+def _far(sample: Theta) -> Theta | None:
     """c [D]: a column's middle where that is far from 0 for its spread, else 0. None if no column is far."""
-    wide = np.asarray(sample, np.float64)
-    middle = wide.mean(axis=0)
-    centre = np.where(np.abs(middle) > _FAR * wide.std(axis=0), middle, 0)
+    middle = sample.mean(axis=0)
+    centre = np.where(np.abs(middle) > _FAR * sample.std(axis=0), middle, 0)
     return centre if centre.any() else None

@@ -11,11 +11,17 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.scipy.linalg import cho_solve
 
 from manual_vs_auto.model import LOSSES, Loss
 from manual_vs_auto.rules import Array, softmax
 from manual_vs_auto.rules.targets import one_hot
-from manual_vs_auto.solve.curvature import CONVEX, EXACT, UNCERTAINTY
+from manual_vs_auto.solve.curvature import CONVEX, DIAGONAL, EXACT
+
+_ROWS_A_CLASS = 512  # or D of them
+_ROWS, _ROWS_A_COLUMN = 4096, 4  # of the sample, for what all classes share
+_BORROWED = 0.1  # of the mean
+_RIDGE, _LEAST = 1e-6, 1e-12  # of the trace; where every row is sure, and the matrix 0
 
 
 def _value_and_grad(loss: Loss, scores: Any, labels: Array, shares: Array, theta: Array) -> tuple[Array, Array]:
@@ -56,7 +62,7 @@ def over_rows(
         return logits + theta[None, :, width] if intercept else logits
 
     *numbers, by_logits = work(scores, labels, shares, *thetas)
-    by_theta = by_logits.T @ rows
+    by_theta = _turned(by_logits) @ rows
     if intercept:
         by_theta = xp.concat([by_theta, xp.sum(by_logits, axis=0)[:, None]], axis=1)
     return tuple(part.astype(np.float64) for part in (*numbers, by_theta))
@@ -89,17 +95,63 @@ def over_chunks(
     return looped
 
 
-def gram(theta: Array, features: Array, shares: Array, centre: Array | None, *, loss: Loss, intercept: bool) -> Array:
-    """sum_i s_i c_i x_i x_i' with c of `curvature.UNCERTAINTY`: [D, D] in theta's dtype, or D + 1."""
+def gram(
+    theta: Array, features: Array, shares: Array, centre: Array | None, *, loss: Loss, intercept: bool, by_class: bool
+) -> Array:
+    """sum_i s_i c_i x_i x_i', in theta's dtype: [1, D, D] with the mean curvature c of a row, or [K, D, D] by class.
+
+    A class asks something of few rows. Of these the most uncertain are summed; what the others have, and a part of it
+    all, for few rows leave many directions open, is put where the mean has it.
+    """
     rows, shares = _moved(features, centre, theta.dtype), shares.astype(theta.dtype)
     xp = rows.__array_namespace__()
     if intercept:
         rows = xp.concat([rows, xp.ones_like(rows[:, :1])], axis=1)
-    bends = shares * UNCERTAINTY[loss](softmax(rows @ theta.T))
-    return rows.T @ (rows * bends[:, None])
+    bends = shares[:, None] * DIAGONAL[loss](softmax(rows @ theta.T))
+    few = slice(None, None, max(1, len(rows) // max(_ROWS, _ROWS_A_COLUMN * rows.shape[1])))
+    asked, least = xp.sum(bends, axis=1) / (len(theta) - 1), xp.finfo(theta.dtype).tiny
+    mean = _turned(rows[few] * asked[few, None]) @ rows[few] * (xp.sum(asked) / xp.maximum(xp.sum(asked[few]), least))
+    if not by_class:
+        return mean[None]
+    squares, size = xp.sum(rows * rows, axis=1), xp.maximum(xp.linalg.trace(mean), least)
+    kept = min(len(rows), max(_ROWS_A_CLASS, rows.shape[1]))
+
+    def of_class(bends: Array) -> Array:
+        first = jax.lax.top_k(bends, kept)[1] if xp is jnp else np.argpartition(bends, -kept)[-kept:]
+        some = rows[first]
+        own = (1 - _BORROWED) * (_turned(some * bends[first, None]) @ some)
+        return own + (xp.sum(bends * squares) - xp.linalg.trace(own)) / size * mean
+
+    return jax.lax.map(of_class, bends.T) if xp is jnp else np.stack([of_class(each) for each in bends.T])
 
 
-gram_compiled = jax.jit(gram, static_argnames=("loss", "intercept"))
+def inverse(matrices: Array, penalty: Array) -> Array:
+    """(M + diag(penalty))^-1 of each of [_, D, D], with a ridge, as far as float32 can't tell it from 0."""
+    xp = matrices.__array_namespace__()
+    unit = xp.eye(len(penalty), dtype=matrices.dtype)
+    ridges = xp.maximum(_RIDGE * xp.linalg.trace(matrices), _LEAST)
+    added = penalty.astype(matrices.dtype)[None, :] + ridges[:, None]
+    whole = matrices + added[:, None, :] * unit[None]
+    if xp is np:
+        return np.linalg.inv(whole)
+    return jax.lax.map(lambda each: cho_solve((jnp.linalg.cholesky(each), True), unit), whole)
+
+
+def times(theta: Array, matrices: Array) -> Array:
+    """Each class's theta [K, D] times the matrix of its class, or the only one."""
+    if len(matrices) == 1:
+        return theta @ matrices[0]
+    return (theta[:, None, :] @ matrices)[:, 0, :]
+
+
+gram_compiled = jax.jit(gram, static_argnames=("loss", "intercept", "by_class"))
+inverse_compiled = jax.jit(inverse)
+times_compiled = jax.jit(times)
+
+
+def _turned(rows: Array) -> Array:
+    """The transpose as an array of its own: a product that reads its first operand across takes twice the time."""
+    return rows.T if isinstance(rows, np.ndarray) else jax.lax.optimization_barrier(rows.T)
 
 
 def _moved(rows: Array, centre: Array | None, dtype: Any) -> Array:

@@ -18,8 +18,9 @@ class Solution:
 
     weight:        float64 [K, D].
     bias:          float64 [K]; 0 without an intercept.
-    objective:     the mean loss and the penalty there, in float64.
-    gradient_norm: the gradient's largest entry there, in float64.
+    objective:     the mean loss and the penalty there: in float64 where the tolerance asks for it, and else of float32
+                   products summed in float64, which is right to 1e-7.
+    gradient_norm: the gradient's largest entry there, in the same way.
     iterations:    steps taken.
     evaluations:   passes over the rows: of the loss and its gradient, and Hessian products.
     converged:     whether gradient_norm is at most the tolerance.
@@ -58,7 +59,7 @@ class State:
         """Its arrays by name, none of them empty; with `numbers` they are all of it."""
         halfway = self.halfway
         named: dict[str, Array | None] = {
-            "before": self.before, "here": self.here, "theta": halfway.theta, "curved": halfway.curved,
+            "before": self.before, "here": self.here, "theta": halfway.theta, "made_at": halfway.made_at,
         }  # fmt: skip
         for number, pair in enumerate(halfway.pairs):
             named |= {f"pair{number}.step": pair.step, f"pair{number}.change": pair.change}
@@ -75,6 +76,9 @@ class State:
             "iteration": halfway.iteration,
             "single": halfway.single,
             "taken": halfway.taken,
+            "by_class": halfway.by_class,
+            "metric_l2": halfway.l2,
+            "slopes": list(halfway.slopes),
             "pairs": [[pair.bend, pair.scale] for pair in halfway.pairs],
             "found": [
                 {"l2": l2} | {name: asdict(solution)[name] for name in _PLAIN} for l2, solution in self.found.items()
@@ -96,8 +100,16 @@ class State:
             )
             for number, plain in enumerate(numbers["found"])
         }
-        plain = (numbers["iteration"], numbers["single"], numbers["taken"])
-        halfway = Halfway(arrays.get("theta"), *plain, arrays.get("curved"), pairs)
+        plain = {name: numbers[name] for name in ("iteration", "single", "taken", "by_class")}
+        slopes = tuple(numbers["slopes"])
+        halfway = Halfway(
+            arrays.get("theta"),
+            made_at=arrays.get("made_at"),
+            l2=numbers["metric_l2"],
+            slopes=slopes,
+            pairs=pairs,
+            **plain,
+        )
         return cls(numbers["l2"], found, arrays["before"], arrays["here"], numbers["passes"], halfway)
 
 

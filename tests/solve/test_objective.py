@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from manual_vs_auto.model import Loss
+from manual_vs_auto.rules import softmax
 from manual_vs_auto.solve import objective as module
+from manual_vs_auto.solve.curvature import DIAGONAL
 from manual_vs_auto.solve.objective import Objective
 from tests.solve.problems import Array, gradient, levelled, made, value
 
@@ -85,10 +87,49 @@ def test_the_gram_matrix_is_the_mean_hessian_at_zero() -> None:
     zero = np.zeros(ours.shape)
     # A direction that changes p: the classes' sum is 0.
     along = np.outer([1.0, -1.0, 0.0], np.random.default_rng(2).normal(size=5))
-    gram = np.asarray(ours.gram(zero), np.float64)
+    (gram,) = np.asarray(ours.gram(zero), np.float64)
     # The Gram matrix is a sum in float32.
     near = 50 * float(np.finfo(np.float32).eps)
     np.testing.assert_allclose(ours.product(zero, along), along @ gram, rtol=0, atol=near)
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "squared_distance"])
+@pytest.mark.parametrize("device", [None, CPU])
+def test_a_matrix_for_each_class_is_of_its_most_uncertain_rows(
+    loss: Loss, device: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("manual_vs_auto.solve.passes._ROWS_A_CLASS", 30)
+    jax.clear_caches()  # or one that was compiled with the other number is found
+    features, labels = made(91, 4, 3)
+    ours = _objective(features, labels, loss, l2=0.0, intercept=False, device=device)
+    theta = 2 * np.random.default_rng(1).normal(size=ours.shape)
+    (shared,) = np.asarray(ours.gram(theta), np.float64)
+    found = np.asarray(ours.gram(theta, by_class=True), np.float64)
+    assert found.shape == (3, 4, 4)
+    p = softmax(features @ theta.T)
+    for bends, each in zip(DIAGONAL[loss](p).T / 91, found, strict=True):
+        rows = np.argsort(bends)[-30:]
+        own = features[rows].T @ (features[rows] * bends[rows, None])
+        all_of_it = bends @ (features**2).sum(axis=1)
+        rest = all_of_it - 0.9 * np.trace(own)
+        near = 50 * float(np.finfo(np.float32).eps)
+        np.testing.assert_allclose(each, 0.9 * own + rest / np.trace(shared) * shared, rtol=0, atol=near)
+        assert np.trace(each) == pytest.approx(all_of_it, rel=near)
+
+
+@pytest.mark.parametrize("device", [None, CPU])
+def test_the_metric_inverts_what_cannot_be_inverted(device: Any) -> None:
+    """A column that is 0, one that is there twice, a class that nothing is asked of: a ridge keeps it finite."""
+    features, labels = made(91, 4, 3)
+    features[:, 1], features[:, 3] = 0, features[:, 2]
+    ours = _objective(features, labels, l2=0.0, device=device)
+    sure = np.zeros(ours.shape)
+    sure[:, -1] = [0, 0, -1e4]
+    for theta, by_class in ((np.zeros(ours.shape), False), (np.zeros(ours.shape), True), (sure, True)):
+        inverse = ours.inverse(ours.gram(theta, by_class), 0.0)
+        step = ours.times(np.random.default_rng(0).normal(size=ours.shape), inverse)
+        assert np.isfinite(step).all()
+        assert all(np.linalg.eigvalsh((each + each.T) / 2)[0] > 0 for each in np.asarray(inverse, np.float64))
 
 
 def test_far_columns_are_moved_and_nobody_sees_it() -> None:

@@ -31,8 +31,11 @@ def test_it_says_what_the_compiled_one_says(loss: Loss, intercept: bool, shift: 
     assert here.norm == pytest.approx(there.norm, rel=near * 100)
     ours, theirs = (each.product(theta, direction, "convex") for each in both)
     np.testing.assert_allclose(ours, theirs, atol=near * 10)
-    ours, theirs = (np.asarray(each.gram(theta)) for each in both)
-    np.testing.assert_allclose(ours, theirs, atol=1e-4 * np.abs(theirs).max())  # theirs is float32
+    for by_class in (False, True):
+        ours, theirs = (np.asarray(each.gram(theta, by_class)) for each in both)
+        # Theirs is float32, which holds nothing below its least number.
+        tiny = float(np.finfo(np.float32).tiny)
+        np.testing.assert_allclose(ours, theirs, atol=max(tiny, 1e-4 * np.abs(theirs).max()))
 
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "squared_distance"])
@@ -53,8 +56,8 @@ def test_nothing_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     def compiled(*_: Any, **__: Any) -> None:
         raise AssertionError("a program was asked for")
 
-    for name in ("objective.over_chunks", "objective.gram_compiled"):
-        monkeypatch.setattr(f"manual_vs_auto.solve.{name}", compiled)
+    for name in ("over_chunks", "gram_compiled", "inverse_compiled", "times_compiled"):
+        monkeypatch.setattr(f"manual_vs_auto.solve.objective.{name}", compiled)
     assert all(found.converged for found in path(FEATURES, LABELS, 4, [1e-1, 1e-3]))
     for solver in ("lbfgs", "newton"):
         assert minimise(FEATURES, LABELS, 4, l2=1e-3, solver=solver).converged
