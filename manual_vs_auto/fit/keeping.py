@@ -115,7 +115,7 @@ class Keeping:
 
     def _others(self, found: Resumed) -> list[str]:
         # Where the data are may be another place, since what they are is compared.
-        free = ["features", "labels", *(["val"] if self._options.val_file else [])]
+        free = ["features", "labels", "tensorboard", *(["val"] if self._options.val_file else [])]
         where = f"--resume {self._options.out}"
         return expect_as_begun(where, found.config, as_table(self._options), self._machine, free)
 
@@ -126,10 +126,10 @@ def opened(options: Options, examples: Examples, device: str) -> Iterator[Keepin
     if options.out is None:
         yield None
     elif options.resume:
-        with resumed(options.out, options.keep_checkpoints) as found:
+        with resumed(options.out, options.keep_checkpoints, options.tensorboard) as found:
             yield Keeping(options, examples, device, found)
     else:
-        with recorded(options.out, options.keep_checkpoints) as record:
+        with recorded(options.out, options.keep_checkpoints, options.tensorboard) as record:
             yield Keeping(options, examples, device, record)
 
 

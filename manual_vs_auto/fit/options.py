@@ -9,7 +9,7 @@ from typing import Any
 
 from manual_vs_auto import command
 from manual_vs_auto.runs.configuration import Parser
-from manual_vs_auto.runs.resume import as_begun, asked, resume_flags
+from manual_vs_auto.runs.resume import as_begun, asked, expect_out, run_flags
 from manual_vs_auto.runs.values import path, whole
 
 LOSSES = ("cross_entropy", "squared_distance")
@@ -55,6 +55,7 @@ class Options:
     seed:        of the rows that are kept back.
     json, quiet: as train has them.
     plot:        leave pictures in the run's directory.
+    tensorboard: leave the metrics there as TensorBoard's event files, too.
     out:         a directory to leave the run in.
     resume:      go on with the run that is there.
     keep_checkpoints: how many of the last ones stay.
@@ -77,6 +78,7 @@ class Options:
     json: bool = False
     quiet: bool = False
     plot: bool = False
+    tensorboard: bool = False
     out: Path | None = None
     resume: bool = False
     keep_checkpoints: int = 3
@@ -111,8 +113,7 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
         parser.error(f"--val takes a share, a file, or a file and its labels, not {len(options.val)} things")
     if len(options.val) == 2 and isinstance(options.val[0], float):
         parser.error(f"--val {options.val[0]} keeps rows back: what is {options.val[1]}?")
-    if options.plot and options.out is None:
-        parser.error("--plot leaves its pictures in the run's directory: say --out RUN")
+    expect_out(parser, found)
     return options
 
 
@@ -153,7 +154,7 @@ def _parser() -> Parser:
     add("--json", action="store_true", help="one line of JSON a fit on standard output, and nothing else there")
     add("--quiet", action="store_true", help="print the last line only")
     add("--plot", action="store_true", help="leave pictures in RUN, by matplotlib")
-    resume_flags(parser)
+    run_flags(parser)
     add("--onnx", type=path, metavar="FILE", help="export what was learned, by onnx")
     return parser
 

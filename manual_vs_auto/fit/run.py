@@ -14,7 +14,7 @@ from manual_vs_auto.fit.options import Options
 from manual_vs_auto.fit.solving import solved
 from manual_vs_auto.fit.table import Fitted, best_of, last_line, line, now, table
 from manual_vs_auto.fit.training import Training, training
-from manual_vs_auto.runs import export, signals
+from manual_vs_auto.runs import events, export, signals
 from manual_vs_auto.runs.display import Display, Words
 from manual_vs_auto.runs.evaluation import FILE, evaluate
 from manual_vs_auto.runs.model import Model, to_bytes
@@ -39,6 +39,8 @@ def run(options: Options, started: float) -> int:
         require()
     if options.onnx:
         export.require(options.onnx)
+    if options.tensorboard:
+        events.require()
     device = device_of(options)
     examples = read(options)
     made = training(examples.features, examples.labels, examples.rows, options.standardize)

@@ -12,17 +12,19 @@ from manual_vs_auto.runs import files, origin
 from manual_vs_auto.runs.checkpoints import Checkpoints, Snapshot
 from manual_vs_auto.runs.claim import claim
 from manual_vs_auto.runs.errors import UsageError
+from manual_vs_auto.runs.events import Events
 from manual_vs_auto.runs.record import CHECKPOINTS, CONFIG, METRICS, WEIGHTS, Record
 
 
 @contextmanager
-def recorded(directory: Path, keep: int = 3) -> Iterator[Record]:
+def recorded(directory: Path, keep: int = 3, events: bool = False) -> Iterator[Record]:
     """A directory that is this new run's alone until the block ends, made if need be.
 
     A run that has kept no epoch by then leaves the directory as if it had never been started, and one that was
     killed before its first epoch blocks nobody.
 
-    Args:   keep: how many of the last checkpoints stay.
+    Args:   keep:   how many of the last checkpoints stay.
+            events: whether TensorBoard's files are written, too.
     Raises: UsageError if the directory holds a run, is another's at this moment, or can't be written.
     """
     made: list[Path] = []
@@ -30,7 +32,7 @@ def recorded(directory: Path, keep: int = 3) -> Iterator[Record]:
         with suppress(OSError):
             made = [path for path in (directory, *directory.parents) if not path.exists()]
         with _claimed(directory, "--out", [CONFIG, METRICS, WEIGHTS, CHECKPOINTS]) as metrics:
-            record = Record(directory, metrics, keep)
+            record = Record(directory, metrics, keep, Events(directory) if events else None)
             try:
                 yield record
             finally:
@@ -63,16 +65,17 @@ class Resumed:
 
 
 @contextmanager
-def resumed(directory: Path, keep: int) -> Iterator[Resumed]:
+def resumed(directory: Path, keep: int, events: bool = False) -> Iterator[Resumed]:
     """The directory of a run, which is this process's alone until the block ends.
 
-    Args:   keep: how many of the last checkpoints stay.
+    Args:   keep:   how many of the last checkpoints stay.
+            events: whether TensorBoard's files are written, too.
     Raises: UsageError if it holds no run, is another's at this moment, can't be written, or began otherwise than its
             config.toml says.
     """
     beginning(directory)
     with _claimed(directory, "--resume", []) as metrics:
-        record, said = Record(directory, metrics, keep), []
+        record, said = Record(directory, metrics, keep, Events(directory) if events else None), list[str]()
         files.remove_nameless(directory / CHECKPOINTS)
         config = (source := beginning(directory)).read_bytes()
         if source != directory / CONFIG:

@@ -12,6 +12,7 @@ from manual_vs_auto.runs import files, origin
 from manual_vs_auto.runs.arrays import Array
 from manual_vs_auto.runs.checkpoints import Checkpoints, Snapshot
 from manual_vs_auto.runs.errors import UsageError
+from manual_vs_auto.runs.events import FOLDER, Events
 
 CONFIG, METRICS, WEIGHTS, CHECKPOINTS = origin.FILE, "metrics.jsonl", "model.safetensors", "checkpoints"
 
@@ -24,8 +25,8 @@ class Record:
     disk are the checkpoints, and these hold both.)
     """
 
-    def __init__(self, directory: Path, metrics: FileIO, keep: int) -> None:
-        self._directory, self._metrics = directory, metrics.fileno()
+    def __init__(self, directory: Path, metrics: FileIO, keep: int, events: Events | None = None) -> None:
+        self._directory, self._metrics, self._events = directory, metrics.fileno(), events
         self._config = b""
         self._lines = bytearray()
         self.checkpoints = Checkpoints(directory / CHECKPOINTS, keep)
@@ -60,6 +61,9 @@ class Record:
                 self._lines += line
             raise
         self._lines += line
+        if self._events:  # last: whoever is killed here has them written anew when the run goes on
+            with self._writing(FOLDER):
+                self._events.add((*before, metrics))
 
     def snapshot(self, number: int, arrays: Mapping[str, Array], about: Mapping[str, Any], best: bool) -> None:
         """Take a checkpoint of what has just been kept; it is written now, or with `flush`.
@@ -93,6 +97,9 @@ class Record:
             elif not path.exists() or path.read_bytes() != weights:
                 files.write(files.partial(path), weights)
                 files.partial(path).replace(path)
+        if self._events:
+            with self._writing(FOLDER):
+                self._events.write_anew(self.lines())
 
     def go_on(self, number: int, best: int | None) -> None:
         """Know which checkpoint the run goes on from, and which was the best until then."""
@@ -107,6 +114,9 @@ class Record:
         """Write what still waits, if it can be written, and leave nothing half done."""
         with suppress(OSError):
             self.checkpoints.flush()
+        with suppress(OSError):
+            if self._events:
+                self._events.close()
         for name in (CONFIG, WEIGHTS):
             with suppress(OSError):
                 files.partial(self._directory / name).unlink()

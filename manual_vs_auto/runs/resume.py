@@ -12,8 +12,13 @@ from manual_vs_auto.runs.errors import UsageError
 from manual_vs_auto.runs.values import path, whole
 
 
-def resume_flags(parser: Parser) -> None:
-    """Add them to a command's."""
+def run_flags(parser: Parser) -> None:
+    """Add those of a run's directory to a command's, beside --out and --plot."""
+    parser.add_argument(
+        "--tensorboard",
+        action="store_true",
+        help="with --out: write the metrics also as TensorBoard's event files, to tensorboard/ there, by tensorboardX",
+    )
     parser.add_argument(
         "--resume",
         type=path,
@@ -27,6 +32,13 @@ def resume_flags(parser: Parser) -> None:
         metavar="N",
         help="with --out or --resume: how many of the last checkpoints stay, beside the best (default: 3)",
     )
+
+
+def expect_out(parser: Parser, values: Mapping[str, Any]) -> None:
+    """Ends the command where a flag's files have no directory to go to. Args: values: of the flags, by name."""
+    for name, what in (("plot", "pictures"), ("tensorboard", "event files")):
+        if values[name] and values["out"] is None:
+            parser.error(f"--{name} leaves its {what} in the run's directory: say which with --out")
 
 
 def asked(parser: Parser, arguments: Sequence[str] | None) -> Path | None:

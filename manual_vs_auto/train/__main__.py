@@ -26,6 +26,10 @@ def _train(config: Config, started: float) -> int:
         from manual_vs_auto.runs.pictures.style import require
 
         require()
+    if config.tensorboard:
+        from manual_vs_auto.runs import events
+
+        events.require()
     with ThreadPoolExecutor(1) as pool:
         reading = pool.submit(load, config.data, config.npz_keys)
         from manual_vs_auto.train.run import run

@@ -9,7 +9,7 @@ from typing import Any
 from manual_vs_auto import command
 from manual_vs_auto.runs.configuration import Parser
 from manual_vs_auto.runs.errors import UsageError
-from manual_vs_auto.runs.resume import as_begun, resume_flags
+from manual_vs_auto.runs.resume import as_begun, expect_out, run_flags
 from manual_vs_auto.runs.values import accuracy, duration, part, path, positive, whole
 
 GRADIENTS = ("manual", "auto", "fused", "both")
@@ -61,6 +61,7 @@ class Config:
     keep_checkpoints: how many of the last ones stay there, beside the best.
     quiet:         print the last line only.
     plot:          leave pictures in `out`, too.
+    tensorboard:   leave the metrics there as TensorBoard's event files, too.
     """
 
     gradient: str = "manual"
@@ -87,6 +88,7 @@ class Config:
     keep_checkpoints: int = 3
     quiet: bool = False
     plot: bool = False
+    tensorboard: bool = False
 
     @property
     def full_batch(self) -> bool:
@@ -118,8 +120,7 @@ def parse(arguments: Sequence[str] | None = None) -> Config:
     if run := values["resume"]:
         values = vars(parser.parse_args(as_begun(run, parser, arguments))) | {"out": run}
     config = Config(**values | {"resume": bool(run)})
-    if config.plot and config.out is None:
-        parser.error("--plot leaves its pictures in the run's directory: say which with --out")
+    expect_out(parser, asdict(config))
     if config.npz_keys and config.data is None:
         parser.error("--npz-keys tells the names within an .npz archive: say which with --data")
     if config.full_batch and config.learning_rate:
@@ -235,7 +236,7 @@ def _parser() -> Parser:
         help="leave config.toml, metrics.jsonl, model.safetensors and checkpoints in DIR, which must not hold "
         "a run yet",
     )
-    resume_flags(parser)
+    run_flags(parser)
     add("--plot", action="store_true", help="leave pictures of the run in DIR/pictures; needs --out and matplotlib")
     add("--quiet", action="store_true", help="print the last line only")
     return parser

@@ -27,8 +27,9 @@ from manual_vs_auto.train.trainer import Trainer
 
 # Of the configuration, what the file of the weights says of them.
 _ABOUT = ("gradient", "loss", "optimizer", "learning_rate", "schedule", "seed", "dtype", "batch_size", "epochs")
-# What may be another when a run goes on: where the data are, since what they are is compared, and when it stops.
-_FREE = ("data", "patience", "target_accuracy", "max_time")
+# What may be another when a run goes on: where the data are, since what they are is compared, when it stops, and what
+# is told of it.
+_FREE = ("data", "patience", "target_accuracy", "max_time", "tensorboard")
 
 
 class Keeping:
@@ -122,10 +123,10 @@ def opened(config: Config, dataset: Dataset, device: jax.Device) -> Iterator[Kee
     if config.out is None:
         yield None
     elif config.resume:
-        with resumed(config.out, config.keep_checkpoints) as found:
+        with resumed(config.out, config.keep_checkpoints, config.tensorboard) as found:
             yield Keeping(config, dataset, device, found)
     else:
-        with recorded(config.out, config.keep_checkpoints) as record:
+        with recorded(config.out, config.keep_checkpoints, config.tensorboard) as record:
             yield Keeping(config, dataset, device, record)
 
 

@@ -155,7 +155,9 @@ WRONG = {
     "x.npy --labels y.npy --tol 0": "argument --tol: '0' is no positive number",
     "x.npy --labels y.npy --loss hinge": "invalid choice: 'hinge'",
     "x.npy --labels y.npy --device gpu": "--device gpu: JAX sees none here, only cpu",
-    "x.npy --labels y.npy --plot": "say --out RUN",
+    "x.npy --labels y.npy --plot": "say which with --out",
+    "x.npy --labels y.npy --tensorboard": "--tensorboard leaves its event files in the run's directory: say "
+    "which with --out",
     "x.npy --labels y.npy --out old": "--out old holds a run already",
 }  # fmt: skip
 
@@ -171,7 +173,9 @@ def test_what_is_typed_wrong_is_one_line(folder: Path, fitted: Command, flags: s
     (folder / "old").mkdir()
     (folder / "old" / "model.safetensors").write_text("")
     held = sorted(folder.rglob("*"))
-    error = fitted(*flags.split(), *(() if "--out" in flags or "--plot" in flags else ("--out", "new"))).error
+    error = fitted(
+        *flags.split(), *(() if "with --out" in WRONG[flags] or "--out" in flags else ("--out", "new"))
+    ).error
     assert error.startswith("manual_vs_auto.fit: error: ")
     assert WRONG[flags] in error
     assert sorted(folder.rglob("*")) == held, "it leaves nothing"

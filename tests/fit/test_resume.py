@@ -2,6 +2,7 @@
 
 import json
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from manual_vs_auto.fit.solving import solved
 from manual_vs_auto.runs import checkpoints, machine
 from tests.fit.conftest import Command, Done, drawn
 from tests.killing import Killing
+from tests.runs.events import expect_the_metrics
 
 SWEEP = ("x.npy", "--labels", "y.npy", "--sweep", "1,0.1,0.01", "--standardize")
 
@@ -100,6 +102,25 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(
     warning = f"damaged, so not used: checkpoints/{held[-1].name}; the run goes on after {int(held[-2].name)}"
     assert (done.returncode, done.stderr) == (0, f"warning: {warning}\n")
     assert ends(folder / "run") == before
+
+
+def test_tensorboard_s_files_go_on(folder: Path, fitted: Command) -> None:
+    """By a configuration, which the run keeps; a curve for each penalty."""
+    pytest.importorskip("tensorboardX")
+    (folder / "my.toml").write_text("tensorboard = true\n")
+    stopped(fitted, 10, *SWEEP, "--config", "my.toml", "--out", "run")
+    assert len(expect_the_metrics(folder / "run")) > 10
+    assert fitted("--resume", "run").returncode == 0
+    held = expect_the_metrics(folder / "run")
+    assert {curve for curve, _, _ in held} == {".", "l2=1.0", "l2=0.1", "l2=0.01"}
+    assert {step for curve, _, step in held if curve == "."} == {1, 2, 3}
+    assert {"val_top1", "objective"} <= {tag for _, tag, _ in held}
+
+
+def test_tensorboard_s_files_need_their_package(folder: Path, fitted: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    assert "the extra `tensorboard` installs it" in fitted(*SWEEP, "--tensorboard", "--out", "run").error
+    assert not (folder / "run").exists()
 
 
 REFUSED = {

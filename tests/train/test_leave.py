@@ -54,6 +54,19 @@ def test_pictures_need_matplotlib_before_anything_is_trained(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_tensorboard_s_files_need_their_package_before_anything_is_trained(
+    command: Command, short: Flags, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    done = command(*short, "--tensorboard", "--out", tmp_path / "run")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "manual_vs_auto.train: error: --tensorboard: tensorboardX is not here, the extra `tensorboard` installs it: "
+        "pip install tensorboardX\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("shape", [(16,), (4, 4), (4, 2, 2), (4, 4, 1)])
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
 def test_images_of_every_kind(tiny: Dataset, tmp_path: Path, shape: tuple[int, ...], dtype: type) -> None:

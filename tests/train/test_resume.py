@@ -18,6 +18,7 @@ from manual_vs_auto.runs import checkpoints, machine
 from manual_vs_auto.runs.display import Display
 from manual_vs_auto.train import keeping, trainer
 from tests.killing import Killing
+from tests.runs.events import expect_the_metrics
 from tests.train.conftest import Command, Done, Flags
 
 pytestmark = pytest.mark.usefixtures("quickly_compiled")
@@ -130,6 +131,20 @@ def test_the_best_epoch_is_kept(
     best = 1 + losses.index(min(losses))
     assert best < 5  # or this shows nothing
     assert sorted(path.name for path in (out / "checkpoints").iterdir()) == [f"00000{n}" for n in (best, 5, 6)]
+
+
+def test_tensorboard_s_files_go_on(command: Command, short: Flags, tmp_path: Path) -> None:
+    """Without the flag, since the run began with it; a run that began without it can have them, too."""
+    pytest.importorskip("tensorboardX")
+    for name, flags in (("with", ("--tensorboard",)), ("without", ())):
+        out = tmp_path / name
+        stopped(command, out, 2, *short, *flags)
+        assert (out / "tensorboard").exists() == bool(flags)
+        assert not flags or {step for _, _, step in expect_the_metrics(out)} == {1, 2}
+        assert command("--resume", out, *(() if flags else ("--tensorboard",))).returncode == 0
+        held = expect_the_metrics(out)
+        assert {step for _, _, step in held} == {1, 2, 3}
+        assert {"loss", "test_accuracy", "step"} <= {tag for _, tag, _ in held}
 
 
 REFUSED = {
