@@ -3,6 +3,7 @@
 import os
 import platform
 from contextlib import suppress
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -15,6 +16,7 @@ _CGROUPS = [
 _PACKAGES = ("manual_vs_auto", "jax", "jaxlib", "numpy", "optax")
 
 
+@cache  # each is read from a file as long as its README
 def versions() -> dict[str, str]:
     """Of Python and of every package that a result depends on."""
     return {"python": platform.python_version()} | {name: version(name) for name in _PACKAGES}

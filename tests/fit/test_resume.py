@@ -14,17 +14,10 @@ from manual_vs_auto.fit import keeping
 from manual_vs_auto.fit.solving import solved
 from manual_vs_auto.runs import checkpoints, machine
 from tests.fit.conftest import Command, Done, drawn
-from tests.killing import Killing
+from tests.killing import Killing, ends
 from tests.runs.events import expect_the_metrics
 
 SWEEP = ("x.npy", "--labels", "y.npy", "--sweep", "1,0.1,0.01", "--standardize")
-
-
-def ends(out: Path) -> tuple[bytes, list[dict[str, Any]], bytes]:
-    """What must be the same: the weights' file, the metrics without seconds, and how good they are."""
-    lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
-    told = [{key: value for key, value in line.items() if key != "seconds"} for line in lines]
-    return (out / "model.safetensors").read_bytes(), told, (out / "evaluation.json").read_bytes()
 
 
 def stopped(fitted: Command, after: int, *flags: object) -> Done:
@@ -183,3 +176,14 @@ def test_a_fit_that_is_asked_to_end_saves_first(process: Killing, tmp_path: Path
         assert (out / "evaluation.json").exists()
     assert process.run("--resume", out, "--quiet") == 1
     assert ends(out) == ends(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("kills", [20, pytest.param(200, marks=pytest.mark.whole)])
+def test_a_fit_that_is_killed_at_random_moments(process: Killing, tmp_path: Path, kills: int) -> None:
+    """Within an iteration, between two, and between two fits, of which none comes to its end before it is cut off."""
+    x, y = drawn(300)
+    np.savez(tmp_path / "data.npz", x=x, y=y)
+    process.at_random(
+        *(tmp_path / "data.npz", "--labels", "y", "--sweep", 8, "--tol", 1e-300, "--max-iter", 40),
+        run=tmp_path / "run", kills=kills, most=(1500, 0.02), status=1,
+    )  # fmt: skip

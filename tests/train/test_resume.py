@@ -1,7 +1,6 @@
 """A run that was stopped and goes on ends as one that never was: the same weights, the same metrics but for time."""
 
 import json
-import random
 import shutil
 import signal
 from collections.abc import Iterator
@@ -17,19 +16,11 @@ from manual_vs_auto.model import Batch, Loss, Params, ValueAndGrad
 from manual_vs_auto.runs import checkpoints, machine
 from manual_vs_auto.runs.display import Display
 from manual_vs_auto.train import keeping, trainer
-from tests.killing import Killing
+from tests.killing import Killing, ends
 from tests.runs.events import expect_the_metrics
 from tests.train.conftest import Command, Done, Flags
 
 pytestmark = pytest.mark.usefixtures("quickly_compiled")
-TIMES = ("compile_seconds", "seconds_since_start", "seconds", "seconds_left", "images_per_second")
-
-
-def ends(out: Path) -> tuple[bytes, list[dict[str, Any]], bytes]:
-    """What must be the same: the weights' file, the metrics without times, and how good they are."""
-    lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
-    told = [{key: value for key, value in line.items() if key not in TIMES} for line in lines]
-    return (out / "model.safetensors").read_bytes(), told, (out / "evaluation.json").read_bytes()
 
 
 def stopped(command: Command, out: Path, epoch: int, *flags: object) -> Done:
@@ -233,22 +224,7 @@ def test_a_run_that_is_asked_to_end_saves_first(process: Killing, tiny_file: Pat
 
 @pytest.mark.parametrize("kills", [20, pytest.param(200, marks=pytest.mark.whole)])
 def test_a_run_that_is_killed_at_random_moments(process: Killing, tiny_file: Path, tmp_path: Path, kills: int) -> None:
-    """Each time it goes on, until it is killed again; whenever it comes to its end, all is as if it never had been."""
-    flags = ("--data", tiny_file, "--epochs", 60, "--batch-size", 16, "--quiet")
-    generator, out, killed = random.Random(0), tmp_path / "run", 0
-    metrics = out / "metrics.jsonl"
-    assert process.run(*flags, "--out", tmp_path / "whole") == 0
-    whole = ends(tmp_path / "whole")
-    while killed < kills:
-        begun = metrics.exists() and metrics.stat().st_size
-        how = ("--resume", out, "--quiet") if begun else (*flags, "--out", out)
-        moment = begun + generator.randrange(3000), generator.uniform(0, 0.1)
-        status = process.run(*how, watched=metrics, size=moment[0], seconds=moment[1])
-        assert status in (0, -9)
-        killed += status == -9
-        if status == 0:
-            assert ends(out) == whole
-            shutil.rmtree(out)
-    if out.exists():
-        assert process.run("--resume", out, "--quiet") == 0
-        assert ends(out) == whole
+    process.at_random(
+        *("--data", tiny_file, "--epochs", 60, "--batch-size", 16),
+        run=tmp_path / "run", kills=kills, most=(1200, 0.05),
+    )  # fmt: skip
