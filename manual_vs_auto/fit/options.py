@@ -33,7 +33,9 @@ Fit softmax(Wx + b) to features of any kind, a linear probe say, to the true opt
   %(prog)s data.npz:x --labels y --val 0.2
   %(prog)s table.parquet --labels species --val new.parquet species
   %(prog)s --resume run"""
-_EPILOG = "Exit status: 0 converged; 1 not; 2 flags, data or files that can't be used; 130 or 143 interrupted."
+_EPILOG = """\
+Exit status: 0 converged; 1 not; 2 flags, data or files that can't be used; 3 no memory; 130 interrupted,
+143 terminated."""
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ from manual_vs_auto.runs.record import CHECKPOINTS, CONFIG, METRICS, WEIGHTS, Re
 def recorded(directory: Path, keep: int = 3, events: bool = False) -> Iterator[Record]:
     """A directory that is this new run's alone until the block ends, made if need be.
 
-    A run that has kept no epoch by then leaves the directory as if it had never been started, and one that was
-    killed before its first epoch blocks nobody.
+    A run that has kept nothing by then leaves the directory as if it had never been started, and one that was killed
+    before it kept anything blocks nobody.
 
     Args:   keep:   how many of the last checkpoints stay.
             events: whether TensorBoard's files are written, too.
@@ -149,6 +149,6 @@ def _expect_none(directory: Path, names: Sequence[str]) -> None:
     if METRICS in held and WEIGHTS not in held and CHECKPOINTS not in held:
         metrics = (directory / METRICS).lstat()
         if stat.S_ISREG(metrics.st_mode) and not metrics.st_size:
-            return  # interrupted before its first epoch
+            return  # interrupted before it kept anything
     if held:
         raise UsageError(f"--out {directory} holds a run already ({', '.join(held)}): name another directory")

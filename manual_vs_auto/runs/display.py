@@ -14,7 +14,7 @@ Metrics = Mapping[str, Any]
 class Words:
     """How a command calls what it counts.
 
-    unit:  "epoch" or "iteration": the word, and its key in the metrics, which counts from 1.
+    unit:  "epoch" or "fit": the word, and its key in what `done` is given: how many of them are done.
     total: how many there will be at most.
     line:  the metrics of one as a line for a person.
     now:   the same, shorter, beside the bar.

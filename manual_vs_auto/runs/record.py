@@ -127,13 +127,15 @@ class Record:
             yield
         except OSError as error:
             raise UsageError(
-                f"--out {self._directory}: {name} can't be written: {error.strerror}; it keeps {self._kept(name)}"
+                f"{self._directory}: {name} can't be written: {error.strerror}; it keeps {self._kept(name)}"
             ) from None
 
     def _kept(self, name: str) -> str:
         if not (self._directory / WEIGHTS).exists():
             return "nothing"
+        if name == FOLDER:
+            return "the metrics and the weights"
         if name != CHECKPOINTS:
-            return "the epoch before"
+            return "what it had before"
         numbers = self.checkpoints.numbers()
         return f"the checkpoint {self.checkpoints.path(numbers[0]).name}" if numbers else "the weights"

@@ -30,7 +30,7 @@ def run_flags(parser: Parser) -> None:
         type=whole(1),
         default=3,
         metavar="N",
-        help="with --out or --resume: how many of the last checkpoints stay, beside the best (default: 3)",
+        help="with --out or --resume: how many of the last checkpoints stay; train's best one does, too (default: 3)",
     )
 
 

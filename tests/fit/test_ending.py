@@ -1,6 +1,8 @@
 """A fit that is asked to end: what was reached is kept and told, at once."""
 
+import errno
 import json
+import os
 import subprocess
 import sys
 import time
@@ -12,6 +14,7 @@ import numpy as np
 import pytest
 
 from manual_vs_auto.fit.solving import solved
+from manual_vs_auto.runs import files
 from manual_vs_auto.runs.kept import read as kept
 from manual_vs_auto.runs.model import read
 from tests.fit.conftest import Command, ends
@@ -66,6 +69,25 @@ def test_no_memory_is_one_line(
     assert (done.returncode, done.stderr.count("\n")) == (3, 1)
     assert said in done.stderr
     assert not (folder / "run").exists()
+
+
+def test_a_full_disk_is_one_line(folder: Path, fitted: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the second penalty; in words that are true of a fit, which has no epochs."""
+    append = files.append
+
+    def full(file: int, content: bytes) -> None:
+        if b'"l2": 0.1,' in content:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        append(file, content)
+
+    monkeypatch.setattr(files, "append", full)
+    done = fitted("x.npy", "--labels", "y.npy", "--sweep", "1,0.1,0.01", "--out", "run", "--quiet")
+    assert done.error == (
+        "manual_vs_auto.fit: error: run: metrics.jsonl can't be written: No space left on device; it keeps what it had "
+        "before\n"
+    )
+    assert [line["l2"] for line in ends(folder / "run")] == [1]
+    assert read(folder / "run").about["l2"] == 1
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such signals")

@@ -2,7 +2,6 @@
 
 import errno
 import math
-import re
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +69,7 @@ def test_a_full_disk_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     def full(*_: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    said = re.escape(f"--out {tmp_path}: tensorboard can't be written: No space left on device; it keeps ")
+    said = f"{tmp_path}: tensorboard can't be written: No space left on device; it keeps the metrics and the weights"
     with recorded(tmp_path, events=True) as record:
         record.start({}, {})
         record.keep(LINES[0], b"1")

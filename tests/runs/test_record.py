@@ -188,7 +188,7 @@ def test_a_full_disk_keeps_the_epoch_before(tmp_path: Path, name: str, monkeypat
         keep(record, 1)
         with (
             full_for(monkeypatch, name),
-            pytest.raises(UsageError, match=f"run: {file} can't be written: No space left on device; it keeps the epo"),
+            pytest.raises(UsageError, match=f"run: {file} can't be written: No space left on device; it keeps what"),
         ):
             keep(record, 2)
         assert (held(tmp_path / "run"), kept(tmp_path / "run")) == (ALL, 1)

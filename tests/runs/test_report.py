@@ -147,7 +147,7 @@ def test_the_summary_is_the_runs(page: Page, root: Path) -> None:
     assert page.row("accuracy") == [
         f"{100 * one.top1:.2f} % of {one.examples} {what}" for one, what in zip(found, of, strict=True)
     ]
-    assert page.row("training, seconds") == ["0.75", "0.75", "1.20"]
+    assert page.row("training or fitting, seconds") == ["0.75", "0.75", "1.20"]
     assert page.row("test loss") == ["0.2 (squared distance)"] * 2 + ["\u2013"]
     assert page.row("objective") == ["\u2013", "\u2013", "0.3433"]
     assert page.row("best l2 of the sweep") == ["\u2013", "\u2013", "0.01 of 4"]

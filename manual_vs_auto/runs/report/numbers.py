@@ -11,7 +11,7 @@ from manual_vs_auto.runs.report.html import details, note, section, table
 _NOTHING = "\u2013"
 # Where a run is kept and how it talks is no part of what it is.
 _DIGEST = re.compile("[0-9a-f]{64}")
-_TELLING = {"out", "json", "quiet", "plot", "config"}
+_TELLING = {"out", "json", "quiet", "plot", "tensorboard", "config"}
 
 
 def summary(runs: Sequence[Kept]) -> str:
@@ -131,7 +131,7 @@ _RESULTS: dict[str, Callable[[Kept], str]] = {
     "length": _length,
     "stopped, since": _stopped,
     "best l2 of the sweep": _sweep,
-    "training, seconds": lambda run: _NOTHING if run.seconds is None else f"{run.seconds:.2f}",
+    "training or fitting, seconds": lambda run: _NOTHING if run.seconds is None else f"{run.seconds:.2f}",
     "manual and auto agreed": _agreed,
     "diverged": _diverged,
     "missing": lambda run: "; ".join(run.missing) or _NOTHING,
