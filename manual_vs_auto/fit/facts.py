@@ -6,8 +6,7 @@ from manual_vs_auto.data.source import printable
 from manual_vs_auto.fit.examples import Examples
 from manual_vs_auto.fit.options import Options
 from manual_vs_auto.fit.training import Training
-from manual_vs_auto.runs.errors import UsageError
-from manual_vs_auto.runs.machine import device_name, versions
+from manual_vs_auto.runs.machine import versions
 
 _FEW_NAMES = 20  # of classes that are shown
 
@@ -29,20 +28,6 @@ def fit_facts(
         "objective": f"mean {options.loss} + l2/2 |W|^2, l2 {penalty}",
         "until": f"no element of the gradient is above {options.tol:g}, at most {options.max_iter:,} iterations",
     }
-
-
-def device_of(options: Options) -> str:
-    """The device as a person would name it. Raises: UsageError where it isn't there."""
-    import jax
-
-    name = options.device
-    if name == "cpu":
-        jax.config.update("jax_platforms", "cpu")
-    try:
-        return device_name(jax.devices(None if name == "auto" else name)[0])
-    except (RuntimeError, AssertionError):
-        here = ", ".join(sorted({device.platform for device in jax.devices()}))
-        raise UsageError(f"--device {name}: JAX sees none here, only {here}") from None
 
 
 def _classes(names: Sequence[str], count: int) -> str:

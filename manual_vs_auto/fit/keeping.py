@@ -1,43 +1,36 @@
 """What a fit keeps in its directory, and how it goes on from there."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from manual_vs_auto.fit.examples import Examples
 from manual_vs_auto.fit.options import Options, as_table
-from manual_vs_auto.runs import arrays, origin, signals
-from manual_vs_auto.runs.directory import Resumed, recorded, resumed
-from manual_vs_auto.runs.errors import UsageError
+from manual_vs_auto.runs import arrays, keeping, signals
+from manual_vs_auto.runs.directory import Resumed
 from manual_vs_auto.runs.machine import versions
 from manual_vs_auto.runs.record import Record
-from manual_vs_auto.runs.resume import expect_as_begun
 from manual_vs_auto.solve import Progress, State
 
 Line: TypeAlias = Mapping[str, Any]
 _KEPT = 4  # times as long as keeping an iteration takes must have passed before the next one is kept
 
 
-class Keeping:
-    """A run's directory, as a fit uses it. Every iteration has its line; those that come fast are kept together.
-
-    said: what a person has to know of how the run goes on, a line each.
-    """
+class Keeping(keeping.Keeping):
+    """A run's directory, as a fit uses it. Every iteration has its line; those that come fast are kept together."""
 
     def __init__(self, options: Options, examples: Examples, device: str, found: Record | Resumed) -> None:
-        self._options, self._examples = options, examples
-        self._machine = {"device": device, "versions": versions()}
-        self._resumed = found if isinstance(found, Resumed) else None
-        self._record = found.record if isinstance(found, Resumed) else found
+        # Where the data are may be another place, since what they are is compared.
+        free = ["features", "labels", "tensorboard", *(["val"] if options.val_file else [])]
+        super().__init__(options.out, found, as_table(options), {"device": device, "versions": versions()}, free)
+        self._examples = examples
         self._ready = ThreadPoolExecutor(1).submit(arrays.ready)  # beside the first iterations
         self._waiting: list[Line] = []  # the lines that are not kept yet
         self._last: tuple[Progress, Callable[[], bytes]] | None = None  # whose the last of them is, and its weights
         self._kept = self._keeping = 0.0
-        self.said = [*self._resumed.said, *self._others(self._resumed)] if self._resumed else []
 
     def begin(self) -> tuple[State | None, Progress | None, list[dict[str, Any]]]:
         """Write down how the run begins; or see that it has begun so.
@@ -45,15 +38,8 @@ class Keeping:
         Returns: what the solver goes on from, where it was if a fit had not ended, and the metrics until then.
         Raises:  UsageError if it has begun otherwise, or if the directory can't be written.
         """
-        about = {"command": "fit", "data_sha256": _digest(self._examples)} | self._machine
-        if not self._resumed:
-            self._record.start(as_table(self._options), about)
-            return None, None, []
-        begun = (origin.table(self._resumed.config) or {})["run"]
-        if begun["data_sha256"] != about["data_sha256"]:
-            raise UsageError(f"--resume {self._options.out}: the data are not those that the run began with")
-        snapshot = self._resumed.snapshot
-        if not snapshot:
+        self._start("fit", _digest(self._examples))
+        if not (snapshot := self.snapshot):
             return None, None, []
         self._ready.result()
         state = State.of(snapshot.arrays, snapshot.about["solver"])
@@ -68,7 +54,7 @@ class Keeping:
     def restore(self, content: bytes | None) -> None:
         """Go back to what `begin` has returned. Args: content: the weights' then, None where there were none."""
         if self._resumed:
-            snapshot = self._resumed.snapshot
+            snapshot = self.snapshot
             with signals.held():
                 self._record.restore(self._resumed.config, snapshot.metrics if snapshot else b"", content)
                 if snapshot:
@@ -112,25 +98,6 @@ class Keeping:
 
     def _snapshot(self, state: State, beside: dict[str, Any]) -> None:
         self._record.snapshot(state.halfway.taken, state.arrays() | beside, {"solver": state.numbers()}, best=False)
-
-    def _others(self, found: Resumed) -> list[str]:
-        # Where the data are may be another place, since what they are is compared.
-        free = ["features", "labels", "tensorboard", *(["val"] if self._options.val_file else [])]
-        where = f"--resume {self._options.out}"
-        return expect_as_begun(where, found.config, as_table(self._options), self._machine, free)
-
-
-@contextmanager
-def opened(options: Options, examples: Examples, device: str) -> Iterator[Keeping | None]:
-    """The directory that --out or --resume names, new or to go on in; None without one. Raises: UsageError."""
-    if options.out is None:
-        yield None
-    elif options.resume:
-        with resumed(options.out, options.keep_checkpoints, options.tensorboard) as found:
-            yield Keeping(options, examples, device, found)
-    else:
-        with recorded(options.out, options.keep_checkpoints, options.tensorboard) as record:
-            yield Keeping(options, examples, device, record)
 
 
 def _digest(examples: Examples) -> str:

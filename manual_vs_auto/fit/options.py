@@ -9,7 +9,7 @@ from typing import Any
 
 from manual_vs_auto import command
 from manual_vs_auto.runs.configuration import Parser
-from manual_vs_auto.runs.resume import as_begun, asked, expect_out, run_flags
+from manual_vs_auto.runs.resume import parsed, run_flags
 from manual_vs_auto.runs.values import path, whole
 
 LOSSES = ("cross_entropy", "squared_distance")
@@ -100,9 +100,7 @@ class Options:
 def parse(arguments: Sequence[str] | None = None) -> Options:
     """The command line as Options. Exits with 2 and one line where a flag is wrong, with 0 for --help."""
     parser = _parser()
-    run = asked(parser, arguments)
-    found = vars(parser.parse_args(as_begun(run, parser, arguments) if run else arguments))
-    found |= {"resume": bool(run)} | ({"out": run} if run else {})
+    found = parsed(parser, arguments)
     found["val"] = tuple(found["val"])
     if isinstance(found["sweep"], list):
         found["sweep"] = tuple(found["sweep"])
@@ -115,7 +113,6 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
         parser.error(f"--val takes a share, a file, or a file and its labels, not {len(options.val)} things")
     if len(options.val) == 2 and isinstance(options.val[0], float):
         parser.error(f"--val {options.val[0]} keeps rows back: what is {options.val[1]}?")
-    expect_out(parser, found)
     return options
 
 

@@ -8,8 +8,8 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from manual_vs_auto.fit.examples import Examples, read
-from manual_vs_auto.fit.facts import device_of, fit_facts
-from manual_vs_auto.fit.keeping import Keeping, opened
+from manual_vs_auto.fit.facts import fit_facts
+from manual_vs_auto.fit.keeping import Keeping
 from manual_vs_auto.fit.options import Options
 from manual_vs_auto.fit.solving import solved
 from manual_vs_auto.fit.table import Fitted, best_of, last_line, line, now, table
@@ -17,6 +17,8 @@ from manual_vs_auto.fit.training import Training, training
 from manual_vs_auto.runs import events, export, signals
 from manual_vs_auto.runs.display import Display, Words
 from manual_vs_auto.runs.evaluation import FILE, evaluate
+from manual_vs_auto.runs.keeping import opened
+from manual_vs_auto.runs.machine import device_name, device_of
 from manual_vs_auto.runs.model import Model, to_bytes
 from manual_vs_auto.runs.pictures import files
 from manual_vs_auto.runs.pictures.style import require
@@ -41,12 +43,13 @@ def run(options: Options, started: float) -> int:
         export.require(options.onnx)
     if options.tensorboard:
         events.require()
-    device = device_of(options)
+    device = device_name(device_of(options.device))
     examples = read(options)
     made = training(examples.features, examples.labels, examples.rows, options.standardize)
     l2s = _l2s(options, made)
     display = Display(Words("fit", len(l2s), line, now), json=options.json, quiet=options.quiet)
-    with display, opened(options, examples, device) as keeping:
+    with display, opened(options.out, options.resume, options.keep_checkpoints, options.tensorboard) as found:
+        keeping = Keeping(options, examples, device, found) if found else None
         return _Run(options, examples, made, device, display, keeping, started).fit(l2s)
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import jax
 
+from manual_vs_auto.runs.errors import UsageError
+
 _CGROUPS = [
     ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
     ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
@@ -20,6 +22,24 @@ _PACKAGES = ("manual_vs_auto", "jax", "jaxlib", "numpy", "optax")
 def versions() -> dict[str, str]:
     """Of Python and of every package that a result depends on."""
     return {"python": platform.python_version()} | {name: version(name) for name in _PACKAGES}
+
+
+def device_of(name: str) -> jax.Device:
+    """The first one of "cpu" or "gpu", or with "auto" what JAX prefers. Raises: UsageError if there is none."""
+    if name == "cpu":
+        jax.config.update("jax_platforms", "cpu")
+    if devices := _devices(None if name == "auto" else name):
+        return devices[0]
+    here = ", ".join(sorted({device.platform for device in _devices(None)})) or "nothing at all"
+    hint = "; the extra `cuda` installs JAX for NVIDIA's" if name == "gpu" else ""
+    raise UsageError(f"--device {name}: JAX sees none here, only {here}{hint}")
+
+
+def _devices(platform: str | None) -> list[jax.Device]:
+    try:
+        return jax.devices(platform)
+    except (RuntimeError, AssertionError):  # the second where JAX_PLATFORMS names what is not there
+        return []
 
 
 def device_name(device: jax.Device) -> str:

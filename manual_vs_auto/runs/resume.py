@@ -34,14 +34,24 @@ def run_flags(parser: Parser) -> None:
     )
 
 
-def expect_out(parser: Parser, values: Mapping[str, Any]) -> None:
-    """Ends the command where a flag's files have no directory to go to. Args: values: of the flags, by name."""
+def parsed(parser: Parser, arguments: Sequence[str] | None) -> dict[str, Any]:
+    """A command's flags by name. With --resume the rest are those that the run began with, `out` is its directory.
+
+    Ends the command where a flag is wrong, where there is no run to go on with, or where files have no directory to go
+    to. `resume` is whether a run goes on.
+    """
+    run = _asked(parser, arguments)
+    values = vars(parser.parse_args(_as_begun(run, parser, arguments) if run else arguments))
+    if not run and values["resume"]:  # which a file has asked for
+        _as_begun(run := values["resume"], parser, arguments)
+    values |= {"resume": bool(run)} | ({"out": run} if run else {})
     for name, what in (("plot", "pictures"), ("tensorboard", "event files")):
         if values[name] and values["out"] is None:
             parser.error(f"--{name} leaves its {what} in the run's directory: say which with --out")
+    return values
 
 
-def asked(parser: Parser, arguments: Sequence[str] | None) -> Path | None:
+def _asked(parser: Parser, arguments: Sequence[str] | None) -> Path | None:
     """The run that goes on, before the flags are read that a command can't do without; None where help is asked for."""
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     first.add_argument("-h", "--help", action="store_true")
@@ -53,7 +63,7 @@ def asked(parser: Parser, arguments: Sequence[str] | None) -> Path | None:
     return None if found.help else found.resume
 
 
-def as_begun(run: Path, parser: Parser, arguments: Sequence[str] | None) -> list[str]:
+def _as_begun(run: Path, parser: Parser, arguments: Sequence[str] | None) -> list[str]:
     """The arguments, after those that the run in this directory began with. Ends the command where there is none."""
     from manual_vs_auto.runs.directory import beginning  # it needs NumPy, and --help does not
 

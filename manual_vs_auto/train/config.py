@@ -9,7 +9,7 @@ from typing import Any
 from manual_vs_auto import command
 from manual_vs_auto.runs.configuration import Parser
 from manual_vs_auto.runs.errors import UsageError
-from manual_vs_auto.runs.resume import as_begun, expect_out, run_flags
+from manual_vs_auto.runs.resume import parsed, run_flags
 from manual_vs_auto.runs.values import accuracy, duration, part, path, positive, whole
 
 GRADIENTS = ("manual", "auto", "fused", "both")
@@ -116,11 +116,7 @@ class Config:
 def parse(arguments: Sequence[str] | None = None) -> Config:
     """The command line as a Config. Exits with 2 and one line where a flag is wrong, with 0 for --help."""
     parser = _parser()
-    values = vars(parser.parse_args(arguments))
-    if run := values["resume"]:
-        values = vars(parser.parse_args(as_begun(run, parser, arguments))) | {"out": run}
-    config = Config(**values | {"resume": bool(run)})
-    expect_out(parser, asdict(config))
+    config = Config(**parsed(parser, arguments))
     if config.npz_keys and config.data is None:
         parser.error("--npz-keys tells the names within an .npz archive: say which with --data")
     if config.full_batch and config.learning_rate:

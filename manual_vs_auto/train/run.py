@@ -11,12 +11,14 @@ from manual_vs_auto.data import Dataset, split
 from manual_vs_auto.runs import signals
 from manual_vs_auto.runs.display import Display
 from manual_vs_auto.runs.errors import NoRoomError, UsageError
+from manual_vs_auto.runs.keeping import opened
+from manual_vs_auto.runs.machine import device_of
 from manual_vs_auto.train import dry_run, learning_rates
 from manual_vs_auto.train.agreement import Tally, epoch_metrics
 from manual_vs_auto.train.config import Config
 from manual_vs_auto.train.display import words
 from manual_vs_auto.train.facts import run_facts
-from manual_vs_auto.train.keeping import Keeping, opened
+from manual_vs_auto.train.keeping import Keeping
 from manual_vs_auto.train.leave import leave
 from manual_vs_auto.train.reached import DivergedError, Epoch, Reached
 from manual_vs_auto.train.stopping import reason
@@ -51,7 +53,8 @@ def run(config: Config, read: Callable[[], Dataset], started: float) -> int:
     if config.find_learning_rate:
         return learning_rates.show(config, dataset, device)
     display = Display(words(config.epochs), json=config.json, quiet=config.quiet)
-    with display, opened(config, dataset, device) as keeping:
+    with display, opened(config.out, config.resume, config.keep_checkpoints, config.tensorboard) as found:
+        keeping = Keeping(config, dataset, device, found) if found else None
         run = _Run(config, dataset, device, display, keeping, started)
         try:
             return run.train()
@@ -79,26 +82,13 @@ def configure(config: Config) -> jax.Device:
 
     Raises: UsageError if the device is not there.
     """
-    if config.device == "cpu":
-        jax.config.update("jax_platforms", "cpu")
+    device = device_of(config.device)
     if config.dtype == "float64":
         jax.config.update("jax_enable_x64", True)
     # Some GPUs and TPUs shorten a float32 product to fewer bits unless they are told not to.
     jax.config.update("jax_default_matmul_precision", "highest")
-    devices = _devices(None if config.device == "auto" else config.device)
-    if not devices:
-        here = ", ".join(sorted({device.platform for device in _devices(None)})) or "nothing at all"
-        hint = "; the extra `cuda` installs JAX for NVIDIA's" if config.device == "gpu" else ""
-        raise UsageError(f"--device {config.device}: JAX sees none here, only {here}{hint}")
-    jax.config.update("jax_default_device", devices[0])
-    return devices[0]
-
-
-def _devices(platform: str | None) -> list[jax.Device]:
-    try:
-        return jax.devices(platform)
-    except (RuntimeError, AssertionError):  # the second where JAX_PLATFORMS names what is not there
-        return []
+    jax.config.update("jax_default_device", device)
+    return device
 
 
 class _Run:

@@ -150,6 +150,11 @@ def test_moved_data_and_other_versions(folder: Path, fitted: Command, monkeypatc
     )
 
 
+def test_a_file_of_flags_does_not_resume(folder: Path, fitted: Command) -> None:
+    (folder / "my.toml").write_text('resume = "run"\n')
+    assert "leave --config out" in fitted(*SWEEP, "--config", "my.toml").error
+
+
 @pytest.fixture(scope="module")
 def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Killing]:
     with Killing(tmp_path_factory.mktemp("cache"), "fit") as process:
