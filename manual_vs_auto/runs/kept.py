@@ -122,8 +122,8 @@ def read(directory: Path) -> Kept:
         missing.append(f"{model_file.FILE}: W is not shown")
     if evaluation is None:
         missing.append(
-            f"{evaluation_file.FILE}, which is written when a run ends (interrupted, or still going): no confusion "
-            "matrix, mistakes or calibration"
+            f"{evaluation_file.FILE}, which is written when a run ends: it was stopped, or is still going; no "
+            f"confusion matrix, mistakes or calibration before {command} --resume has ended it"
         )
     told = f"{command} has told nothing yet"
     if not metrics and not missing:

@@ -8,7 +8,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
-from manual_vs_auto.runs import files, origin
+from manual_vs_auto.runs import evaluation, files, origin
 from manual_vs_auto.runs.arrays import Array
 from manual_vs_auto.runs.checkpoints import Checkpoints, Snapshot
 from manual_vs_auto.runs.errors import UsageError
@@ -81,8 +81,13 @@ class Record:
             self.checkpoints.flush()
 
     def restore(self, config: bytes, metrics: bytes, weights: bytes | None) -> None:
-        """Go back to this: the metrics lose what is after it, and weights that are None are removed."""
+        """Go back to this: the metrics lose what is after it, and weights that are None are removed.
+
+        What was said of other weights, evaluation.json, goes: it is written again when the run ends.
+        """
         self._config = config
+        with self._writing(evaluation.FILE):
+            (self._directory / evaluation.FILE).unlink(missing_ok=True)
         with self._writing(METRICS):
             path = self._directory / METRICS
             if path.read_bytes()[: len(metrics)] != metrics:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from manual_vs_auto.fit.solving import solved
+from manual_vs_auto.report import main as report
 from manual_vs_auto.runs import files
 from manual_vs_auto.runs.kept import read as kept
 from manual_vs_auto.runs.model import read
@@ -69,6 +70,37 @@ def test_no_memory_is_one_line(
     assert (done.returncode, done.stderr.count("\n")) == (3, 1)
     assert said in done.stderr
     assert not (folder / "run").exists()
+
+
+def test_what_is_not_judged_is_said_and_can_be(
+    folder: Path, fitted: Command, predicted: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped twice in its first fit, the second time without being judged: the first time is of other weights."""
+    pytest.importorskip("matplotlib")
+
+    def interrupted(*arguments: Any) -> Any:
+        for number, said in enumerate(solved(*arguments)):
+            yield said
+            if number == 1:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr("manual_vs_auto.fit.run.solved", interrupted)
+    flags = ("x.npy", "--labels", "y.npy", "--sweep", "1,0.1", "--tol", 1e-9, "--val", 0.2)
+    assert fitted(*flags, "--out", "run").returncode == 130
+    assert kept(folder / "run").evaluation is not None
+    monkeypatch.setattr("manual_vs_auto.fit.run._AT_ONCE", 0)
+    assert fitted("--resume", "run").returncode == 130
+    found = kept(folder / "run")
+    assert (found.evaluation, found.ends, len(found.iterations)) == (None, [], 4)
+    assert found.missing == (
+        "evaluation.json, which is written when a run ends: it was stopped, or is still going; no confusion matrix, "
+        "mistakes or calibration before fit --resume has ended it",
+    )
+    assert report(["run"]) == 0
+    assert "it was stopped, or is still going" in (folder / "run" / "report.html").read_text()
+    score = json.loads(predicted("run", "x.npy", "--labels", "y.npy", "--score", "--json").stdout)
+    assert score["examples"] == 90
+    assert score["top1"] > 0.5
 
 
 def test_a_full_disk_is_one_line(folder: Path, fitted: Command, monkeypatch: pytest.MonkeyPatch) -> None:
