@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -11,8 +12,9 @@ from manual_vs_auto.fit.examples import Examples, read
 from manual_vs_auto.fit.facts import fit_facts
 from manual_vs_auto.fit.keeping import Keeping
 from manual_vs_auto.fit.options import Options
+from manual_vs_auto.fit.scores import scored
 from manual_vs_auto.fit.solving import solved
-from manual_vs_auto.fit.table import Fitted, best_of, last_line, line, now, table
+from manual_vs_auto.fit.table import Fitted, best_of, iteration_metrics, last_line, line, now, number_of, table
 from manual_vs_auto.fit.training import Training, training
 from manual_vs_auto.runs import events, export, signals
 from manual_vs_auto.runs.display import Display, Words
@@ -146,14 +148,14 @@ class _Run:
             l2, reached = self._last
             count, width = self._examples.matrix.shape
             if count * width * self._examples.classes <= _AT_ONCE:
-                self._take(self._judged(l2, reached, _number(reached), False, seconds), None)
+                self._take(self._judged(l2, reached, number_of(reached), False, seconds), None)
         with suppress(OSError):
             self._summarise()
 
     def _iteration(self, l2: float, progress: Any, seconds: float) -> None:
         """Keep it where that costs little, and show it now and then."""
         self._last = l2, progress
-        metrics = _metrics(l2, progress, seconds)
+        metrics = iteration_metrics(l2, progress, seconds)
         if self._keeping:
             best = self._best
 
@@ -198,13 +200,18 @@ class _Run:
         examples, model, val = self._examples, self._model(l2, reached, converged), None
         rows = None if examples.rows is None else np.flatnonzero(examples.rows)
         learned = examples.labels if rows is None else examples.labels[rows]
-        train = evaluate(model.pieces(examples.matrix, rows), learned, None, examples.names, "training examples")
+        train = scored(model, examples.matrix, learned, rows)
+        held, labels, those, of = examples.matrix, learned, rows, "training examples"
         if examples.val is not None and examples.val_labels is not None:
-            held = examples.val_labels if examples.val_rows is None else examples.val_labels[examples.val_rows]
-            pieces = model.pieces(examples.val, examples.val_rows)
-            val = evaluate(pieces, held, None, examples.names, "validation examples")
+            held, those, of = examples.val, examples.val_rows, "validation examples"
+            labels = examples.val_labels if those is None else examples.val_labels[those]
+            val = scored(model, held, labels, those)
         ended = (reached.objective, reached.gradient_norm, iterations, converged)
-        return Fitted(l2, *ended, seconds, model, train, val)
+        fitted = Fitted(l2, *ended, seconds, model, train, val)
+        if best_of([*self._fits, fitted]) is not fitted:
+            return fitted
+        # Its figures are quoted, and kept: these are of float64.
+        return replace(fitted, whole=evaluate(model.pieces(held, those), labels, None, examples.names, of))
 
     def _summarise(self) -> None:
         if not self._fits:
@@ -223,23 +230,7 @@ class _Run:
 
     def _leave(self, kept: Fitted) -> None:
         """Beside the weights: how good they are, and pictures."""
-        if self._options.out:
-            kept.held.write(self._options.out / FILE)
+        if self._options.out and kept.whole:
+            kept.whole.write(self._options.out / FILE)
             if self._options.plot:
                 files.write(self._options.out)
-
-
-def _number(reached: Any) -> int:
-    """Of the iterations until then: a Progress's or a Solution's."""
-    return int(getattr(reached, "iteration", 0) or getattr(reached, "iterations", 0))
-
-
-def _metrics(l2: float, reached: Any, seconds: float) -> dict[str, Any]:
-    """A line of metrics.jsonl of an iteration."""
-    return {
-        "iteration": _number(reached),
-        "objective": reached.objective,
-        "gradient_norm": reached.gradient_norm,
-        "seconds": seconds,
-        "l2": l2,
-    }

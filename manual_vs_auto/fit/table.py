@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from manual_vs_auto.fit.scores import Scores
 from manual_vs_auto.runs.display import Metrics
 from manual_vs_auto.runs.evaluation import Evaluation
 from manual_vs_auto.runs.model import Model
@@ -18,6 +19,7 @@ class Fitted:
     iterations:               of the solver; converged: whether the gradient is as small as was asked for.
     seconds:                  since the first fit began.
     train, val:               on the rows that it learned from, and on those that it did not, if there are any.
+    whole:                    all there is to say of the rows that tell most, of a fit that is the best until then.
     """
 
     l2: float
@@ -27,11 +29,12 @@ class Fitted:
     converged: bool
     seconds: float
     model: Model
-    train: Evaluation
-    val: Evaluation | None
+    train: Scores
+    val: Scores | None
+    whole: Evaluation | None = None
 
     @property
-    def held(self) -> Evaluation:
+    def held(self) -> Scores:
         """On the rows that tell most."""
         return self.val or self.train
 
@@ -48,6 +51,22 @@ class Fitted:
             **{f"{name}_top{k}": getattr(found, f"top{k}") for name, found in scores.items() for k in (1, 5)},
             **{f"{name}_cross_entropy": found.cross_entropy for name, found in scores.items()},
         }
+
+
+def number_of(reached: Any) -> int:
+    """Of the iterations until then: a Progress's or a Solution's."""
+    return int(getattr(reached, "iteration", 0) or getattr(reached, "iterations", 0))
+
+
+def iteration_metrics(l2: float, reached: Any, seconds: float) -> dict[str, Any]:
+    """A line of metrics.jsonl of an iteration."""
+    return {
+        "iteration": number_of(reached),
+        "objective": reached.objective,
+        "gradient_norm": reached.gradient_norm,
+        "seconds": seconds,
+        "l2": l2,
+    }
 
 
 def best_of(fits: Sequence[Fitted]) -> Fitted:
@@ -96,7 +115,7 @@ def table(fits: Sequence[Fitted], kept: Fitted) -> list[str]:
 def last_line(kept: Fitted) -> str:
     """The line that says it all."""
     of = "validation" if kept.val else "training"
-    found = kept.held
+    found = kept.whole or kept.held
     right = round(found.top1 * found.examples)
     return (
         f"{of} top-1 {found.top1:.2%}: {right:,} of {found.examples:,}, top-5 {found.top5:.2%}, "

@@ -144,7 +144,7 @@ def evaluate(
     """
     parts, at, classes = [], 0, 0
     for piece in probabilities:
-        parts.append(_judged(piece, labels[at : at + len(piece)]))
+        parts.append(judged(piece, labels[at : at + len(piece)]))
         at, classes = at + len(piece), piece.shape[1]
     if at != len(labels) or not at:
         raise ValueError(f"probabilities of {at:,} examples and {len(labels):,} labels")
@@ -189,7 +189,7 @@ def read(path: Path) -> Evaluation:
     raise UsageError(f"{path} is not as it was written: train or fit anew, or remove it to see the rest of the run")
 
 
-def _judged(piece: Array, labels: Array) -> tuple[Array, Array, Array, Array]:
+def judged(piece: Array, labels: Array) -> tuple[Array, Array, Array, Array]:
     """Of [n, K]: the prediction, its probability, the label's, and how many classes come before the label: [n] each."""
     if not np.all(np.isfinite(piece)):
         raise ValueError("a probability is not finite")
