@@ -12,6 +12,7 @@ from manual_vs_auto.fused import plan
 from manual_vs_auto.fused.logits import back
 from manual_vs_auto.fused.options import Options
 from manual_vs_auto.fused.rows import Piece, by_logits, exponentials, joined, row_of, slopes_of
+from tests.haste import hastily
 
 pytestmark = pytest.mark.newest
 OPTIONS = [Options(), Options(loss="squared_distance", z_loss=0.01), Options(loss="squared_distance", softcap=3.0)]
@@ -30,25 +31,28 @@ def piece_of(options: Options, classes: int, masked: int = 0) -> Piece:
 
 @pytest.mark.parametrize("options", OPTIONS, ids=lambda options: f"{options.loss} {options.softcap}")
 def test_the_arithmetic_of_a_tile_is_that_of_rows(options: Options) -> None:
-    piece = piece_of(options, 100, masked=70)
-    row, exponential = row_of(piece, options)
-    column = jnp.broadcast_to(jnp.arange(64, dtype=jnp.int32), (64, 64))
-    # Two tiles of 64: the first has only classes that can't be, the second ends after 36.
-    padded = jnp.pad(piece.logits, ((0, 0), (0, 28)), constant_values=7.0)
-    parts = [
-        hopper.tile_statistics(padded[:, at : at + 64], column, piece.labels - at, 100 - at if at else None)
-        for at in (0, 64)
-    ]
-    found = joined(*(jnp.stack(part) for part in zip(*parts, strict=True)))
-    chosen = range(5) if options.loss == "squared_distance" else range(2)
-    for at in chosen:
-        np.testing.assert_allclose(found[at], row[:5][at], rtol=2e-6, err_msg=row._fields[at])
-    slopes = slopes_of(row, jnp.linspace(-1, 1, 64, dtype=jnp.float32), 100, options)
-    expected = back(by_logits(piece, exponential, slopes, options), piece.logits, options)
+    def both(*arrays: Any) -> Any:
+        piece = Piece(*arrays)
+        row, exponential = row_of(piece, options)
+        column = jnp.broadcast_to(jnp.arange(64, dtype=jnp.int32), (64, 64))
+        # Two tiles of 64: the first has only classes that can't be, the second ends after 36.
+        padded = jnp.pad(piece.logits, ((0, 0), (0, 28)), constant_values=7.0)
+        parts = [
+            hopper.tile_statistics(padded[:, at : at + 64], column, piece.labels - at, 100 - at if at else None)
+            for at in (0, 64)
+        ]
+        found = joined(*(jnp.stack(part) for part in zip(*parts, strict=True)))
+        slopes = slopes_of(row, jnp.linspace(-1, 1, 64, dtype=jnp.float32), 100, options)
+        expected = back(by_logits(piece, exponential, slopes, options), piece.logits, options)
+        tile = hopper.tile_gradient(
+            padded[:, 64:], column, piece.labels - 64, [row.maximum, *slopes], squared, options.softcap
+        )
+        return found, row, tile, expected
+
     squared = options.loss == "squared_distance"
-    tile = hopper.tile_gradient(
-        padded[:, 64:], column, piece.labels - 64, [row.maximum, *slopes], squared, options.softcap
-    )
+    found, row, tile, expected = hastily(both, *piece_of(options, 100, masked=70)[:4])
+    for at in range(5) if squared else range(2):
+        np.testing.assert_allclose(found[at], row[:5][at], rtol=2e-6, err_msg=row._fields[at])
     # Sums of three terms, each up to the largest slope.
     np.testing.assert_allclose(tile[:, :36], expected[:, 64:], rtol=1e-5, atol=1e-6)
 

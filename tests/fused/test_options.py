@@ -12,6 +12,7 @@ from manual_vs_auto.fused import linear_softmax_loss, linear_softmax_loss_and_gr
 from manual_vs_auto.fused.chunks import Cut
 from manual_vs_auto.model import Batch, Params
 from tests.fused.reference import quick
+from tests.haste import hastily
 
 LOSSES = ("cross_entropy", "squared_distance")
 MODES = ("in_forward", "recompute")
@@ -79,16 +80,16 @@ def test_the_notes_own_numbers() -> None:
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_the_seam_is_manuals(loss: Any) -> None:
-    generator = np.random.default_rng(1)
+    modules, generator = (fused, manual), np.random.default_rng(1)
     params = Params(jnp.asarray(generator.normal(size=(5, 9)) / 9))
     images = jnp.asarray(generator.integers(0, 256, (4, 9)), jnp.uint8)
     for weights in (None, jnp.asarray([1.0, 0.0, 2.0, 0.5])):
         batch = Batch(images, jnp.asarray(generator.integers(0, 5, 4)), weights)
-        (value, grads), (right, expected) = (module.value_and_grad(loss)(params, batch) for module in (fused, manual))
+        (value, grads), (right, expected) = (hastily(module.value_and_grad(loss), params, batch) for module in modules)
         np.testing.assert_allclose(value, right, **CLOSE)
         np.testing.assert_allclose(grads.weight, expected.weight, **CLOSE)
     soft = Batch(images, jnp.asarray(generator.dirichlet(np.ones(5), 4)))
-    (value, grads), (right, expected) = (module.value_and_grad(loss)(params, soft) for module in (fused, manual))
+    (value, grads), (right, expected) = (hastily(module.value_and_grad(loss), params, soft) for module in modules)
     np.testing.assert_allclose(value, right, **CLOSE)
     np.testing.assert_allclose(grads.weight, expected.weight, **CLOSE)
 
