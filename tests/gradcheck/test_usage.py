@@ -263,14 +263,19 @@ def test_jax_set_to_stop_at_nan_will_do() -> None:
 
 @pytest.mark.parametrize(("factor", "verdict"), [(1.0, "AGREE"), (2.0, "DISAGREE")])
 def test_a_rule_of_numpy_beside_a_function_that_jax_traces(factor: float, verdict: str) -> None:
+    given = set[type]()
+
     def f(x: Any) -> Any:
         return x.__array_namespace__().tanh(x)
 
     def f_vjp(ct: Any, x: Any) -> Any:
-        return (np.multiply(ct, 1 - np.tanh(x) ** 2) * factor,)
+        slope = 1 - np.tanh(x) ** 2
+        given.add(type(x))
+        return (np.multiply(ct, slope) * factor,)
 
     report = check_vjp(f, f_vjp, np.array([0.3, -1.0]))
     assert str(report.verdict) == verdict
+    assert given == {np.ndarray}, "of JAX's arrays, each operation is compiled"
     assert any("outside jit only" in note for note in report.notes)
     # What can't be traced was neither mapped nor traced twice, and nothing was skipped because of it.
     assert not [probe for probe in report.probes if probe.verdict is None and "Tracer" in probe.note]

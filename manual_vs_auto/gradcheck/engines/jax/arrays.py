@@ -1,12 +1,13 @@
 """Arrays on their way into JAX: in which precision, as which shapes, and the same again."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
+from manual_vs_auto.gradcheck.claims.errors import Refused
 from manual_vs_auto.gradcheck.engines.engine import Arrays
 from manual_vs_auto.gradcheck.numerics.precision import is_float
 
@@ -28,6 +29,28 @@ def same_bytes(one: Any, two: Any) -> bool:
 def as_jax(arrays: Sequence[Any]) -> list[Any]:
     """JAX's own."""
     return [jax.numpy.asarray(a) for a in arrays]
+
+
+def copied(groups: Sequence[Sequence[np.ndarray]]) -> list[list[np.ndarray]]:
+    """NumPy's, which may be written into."""
+    return [[np.array(a) for a in group] for group in groups]
+
+
+def outside_jit(call: Callable[..., Any], in_numpy: bool, *groups: Sequence[np.ndarray]) -> Any:
+    """call(*groups) of what JAX does not trace: on NumPy's arrays if in_numpy, or else on JAX's.
+
+    Of JAX's each operation is compiled, for each shape anew.
+    """
+    if in_numpy:
+        with contextlib.suppress(Refused):
+            return call(*copied(groups))
+    try:
+        return call(*map(as_jax, groups))
+    except Refused as refusal:
+        if not isinstance(refusal.error, TypeError):
+            raise
+        # It writes into them, or into what it makes of them: NumPy's may.
+        return call(*copied(groups))
 
 
 def dtype_of(arrays: Arrays) -> contextlib.AbstractContextManager[None]:

@@ -19,7 +19,7 @@ from manual_vs_auto.gradcheck.engines.engine import (
     sweep_by_calls,
     widen,
 )
-from manual_vs_auto.gradcheck.engines.jax.arrays import as_jax, dtype_of, precision, same_bytes, shapes
+from manual_vs_auto.gradcheck.engines.jax.arrays import as_jax, dtype_of, outside_jit, precision, same_bytes, shapes
 from manual_vs_auto.gradcheck.engines.jax.further import each_step_further
 from manual_vs_auto.gradcheck.engines.jax.stripped import ending, may_go_on, program, stripped
 from manual_vs_auto.gradcheck.engines.jax.together import Together, beside, hasty, shapes_of
@@ -173,13 +173,8 @@ class JaxEngine:
         return [], self._claim.manual(arrays, cotangents)
 
     def _outside_jit(self, arrays: Sequence[Any], cotangents: Sequence[Any]) -> tuple[list[Any], list[Any]]:
-        try:
-            return self._alone(as_jax(arrays), as_jax(cotangents))
-        except Refused as refusal:
-            if not isinstance(refusal.error, TypeError):
-                raise
-            # It writes into them, or into what it makes of them: NumPy's may.
-            return self._alone(*([np.array(a) for a in given] for given in (arrays, cotangents)))
+        found: tuple[list[Any], list[Any]] = outside_jit(self._alone, self.in_numpy, arrays, cotangents)
+        return found
 
     def traced_anew(self, arrays: Arrays, cotangents: Arrays) -> bool:
         """Whether the rule, traced once more, is the same program with the same numbers in it; True if it can't be."""

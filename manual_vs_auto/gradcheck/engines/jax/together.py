@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from manual_vs_auto.gradcheck.claims.errors import Refused, refusing
+from manual_vs_auto.gradcheck.engines.jax.arrays import copied
 
 Arrays = Sequence[np.ndarray]
 Function = Callable[..., Any]
@@ -60,8 +61,8 @@ class Together:
     def first(self, *groups: Arrays) -> Any:
         """What the first function returns."""
         if self._both is None:
-            return self._first(*_copied(groups))
-        found, second = self._both(*_copied(groups))
+            return self._first(*copied(groups))
+        found, second = self._both(*copied(groups))
         self._kept = None
         if second is not None:
             self._met.add(shapes_of(*groups))
@@ -71,21 +72,17 @@ class Together:
     def second(self, *groups: Arrays) -> Any:
         """What the second function returns."""
         if shapes_of(*groups) not in self._met:
-            return self._second(*_copied(groups))
+            return self._second(*copied(groups))
         if self._kept is None or self._kept[0] != _key(groups):
             self.first(*groups)
         kept, self._kept = self._kept, None
-        return kept[1] if kept is not None else self._second(*_copied(groups))
+        return kept[1] if kept is not None else self._second(*copied(groups))
 
 
 def shapes_of(*groups: Arrays) -> Any:
     """The shapes and dtypes, to be compared."""
-    return tuple(tuple((a.shape, str(a.dtype)) for a in group) for group in groups)
+    return tuple(tuple((a.shape, a.dtype) for a in group) for group in groups)
 
 
 def _key(groups: Sequence[Arrays]) -> Any:
     return shapes_of(*groups), [[a.tobytes() for a in group] for group in groups]
-
-
-def _copied(groups: Sequence[Arrays]) -> list[list[np.ndarray]]:
-    return [[np.array(a) for a in group] for group in groups]
