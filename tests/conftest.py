@@ -10,6 +10,11 @@ from pathlib import Path
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 
+# XLA cuts what it compiles into parts, to be made side by side; where every processor is busy, that costs a
+# fourteenth more. Another XLA may not know the option, and ends a process that names one it does not know.
+if version("jaxlib").startswith("0.10."):
+    os.environ.setdefault("XLA_FLAGS", "--xla_cpu_parallel_codegen_split_count=1")
+
 import jax  # noqa: E402  it reads them once
 
 jax.config.update("jax_enable_x64", True)
