@@ -15,7 +15,7 @@ from manual_vs_auto.solve.objective import Objective, Point, Theta, dot, levelle
 Solver: TypeAlias = Literal["lbfgs", "newton"]
 
 # Before which steps the metric is made anew. The Hessian changes most in the first ones.
-_REFRESHED = {"lbfgs": (0, 5, 12, 25, 50, 100, 200), "newton": (0, 2, 4, 8, 16, 32)}
+_REFRESHED = {"lbfgs": (0, 8, 24, 72, 216), "newton": (0, 2, 4, 8, 16, 32)}
 # One for each class takes the time of some passes, so that it is made where the way down has become slow, and later.
 _SLOW, _STEPS = 0.25, 4  # what is left of the slope after so many steps
 _SELDOM = 25  # steps, from which on it is made anew
