@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from manual_vs_auto.rules import softmax
-from manual_vs_auto.rules.softmax import softmax_bwd, softmax_fwd, softmax_jacobian, softmax_jvp
+from manual_vs_auto.rules.softmax import largest, softmax_bwd, softmax_fwd, softmax_jacobian, softmax_jvp
 from tests.haste import hastily
 from tests.rules.tester import EPS
 
@@ -120,3 +120,11 @@ def test_a_vector_of_another_shape_is_refused() -> None:
         softmax_bwd(p, np.ones((2, 3)))
     with pytest.raises(ValueError, match=r"vector \(1,\) must have the shape \(3,\)"):
         softmax_jvp((np.zeros(3),), (np.ones(1),))
+
+
+@pytest.mark.parametrize("xp", NAMESPACES, ids=["numpy", "jax"])
+def test_the_largest_of_a_row_is_the_first_of_ties(xp: Any) -> None:
+    rows = np.random.default_rng(0).integers(-2, 3, size=(4, 50, 5)).astype(np.float32)
+    rows[0, 0] = -np.inf
+    found = np.asarray(largest(xp.asarray(rows)))
+    np.testing.assert_array_equal(found, np.arange(5) == np.argmax(rows, axis=-1)[..., None])
