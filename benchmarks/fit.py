@@ -20,7 +20,7 @@ from manual_vs_auto.data import load
 from manual_vs_auto.solve import minimise, path
 
 GAP = 1e-4
-_PATIENCE = 15  # times our own seconds, and at least 15 s, before a solver is given up
+_PATIENCE = 11  # times our own seconds, and at least 15 s, before a solver is given up
 IMAGENET = (1_281_167, 1024, 1000)
 
 

@@ -15,6 +15,7 @@ _LITTLE = 1e8  # N D K, up to which NumPy is done before a program is compiled: 
 _CHUNK = 1 << 22  # bytes of a chunk's rows and logits in float32: it stays in the cache, a third of the time of 1 << 26
 _UNIT = 2.0**-24  # of float32: half an ulp of 1
 _COARSE = 0.1  # how sure a logit must be, for the cross-entropy's sake
+_FAR = 700  # exp(-708) is the least number of float64 with all its digits
 
 
 @dataclass(frozen=True)
@@ -98,4 +99,6 @@ def _judge(rows: Any, labels: Any, weight: Any, bias: Any, allowed: Any) -> tupl
     surely = jnp.sum(apart > bound[:, None], axis=1)
     perhaps = jnp.sum(apart >= -bound[:, None], axis=1) - 1  # without the label itself
     near = ((surely < 1) & (perhaps >= 1)) | ((surely < 5) & (perhaps >= 5))
-    return jax.nn.logsumexp(apart, axis=1), surely, near | ~(bound <= _COARSE)
+    # Beyond that float64's own probabilities are 0, and equal.
+    far = jnp.max(apart, axis=1) - jnp.min(apart, axis=1) > _FAR
+    return jax.nn.logsumexp(apart, axis=1), surely, near | far | ~(bound <= _COARSE)

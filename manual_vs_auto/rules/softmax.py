@@ -49,8 +49,8 @@ def largest(rows: Array) -> Array:
     if isinstance(rows, np.ndarray):
         return classes == np.argmax(rows, axis=-1)[..., None]
     # Two plain reductions, which XLA takes a vector at a time; its argmax goes number by number.
-    highest = rows == xp.max(rows, axis=-1, keepdims=True)
-    return classes == xp.min(xp.where(highest, classes, xp.int32(count)), axis=-1, keepdims=True)
+    highest = (rows == xp.max(rows, axis=-1, keepdims=True)) | xp.isnan(rows)
+    return classes == xp.min(xp.where(highest, classes, count), axis=-1, keepdims=True)
 
 
 def exponentials(logits: Array) -> Exponentials:

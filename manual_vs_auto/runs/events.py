@@ -33,19 +33,25 @@ class Events:
         self._folder = directory.absolute() / FOLDER
         self._writers: dict[str, Any] = {}
         self._ends = 0
+        self._open = ""  # the curve whose file is, beside that of the ends
 
     def add(self, lines: Iterable[Mapping[str, Any]]) -> None:
         """Write these lines of the metrics, which come after all that were added before. Raises: OSError."""
         from tensorboardX.proto.event_pb2 import Event
         from tensorboardX.proto.summary_pb2 import Summary
 
-        touched = {}
+        touched: dict[str, Any] = {}
         for line in lines:
             self._ends += "iterations" in line
             curve, key = (f"l2={line['l2']}", "iteration") if "iteration" in line else ("", "epoch")
             step = int(line.get(key, self._ends))
             numbers = {name: line[name] for name in line if name != key and isinstance(line[name], int | float)}
             values = [Summary.Value(tag=name, simple_value=float(value)) for name, value in numbers.items()]
+            if curve and curve != self._open:  # one at a time, however many there are
+                if self._open and (done := self._writers.pop(self._open, None)):
+                    touched.pop(self._open, None)
+                    done.close()
+                self._open = curve
             touched[curve] = writer = self._writer(curve)
             writer.write_event(Event(wall_time=time.time(), step=step, summary=Summary(value=values)))
         for writer in touched.values():
@@ -56,7 +62,7 @@ class Events:
         self.close()
         for path in self._folder.rglob("events.out.tfevents.*"):
             path.unlink()
-        self._writers, self._ends = {}, 0
+        self._writers, self._ends, self._open = {}, 0, ""
         self.add(lines)
 
     def close(self) -> None:

@@ -15,13 +15,13 @@ from manual_vs_auto.solve.objective import Objective, Point, Theta, dot, levelle
 Solver: TypeAlias = Literal["lbfgs", "newton"]
 
 # Before which steps the metric is made anew. The Hessian changes most in the first ones.
-_REFRESHED = {"lbfgs": (0, 8, 24, 72, 216), "newton": (0, 2, 4, 8, 16, 32)}
-# One for each class takes the time of some passes, so that it is made where the way down has become slow, and later.
+_REFRESHED = {"lbfgs": (0, 16, 64, 256, 1024), "newton": (0, 2, 4, 8, 16, 32, 64, 256)}
+# One for each class takes the time of some passes: it is made where the way down has become slow, and seldom again.
 _SLOW, _STEPS = 0.25, 4  # what is left of the slope after so many steps
-_SELDOM = 25  # steps, from which on it is made anew
+_SELDOM = 64  # steps, from which on the list above holds for it, too
 # How sure a value of the objective is, relative to it: sums of float64, of losses in the dtype.
 _CERTAIN = {np.float32: 5e-8, np.float64: 4e-15}
-_FINE = 1e-6  # of the mean size of a feature: entries of the gradient that float32 tells from 0
+_FINE = 1e-6  # of the terms of the gradient: entries of it that float32 tells from 0
 _DECREASE = 1e-4  # of what the slope promises, or the step is shortened: Armijo's rule
 _SHORTENINGS = 25
 
@@ -74,8 +74,8 @@ class Descent:
     def go(self, theta: Theta, tol: float, max_iter: int) -> tuple[Point, int, bool]:
         """From theta until no entry of the gradient is above tol: the point, how many iterations, whether it is there.
 
-        What is returned was evaluated in float64 where float32 can't tell the tolerance from 0. Without `max_iter` it
-        also ends where float64 itself finds no point that is lower.
+        That it is there is said by float64 where float32 can't tell the tolerance from 0. Without `max_iter` it also
+        ends where float64 itself finds no point that is lower.
         """
         # Float32 saves time where the passes are long, and not where they are short.
         self._iteration, self._dtype = 0, np.float32 if self._objective.compiled else np.float64
@@ -106,12 +106,13 @@ class Descent:
 
     def _down(self, here: Point, tol: float, max_iter: int) -> tuple[Point, int, bool]:
         while True:
-            ended = here.norm <= tol or self._iteration == max_iter
-            told = self._dtype is np.float64 or self._iteration == max_iter or tol >= _FINE * self._objective.scale
-            if ended and told:
-                return here, self._iteration, here.norm <= tol
-            self._keep_up(here.theta)
-            there = None if ended else self._step(here, self._dtype)
+            arrived, ended = here.norm <= tol, self._iteration == max_iter
+            if (arrived and self._surely(tol)) or (ended and not arrived):
+                return here, self._iteration, arrived
+            there = None
+            if not arrived:
+                self._keep_up(here.theta)
+                there = self._step(here, self._dtype)
             if there is not None:
                 self._memory.add(there.theta - here.theta, there.gradient - here.gradient, self._metric)
                 here, self._iteration, self._taken = there, self._iteration + 1, self._taken + 1
@@ -122,10 +123,14 @@ class Descent:
             else:
                 return here, self._iteration, False
 
+    def _surely(self, tol: float) -> bool:
+        """Whether the dtype can tell a gradient of this size from 0."""
+        return self._dtype is np.float64 or tol >= _FINE * self._objective.scale
+
     def _keep_up(self, theta: Theta) -> None:
         """Make the metric anew where it is time to."""
         slow = len(self._slopes) > _STEPS and self._slopes[-1] > _SLOW * self._slopes[0]
-        due = self._taken in _REFRESHED[self._solver]
+        due = self._taken in _REFRESHED[self._solver] or self._metric.made_at is None
         if self._metric.by_class:
             if due and self._taken >= _SELDOM:
                 self._metric.refresh(theta, by_class=True)

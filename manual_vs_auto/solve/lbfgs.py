@@ -34,8 +34,9 @@ class Memory:
     def add(self, step: Theta, change: Theta, metric: Metric) -> None:
         """Remember a pair. One along which the objective does not bend upwards is left out."""
         bend = dot(step, change)
-        if bend > 1e-14 * math.sqrt(dot(step, step) * dot(change, change)):
-            self._pairs.append(Pair(step, change, bend, bend / dot(change, metric.solve(change))))
+        power = dot(change, metric.solve(change))
+        if bend > 1e-14 * math.sqrt(dot(step, step) * dot(change, change)) and power > 0:
+            self._pairs.append(Pair(step, change, bend, bend / power))
 
     def pairs(self) -> tuple[Pair, ...]:
         """The pairs that are remembered, the oldest first."""

@@ -80,14 +80,18 @@ class Objective:
         self.loss, self.l2, self.intercept = loss, l2, intercept
         self.shape = (classes, width + intercept)
         self.passes = 0
-        # A matrix for each class takes D^2 / N passes to make, about, and room twice.
-        self.by_class = classes > 2 and width**2 <= 16 * rows and classes * width**2 <= max(1 << 27, rows * width)
+        # A matrix for each class takes some D^2 / N passes to make, and four times its room for a moment.
+        room = 4 * 4 * classes * width**2
+        self.by_class = classes > 2 and width**2 <= 16 * rows and room <= max(1 << 31, features.nbytes)
         self.compiled = device is not None or rows * width * classes > _LITTLE
         self._device = device or jax.devices()[0]
         sample = _drawn(max(_LEAST_ROWS, _ROWS_A_COLUMN * (width + 1)), features, shares)
-        some = np.asarray(sample[0][:: max(1, len(sample[0]) // 1024)], np.float64)
-        self._centre = _far(some) if intercept else None
-        self.scale = float(np.max(np.mean(np.abs(some if self._centre is None else some - self._centre), axis=0)))
+        some = np.random.default_rng(0).choice(len(sample[1]), min(1024, len(sample[1])), replace=False)
+        seen, counted = np.asarray(sample[0][some], np.float64), np.asarray(sample[1][some])
+        self._centre = _far(seen) if intercept else None
+        # How large the terms of an entry of the gradient are, at most: of W as the user has it, and of b.
+        sizes = counted @ np.abs(seen) / (counted.sum() or 1)
+        self.scale = max(float(np.max(sizes)), float(intercept))
         self._rows = self.put((features, labels.astype(np.int32), shares))
         self._sample, self._sample_shares = self.put(sample)
         self._chunk = max(64, min(4096, _CHUNK // (4 * (width + classes)) * 4 // 64 * 64))

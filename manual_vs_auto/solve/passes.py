@@ -21,7 +21,7 @@ from manual_vs_auto.solve.curvature import CONVEX, DIAGONAL, EXACT
 _ROWS_A_CLASS = 512  # or D of them
 _ROWS, _ROWS_A_COLUMN = 4096, 4  # of the sample, for what all classes share
 _BORROWED = 0.1  # of the mean
-_RIDGE, _LEAST = 1e-6, 1e-12  # of the trace; where every row is sure, and the matrix 0
+_RIDGE, _LEAST = 1e-6, 1e-18  # of the trace; where every row is sure, and the matrix 0
 
 
 def _value_and_grad(loss: Loss, scores: Any, labels: Array, shares: Array, theta: Array) -> tuple[Array, Array]:
@@ -107,13 +107,16 @@ def gram(
     xp = rows.__array_namespace__()
     if intercept:
         rows = xp.concat([rows, xp.ones_like(rows[:, :1])], axis=1)
-    bends = shares[:, None] * DIAGONAL[loss](softmax(rows @ theta.T))
+    least = xp.finfo(theta.dtype).tiny
     few = slice(None, None, max(1, len(rows) // max(_ROWS, _ROWS_A_COLUMN * rows.shape[1])))
-    asked, least = xp.sum(bends, axis=1) / (len(theta) - 1), xp.finfo(theta.dtype).tiny
-    mean = _turned(rows[few] * asked[few, None]) @ rows[few] * (xp.sum(asked) / xp.maximum(xp.sum(asked[few]), least))
     if not by_class:
-        return mean[None]
-    squares, size = xp.sum(rows * rows, axis=1), xp.maximum(xp.linalg.trace(mean), least)
+        rows, shares = rows[few], shares[few] * (xp.sum(shares) / xp.maximum(xp.sum(shares[few]), least))
+        asked = shares * xp.sum(DIAGONAL[loss](softmax(rows @ theta.T)), axis=1) / (len(theta) - 1)
+        return (_turned(rows * asked[:, None]) @ rows)[None]
+    bends = shares[:, None] * DIAGONAL[loss](softmax(rows @ theta.T))
+    mean = _turned(rows[few] * xp.sum(bends[few], axis=1)[:, None]) @ rows[few]
+    squares, size = xp.sum(rows * rows, axis=1), xp.linalg.trace(mean)
+    size = xp.where(size > least, size, xp.ones_like(size))  # where all of these rows are sure, the mean is 0
     kept = min(len(rows), max(_ROWS_A_CLASS, rows.shape[1]))
 
     def of_class(bends: Array) -> Array:
@@ -126,7 +129,7 @@ def gram(
 
 
 def inverse(matrices: Array, penalty: Array) -> Array:
-    """(M + diag(penalty))^-1 of each of [_, D, D], with a ridge, as far as float32 can't tell it from 0."""
+    """(M + diag(penalty))^-1 of each of [_, D, D], with a ridge that float32 can tell from 0 beside the largest."""
     xp = matrices.__array_namespace__()
     unit = xp.eye(len(penalty), dtype=matrices.dtype)
     ridges = xp.maximum(_RIDGE * xp.linalg.trace(matrices), _LEAST)

@@ -18,8 +18,8 @@ class Solution:
 
     weight:        float64 [K, D].
     bias:          float64 [K]; 0 without an intercept.
-    objective:     the mean loss and the penalty there: in float64 where the tolerance asks for it, and else of float32
-                   products summed in float64, which is right to 1e-7.
+    objective:     the mean loss and the penalty there. In float64 where it has converged to a tolerance that float32
+                   can't tell from 0; else of a large problem's float32 rows, to about 1e-7.
     gradient_norm: the gradient's largest entry there, in the same way.
     iterations:    steps taken.
     evaluations:   passes over the rows: of the loss and its gradient, and Hessian products.
@@ -100,16 +100,11 @@ class State:
             )
             for number, plain in enumerate(numbers["found"])
         }
-        plain = {name: numbers[name] for name in ("iteration", "single", "taken", "by_class")}
-        slopes = tuple(numbers["slopes"])
-        halfway = Halfway(
-            arrays.get("theta"),
-            made_at=arrays.get("made_at"),
-            l2=numbers["metric_l2"],
-            slopes=slopes,
-            pairs=pairs,
-            **plain,
-        )
+        plain = {name: numbers[name] for name in ("iteration", "single", "taken")}
+        # What an older state lacks is found anew, and then the bits are others.
+        metric = {"made_at": arrays.get("made_at"), "by_class": numbers.get("by_class", False)}
+        metric |= {"l2": numbers.get("metric_l2", 0.0), "slopes": tuple(numbers.get("slopes", ()))}
+        halfway = Halfway(arrays.get("theta"), pairs=pairs, **plain, **metric)
         return cls(numbers["l2"], found, arrays["before"], arrays["here"], numbers["passes"], halfway)
 
 

@@ -126,5 +126,6 @@ def test_a_vector_of_another_shape_is_refused() -> None:
 def test_the_largest_of_a_row_is_the_first_of_ties(xp: Any) -> None:
     rows = np.random.default_rng(0).integers(-2, 3, size=(4, 50, 5)).astype(np.float32)
     rows[0, 0] = -np.inf
+    rows[0, 1, 2:4] = np.nan
     found = np.asarray(largest(xp.asarray(rows)))
     np.testing.assert_array_equal(found, np.arange(5) == np.argmax(rows, axis=-1)[..., None])

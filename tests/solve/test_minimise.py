@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from manual_vs_auto.model import Loss
-from manual_vs_auto.solve import Progress, minimise, path
+from manual_vs_auto.solve import Progress, descent, minimise, path
 from manual_vs_auto.solve.walk import _ahead
 from tests.solve.problems import Array, gradient, made, value
 
@@ -76,6 +76,40 @@ def test_it_ends_where_it_is_told_and_says_so() -> None:
     assert [progress.iteration for progress in seen] == [1, 2, 3]
     np.testing.assert_array_equal(seen[-1].weight, stopped.weight)
     assert seen[0].objective > seen[-1].objective > stopped.objective - 1e-6
+
+
+@pytest.mark.parametrize(
+    ("size", "far", "tol"), [(1.0, 0.0, 1e-4), (1.0, 0.0, 1e-9), (1.0, 1e6, 1e-4), (1e3, 0.0, 1e-2)]
+)
+def test_converged_is_true_in_float64_too(size: float, far: float, tol: float) -> None:
+    """Float32 has the last word only where its own rounding is small beside the tolerance."""
+    features = size * FEATURES + far
+    found = minimise(features, LABELS, 5, l2=1e-3 * size**2, tol=tol, device="cpu")
+    assert found.converged
+    shares = np.full(len(LABELS), 1 / len(LABELS))
+    slope = gradient("cross_entropy", features, LABELS, shares, 1e-3 * size**2, found.weight, found.bias)
+    assert np.abs(slope).max() <= 1.05 * tol
+    told = value("cross_entropy", features, LABELS, shares, 1e-3 * size**2, found.weight, found.bias)
+    assert found.objective == pytest.approx(told, rel=1e-7)
+
+
+def test_where_a_class_needs_rows_of_its_own_it_gets_a_metric_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pairs of classes, each pair told apart by columns in which the others hardly vary."""
+    draw = np.random.default_rng(0)
+    labels = draw.integers(0, 6, 3000)
+    spread = np.where(np.arange(24)[None] // 8 == labels[:, None] // 2, 1.0, 0.03)
+    features = draw.normal(size=(3000, 24)) * spread
+    features[:, ::8] += 0.1 * (labels % 2)[:, None]
+    features[:, [1, 9, 17]] += 3 * np.eye(3)[labels // 2]
+    settings: dict[str, Any] = {"l2": 1e-4, "tol": 1e-6}
+    by_class = minimise(features, labels, 6, **settings)
+    monkeypatch.setattr(descent, "_SLOW", float("inf"))
+    shared = minimise(features, labels, 6, **settings)
+    assert by_class.converged
+    assert shared.converged
+    # Strong convexity: F - F* <= |gradient|^2 / (2 l2), of 150 entries.
+    assert by_class.objective == pytest.approx(shared.objective, abs=150 * 1e-6**2 / 2e-4)
+    assert by_class.evaluations < 0.7 * shared.evaluations
 
 
 def test_from_the_optimum_it_takes_no_step() -> None:
