@@ -39,18 +39,20 @@ def copied(groups: Sequence[Sequence[np.ndarray]]) -> list[list[np.ndarray]]:
 def outside_jit(call: Callable[..., Any], in_numpy: bool, *groups: Sequence[np.ndarray]) -> Any:
     """call(*groups) of what JAX does not trace: on NumPy's arrays if in_numpy, or else on JAX's.
 
+    The others are tried where these are not what the code can use: JAX's are not written into, NumPy's have no `at`.
     Of JAX's each operation is compiled, for each shape anew.
     """
-    if in_numpy:
-        with contextlib.suppress(Refused):
-            return call(*copied(groups))
+    first, other = (copied, _all_as_jax) if in_numpy else (_all_as_jax, copied)
     try:
-        return call(*map(as_jax, groups))
+        return call(*first(groups))
     except Refused as refusal:
-        if not isinstance(refusal.error, TypeError):
+        if not isinstance(refusal.error, TypeError | AttributeError):
             raise
-        # It writes into them, or into what it makes of them: NumPy's may.
-        return call(*copied(groups))
+        return call(*other(groups))
+
+
+def _all_as_jax(groups: Sequence[Sequence[Any]]) -> list[list[Any]]:
+    return [as_jax(group) for group in groups]
 
 
 def dtype_of(arrays: Arrays) -> contextlib.AbstractContextManager[None]:
