@@ -46,7 +46,7 @@ class Parser(parsing.Parser):
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> tuple[argparse.Namespace, list[str]]:
         """As argparse does, with the file's values where no flag is given. `config` itself isn't among them."""
-        file = self._file(args)
+        file = self.first("--config", args)
         if file is not None:
             namespace = namespace or argparse.Namespace()
             for action, value in self._from(file):
@@ -83,16 +83,16 @@ class Parser(parsing.Parser):
     def _settable(self) -> dict[str, argparse.Action]:
         return {action.dest: action for action in self._actions if action.dest not in ("help", "config")}
 
-    def _file(self, args: Sequence[str] | None) -> Path | None:
-        """What --config names, unless help is asked for."""
-        first = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-        first.add_argument("-h", "--help", action="store_true")
-        first.add_argument("--config", type=path)
+    def first(self, flag: str, args: Sequence[str] | None) -> Path | None:
+        """What a flag names, before the others are read; None where it is not given or help is asked for."""
+        alone = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+        alone.add_argument("-h", "--help", action="store_true")
+        alone.add_argument(flag, type=path, dest="named")
         try:
-            found, _ = first.parse_known_args(args)
+            found, _ = alone.parse_known_args(args)
         except argparse.ArgumentError as error:
             self.error(str(error))
-        return None if found.help else found.config
+        return None if found.help else found.named
 
     def _from(self, file: Path) -> list[tuple[argparse.Action, Any]]:
         """The file's values, each with the flag that it stands for. Ends the command where one is wrong."""

@@ -1,6 +1,5 @@
 """`--resume RUN`: the flags of a run that goes on are those that it began with."""
 
-import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +9,8 @@ from manual_vs_auto.runs import origin
 from manual_vs_auto.runs.configuration import Parser
 from manual_vs_auto.runs.errors import UsageError
 from manual_vs_auto.runs.values import path, whole
+
+_AS_IT_BEGAN = "--resume goes on in the run's own directory, as it began: leave {} out"
 
 
 def run_flags(parser: Parser) -> None:
@@ -40,27 +41,15 @@ def parsed(parser: Parser, arguments: Sequence[str] | None) -> dict[str, Any]:
     Ends the command where a flag is wrong, where there is no run to go on with, or where files have no directory to go
     to. `resume` is whether a run goes on.
     """
-    run = _asked(parser, arguments)
+    run = parser.first("--resume", arguments)
     values = vars(parser.parse_args(_as_begun(run, parser, arguments) if run else arguments))
     if not run and values["resume"]:  # which a file has asked for
-        _as_begun(run := values["resume"], parser, arguments)
+        parser.error(_AS_IT_BEGAN.format("--config"))
     values |= {"resume": bool(run)} | ({"out": run} if run else {})
     for name, what in (("plot", "pictures"), ("tensorboard", "event files")):
         if values[name] and values["out"] is None:
             parser.error(f"--{name} leaves its {what} in the run's directory: say which with --out")
     return values
-
-
-def _asked(parser: Parser, arguments: Sequence[str] | None) -> Path | None:
-    """The run that goes on, before the flags are read that a command can't do without; None where help is asked for."""
-    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    first.add_argument("-h", "--help", action="store_true")
-    first.add_argument("--resume", type=path)
-    try:
-        found, _ = first.parse_known_args(arguments)
-    except argparse.ArgumentError as error:
-        parser.error(str(error))
-    return None if found.help else found.resume
 
 
 def _as_begun(run: Path, parser: Parser, arguments: Sequence[str] | None) -> list[str]:
@@ -70,7 +59,7 @@ def _as_begun(run: Path, parser: Parser, arguments: Sequence[str] | None) -> lis
     given = sys.argv[1:] if arguments is None else [*arguments]
     for flag in ("--out", "--config"):
         if any(argument.split("=")[0] == flag for argument in given):
-            parser.error(f"--resume goes on in the run's own directory, as it began: leave {flag} out")
+            parser.error(_AS_IT_BEGAN.format(flag))
     try:
         return ["--config", str(beginning(run)), *given]
     except UsageError as error:
