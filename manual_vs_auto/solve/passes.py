@@ -21,14 +21,14 @@ from manual_vs_auto.solve.curvature import CONVEX, DIAGONAL, EXACT
 _ROWS_A_CLASS = 512  # or D of them
 _ROWS, _ROWS_A_COLUMN = 4096, 4  # of the sample, for what all classes share
 _BORROWED = 0.1  # of the mean
-_RIDGE, _LEAST = 1e-6, 1e-18  # of the trace; where every row is sure, and the matrix 0
+_RIDGE, _LEAST = 1e-6, 1e-18  # of D times the diagonal; where every row is sure, and the matrix 0
 
 
 def _value_and_grad(loss: Loss, scores: Any, labels: Array, shares: Array, theta: Array) -> tuple[Array, Array]:
     rule = LOSSES[loss]
     losses, residuals = rule.fwd(scores(theta), labels)
     by_logits, _ = rule.bwd(residuals, shares)
-    return losses.__array_namespace__().sum(losses * shares), by_logits
+    return losses.__array_namespace__().sum((losses * shares).astype(np.float64)), by_logits
 
 
 def _product(hessian: Any, scores: Any, labels: Array, shares: Array, theta: Array, direction: Array) -> tuple[Array]:
@@ -129,11 +129,11 @@ def gram(
 
 
 def inverse(matrices: Array, penalty: Array) -> Array:
-    """(M + diag(penalty))^-1 of each of [_, D, D], with a ridge that float32 can tell from 0 beside the largest."""
+    """(M + diag(penalty))^-1 of each of [_, D, D], with a ridge in each column that float32 can tell from 0."""
     xp = matrices.__array_namespace__()
     unit = xp.eye(len(penalty), dtype=matrices.dtype)
-    ridges = xp.maximum(_RIDGE * xp.linalg.trace(matrices), _LEAST)
-    added = penalty.astype(matrices.dtype)[None, :] + ridges[:, None]
+    ridges = xp.maximum(_RIDGE * len(unit) * xp.linalg.diagonal(matrices), _LEAST)
+    added = penalty.astype(matrices.dtype)[None, :] + ridges
     whole = matrices + added[:, None, :] * unit[None]
     if xp is np:
         return np.linalg.inv(whole)

@@ -40,6 +40,17 @@ def test_each_number_is_there_once(tmp_path: Path) -> None:
     assert len(held) == 1 + 1 + 2 * 2 + 3 + 2 + 3
 
 
+def test_of_a_long_sweep_few_files_are_open(tmp_path: Path) -> None:
+    lines: list[dict[str, Any]] = []
+    for l2 in range(1, 31):
+        lines += [{"iteration": 1, "l2": l2, "objective": float(l2)}, {"l2": l2, "iterations": 1}]
+    events = Events(tmp_path)
+    events.write_anew(lines)
+    assert len(events._writers) == 2
+    events.close()
+    assert {points(tmp_path)[f"l2={l2}", "objective", 1] == l2 for l2 in range(1, 31)} == {True}
+
+
 def test_a_run_that_goes_on_has_what_is_kept_and_no_more(tmp_path: Path) -> None:
     """Lines that the metrics have lost are lost there too, and half of a record, as of a process that was killed."""
     _kept(tmp_path, LINES[:1] + LINES[2:])

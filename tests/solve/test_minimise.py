@@ -9,6 +9,7 @@ import pytest
 
 from manual_vs_auto.model import Loss
 from manual_vs_auto.solve import Progress, descent, minimise, path
+from manual_vs_auto.solve.metric import Metric
 from manual_vs_auto.solve.walk import _ahead
 from tests.solve.problems import Array, gradient, made, value
 
@@ -79,7 +80,7 @@ def test_it_ends_where_it_is_told_and_says_so() -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "far", "tol"), [(1.0, 0.0, 1e-4), (1.0, 0.0, 1e-9), (1.0, 1e6, 1e-4), (1e3, 0.0, 1e-2)]
+    ("size", "far", "tol"), [(1.0, 0.0, 1e-4), (1.0, 0.0, 1e-9), (1e-6, 0.0, 1e-9), (1.0, 1e6, 1e-2), (1e3, 0.0, 1e-2)]
 )
 def test_converged_is_true_in_float64_too(size: float, far: float, tol: float) -> None:
     """Float32 has the last word only where its own rounding is small beside the tolerance."""
@@ -112,8 +113,11 @@ def test_where_a_class_needs_rows_of_its_own_it_gets_a_metric_of_its_own(monkeyp
     assert by_class.evaluations < 0.7 * shared.evaluations
 
 
-def test_from_the_optimum_it_takes_no_step() -> None:
+def test_from_the_optimum_it_takes_no_step(monkeypatch: pytest.MonkeyPatch) -> None:
     found = minimise(FEATURES, LABELS, 5, l2=1e-2, tol=1e-9)
+    monkeypatch.setattr(Metric, "refresh", lambda *_: pytest.fail("a metric was made for no step"))
+    narrow = minimise(FEATURES, LABELS, 5, l2=1e-2, tol=1e-8, start=(found.weight, found.bias), device="cpu")
+    assert (narrow.iterations, narrow.evaluations, narrow.converged) == (0, 2, True)  # float32 can't tell
     again = minimise(FEATURES, LABELS, 5, l2=1e-2, tol=1e-9, start=(found.weight, found.bias))
     assert (again.iterations, again.converged) == (0, True)
     # A start is centred over the classes once more.

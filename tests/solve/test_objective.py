@@ -118,6 +118,39 @@ def test_a_matrix_for_each_class_is_of_its_most_uncertain_rows(
 
 
 @pytest.mark.parametrize("device", [None, CPU])
+def test_rows_that_are_sure_say_nothing_and_spoil_nothing(device: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every second row is looked at for what all classes share, and just these are sure."""
+    for name, rows in (("_ROWS", 45), ("_ROWS_A_COLUMN", 0), ("_ROWS_A_CLASS", 30)):
+        monkeypatch.setattr(f"manual_vs_auto.solve.passes.{name}", rows)
+    jax.clear_caches()  # or one that was compiled with other numbers is found
+    features, labels = made(90, 4, 3)
+    features[::2, 0] = 1e4
+    features[1::2] = 1e3 * np.clip(features[1::2], -1, 1) * [0, 1, 1, 1]
+    ours = _objective(features, labels, l2=0.0, intercept=False, device=device)
+    theta = np.zeros(ours.shape)
+    theta[:, 0] = [1, 0, -1]
+    assert not np.asarray(ours.gram(theta)).any()
+    found = np.asarray(ours.gram(theta, by_class=True))
+    assert np.isfinite(found).all()
+    assert found.any()
+
+
+def test_a_matrix_by_class_is_for_problems_of_some_classes_and_enough_rows() -> None:
+    assert _objective(*made(90, 4, 3)).by_class
+    assert not _objective(*made(90, 4, 2)).by_class
+    assert not _objective(*made(20, 30, 3)).by_class
+
+
+def test_the_scale_of_the_gradient_is_of_the_rows_that_count() -> None:
+    features, labels = made(3000, 4, 3)
+    features[:2900] = 0
+    weights = np.where(np.arange(3000) < 2900, 0.0, 1.0)
+    ours = _objective(1e4 * features, labels, weights=weights)
+    rows = 1e4 * np.abs(features[2900:])
+    assert 0.5 * rows.mean(axis=0).max() < ours.scale < rows.max()
+
+
+@pytest.mark.parametrize("device", [None, CPU])
 def test_the_metric_inverts_what_cannot_be_inverted(device: Any) -> None:
     """A column that is 0, one that is there twice, a class that nothing is asked of: a ridge keeps it finite."""
     features, labels = made(91, 4, 3)
@@ -129,7 +162,9 @@ def test_the_metric_inverts_what_cannot_be_inverted(device: Any) -> None:
         inverse = ours.inverse(ours.gram(theta, by_class), 0.0)
         step = ours.times(np.random.default_rng(0).normal(size=ours.shape), inverse)
         assert np.isfinite(step).all()
-        assert all(np.linalg.eigvalsh((each + each.T) / 2)[0] > 0 for each in np.asarray(inverse, np.float64))
+        for each in np.asarray(inverse, np.float64):
+            sizes = np.sqrt(np.diag(each))  # some 1e9 times the others where a column is 0
+            assert np.linalg.eigvalsh((each + each.T) / 2 / np.outer(sizes, sizes))[0] > 0
 
 
 def test_far_columns_are_moved_and_nobody_sees_it() -> None:

@@ -88,3 +88,15 @@ def test_the_first_end_may_come_before_any_step() -> None:
     )
     found = path(FEATURES, LABELS, 4, [0.1, 0.01], tol=10, resume=through_json(states[0]))
     assert list(map(bits, found)) == list(map(bits, whole))
+
+
+def test_a_state_of_before_there_was_a_metric_by_class_is_taken_up() -> None:
+    states: list[State] = []
+    whole = path(FEATURES, LABELS, 4, L2S, tol=1e-7, on_iteration=lambda progress: states.append(progress.state))
+    state = states[-2]
+    arrays = {name: array for name, array in state.arrays().items() if name != "made_at"}
+    numbers = {name: part for name, part in state.numbers().items() if name not in ("by_class", "metric_l2", "slopes")}
+    again = path(FEATURES, LABELS, 4, L2S, tol=1e-7, resume=State.of(arrays, numbers))
+    for one, other in zip(again, whole, strict=True):
+        assert one.converged
+        assert one.objective == pytest.approx(other.objective, rel=1e-9)
