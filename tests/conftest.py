@@ -3,12 +3,17 @@
 import gc
 import os
 import platform
+import signal
 from importlib.metadata import version
 from pathlib import Path
 
 # Every worker has a processor's share and no more: threads that wait for each other cost more than they bring.
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(name, "1")
+
+# Under nohup a process ignores SIGHUP, and so do its children: a test would wait for ever for one to end.
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # XLA cuts what it compiles into parts, to be made side by side; where every processor is busy, that costs a
 # fourteenth more. Another XLA may not know the option, and ends a process that names one it does not know.
