@@ -12,11 +12,14 @@ MISSING = "--tensorboard: tensorboardX is not here, the extra `tensorboard` inst
 
 
 def require() -> None:
-    """Raises: UsageError where the package is missing."""
+    """Raises: UsageError where the package is missing, or is of no use: beside a protobuf that is too old, say."""
     try:
         import tensorboardX  # noqa: F401
     except ImportError:
         raise UsageError(MISSING) from None
+    except Exception as error:
+        words = str(error).strip().partition("\n")[0]
+        raise UsageError(f"--tensorboard: tensorboardX can't be imported: {type(error).__name__}: {words}") from None
 
 
 class Events:

@@ -2,6 +2,7 @@
 
 import errno
 import math
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from manual_vs_auto.runs.directory import recorded, resumed
 from manual_vs_auto.runs.errors import UsageError
-from manual_vs_auto.runs.events import Events
+from manual_vs_auto.runs.events import Events, require
 from tests.runs.events import expect_the_metrics, points
 
 pytest.importorskip("tensorboardX")
@@ -98,3 +99,17 @@ def test_tensorboard_itself_reads_them(tmp_path: Path) -> None:
     found = reader.EventMultiplexer().AddRunsFromDirectory(str(tmp_path / "tensorboard")).Reload()
     assert set(found.Runs()) == {".", "l2=0.1", "l2=1e-09"}
     assert [event.value for event in found.Scalars("l2=0.1", "objective")] == pytest.approx([2.5, math.pi])
+
+
+@pytest.mark.parametrize(
+    ("raised", "said"),
+    [("ImportError()", "pip install tensorboardX"), ("TypeError('too old\\nand more')", "TypeError: too old$")],
+)
+def test_a_package_that_is_of_no_use_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, raised: str, said: str
+) -> None:
+    (tmp_path / "tensorboardX.py").write_text(f"raise {raised}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "tensorboardX", raising=False)
+    with pytest.raises(UsageError, match=said):
+        require()
