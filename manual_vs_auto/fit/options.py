@@ -10,11 +10,13 @@ from typing import Any
 from manual_vs_auto import command
 from manual_vs_auto.runs.configuration import Parser
 from manual_vs_auto.runs.resume import parsed, run_flags
+from manual_vs_auto.runs.spread import spread_flags
 from manual_vs_auto.runs.values import path, whole
 
 LOSSES = ("cross_entropy", "squared_distance")
 DEVICES = ("auto", "cpu", "gpu")
 _ASIDE = (
+    "mesh",
     "json",
     "quiet",
     "plot",
@@ -53,6 +55,7 @@ class Options:
     intercept:   whether there is a b.
     tol:         the largest element of the gradient at which the optimum is reached.
     max_iter:    of each fit.
+    mesh:        the devices that the rows are cut over, "data=2"; "" for one.
     device:      auto takes what JAX prefers.
     seed:        of the rows that are kept back.
     json, quiet: as train has them.
@@ -76,6 +79,7 @@ class Options:
     tol: float = 1e-4
     max_iter: int = 1000
     device: str = "auto"
+    mesh: str = ""
     seed: int = 0
     json: bool = False
     quiet: bool = False
@@ -149,6 +153,7 @@ def _parser() -> Parser:
         "(default: 1e-4)")  # fmt: skip
     add("--max-iter", type=whole(1), default=1000, metavar="N", help="of each fit (default: 1000)")
     add("--device", choices=DEVICES, default="auto", help="auto: what JAX prefers; gpu: fails where there is none")
+    spread_flags(parser, "the rows")
     add("--seed", type=whole(0), default=0, metavar="N", help="which rows are kept back (default: 0)")
     add("--json", action="store_true", help="one line of JSON a fit on standard output, and nothing else there")
     add("--quiet", action="store_true", help="print the last line only")

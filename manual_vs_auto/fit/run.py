@@ -6,7 +6,9 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, TypeAlias
 
+import jax
 import numpy as np
+from jax.sharding import Mesh
 
 from manual_vs_auto.fit.examples import Examples, read
 from manual_vs_auto.fit.facts import fit_facts
@@ -20,7 +22,8 @@ from manual_vs_auto.runs import events, export, signals
 from manual_vs_auto.runs.display import Display, Words
 from manual_vs_auto.runs.evaluation import FILE, evaluate
 from manual_vs_auto.runs.keeping import opened
-from manual_vs_auto.runs.machine import device_name, device_of
+from manual_vs_auto.runs.machine import device_of
+from manual_vs_auto.runs.mesh import expect_devices, mesh_of, spread_name
 from manual_vs_auto.runs.model import Model, to_bytes
 from manual_vs_auto.runs.pictures import files
 from manual_vs_auto.runs.pictures.style import require
@@ -45,14 +48,16 @@ def run(options: Options, started: float) -> int:
         export.require(options.onnx)
     if options.tensorboard:
         events.require()
-    device = device_name(device_of(options.device))
+    expect_devices(options.mesh)
+    device = device_of(options.device)
+    mesh = mesh_of(options.mesh, device)
     examples = read(options)
     made = training(examples.features, examples.labels, examples.rows, options.standardize)
     l2s = _l2s(options, made)
     display = Display(Words("fit", len(l2s), line, now), json=options.json, quiet=options.quiet)
     with display, opened(options.out, options.resume, options.keep_checkpoints, options.tensorboard) as found:
-        keeping = Keeping(options, examples, device, found) if found else None
-        return _Run(options, examples, made, device, display, keeping, started).fit(l2s)
+        keeping = Keeping(options, examples, spread_name(device, mesh), found) if found else None
+        return _Run(options, examples, made, device, mesh, display, keeping, started).fit(l2s)
 
 
 def _l2s(options: Options, made: Training) -> list[float]:
@@ -73,12 +78,14 @@ class _Run:
         options: Options,
         examples: Examples,
         made: Training,
-        device: str,
+        device: jax.Device,
+        mesh: Mesh | None,
         display: Display,
         keeping: Keeping | None,
         started: float,
     ) -> None:
-        self._options, self._examples, self._made, self._device = options, examples, made, device
+        self._options, self._examples, self._made = options, examples, made
+        self._device, self._mesh = device, mesh
         self._display, self._keeping, self._started = display, keeping, started
         self._fits: list[Fitted] = []
         self._last: tuple[float, Any] | None = None  # an l2 that has not ended, and where its solver is
@@ -87,13 +94,15 @@ class _Run:
 
     def fit(self, l2s: Sequence[float]) -> int:
         """Every fit, each shown and recorded as it ends, then the table."""
-        self._display.facts(fit_facts(self._options, self._examples, self._made, self._device, l2s))
+        self._display.facts(
+            fit_facts(self._options, self._examples, self._made, spread_name(self._device, self._mesh), l2s)
+        )
         state = self._begin(self._keeping) if self._keeping else None
         if len(self._fits) == len(l2s):
             return self._finished(len(l2s))
         began = time.perf_counter() - self._before
         try:
-            for l2, reached, ended in solved(self._options, self._made, self._examples.classes, l2s, state):
+            for l2, reached, ended in solved(self._options, self._made, self._examples.classes, l2s, self._mesh, state):
                 seconds = time.perf_counter() - began
                 if ended:
                     self._end(l2, reached, seconds, ended)

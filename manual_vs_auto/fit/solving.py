@@ -16,10 +16,13 @@ _HEARING = 0.1  # seconds after which a Ctrl-C that was lost elsewhere is heard
 Said: TypeAlias = tuple[float, Any, Any]
 
 
-def solved(options: Options, made: Training, classes: int, l2s: Sequence[float], state: Any = None) -> Iterator[Said]:
+def solved(
+    options: Options, made: Training, classes: int, l2s: Sequence[float], mesh: Any = None, state: Any = None
+) -> Iterator[Said]:
     """Fit every l2, the largest first, each from where the one before ended.
 
-    Args:    state: what the solver goes on from, a State of a run that was stopped.
+    Args:    mesh:  the devices that the rows are cut over, or None.
+             state: what the solver goes on from, a State of a run that was stopped.
     Yields:  (l2, where the solver is, what it goes on from if it has ended there, else None).
     Raises:  UsageError for what the solver can't use; NoRoomError where there is too little memory; KeyboardInterrupt
              once a signal has been heard.
@@ -44,6 +47,7 @@ def solved(options: Options, made: Training, classes: int, l2s: Sequence[float],
             tol=options.tol,
             max_iter=options.max_iter,
             device=options.device,  # type: ignore[arg-type]
+            mesh=mesh,
             on_iteration=after,
             on_solution=lambda *told: say(told),
             resume=state,

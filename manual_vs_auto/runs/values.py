@@ -6,6 +6,7 @@ import struct
 from collections.abc import Callable
 from pathlib import Path
 
+AXES = ("data", "classes")  # of a mesh: over the first rows are cut, over the second classes
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -65,6 +66,17 @@ def part(text: str) -> float:
     if not 0 < number <= 0.5:
         raise argparse.ArgumentTypeError(f"{text!r} is no share up to a half: 0.1")
     return number
+
+
+def mesh(text: str) -> str:
+    """Devices in a grid, "data=4" or "data=2,classes=4": each axis once, in this order; "" for no grid."""
+    if not text:
+        return ""
+    sizes = dict(pair.partition("=")[::2] for pair in text.replace(" ", "").split(","))
+    known = {axis: sizes.pop(axis) for axis in AXES if axis in sizes}
+    if sizes or not known or not all(size.isdecimal() and int(size) for size in known.values()):
+        raise argparse.ArgumentTypeError(f"{text!r} is no mesh: data=4, or data=2,classes=4")
+    return ",".join(f"{axis}={int(size)}" for axis, size in known.items())
 
 
 def _number(text: str) -> float:

@@ -6,11 +6,13 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 
 from manual_vs_auto.model import LOSSES, Loss
 from manual_vs_auto.rules import Array
 from manual_vs_auto.solve.descent import Solver
 from manual_vs_auto.solve.objective import Objective
+from manual_vs_auto.solve.passes import DATA
 from manual_vs_auto.solve.told import Progress, Solution, State
 from manual_vs_auto.solve.walk import Walk
 
@@ -56,6 +58,7 @@ def path(
     max_iter: int = 1000,
     solver: Literal["auto"] | Solver = "auto",
     device: Device = "auto",
+    mesh: Mesh | None = None,
     on_iteration: Callable[[Progress], bool | None] | None = None,
     on_solution: Callable[[float, Solution, State], None] | None = None,
     resume: State | None = None,
@@ -71,17 +74,29 @@ def path(
              solver:   "lbfgs", in the metric of `metric`; "newton", truncated, by the exact Hessian products of
                        `curvature`; "auto" takes the first, which took less time wherever both were measured.
              device:   "auto" takes NumPy where there is little to do, and else what JAX prefers.
+             mesh:     cuts the rows over its axis "data"; with several processes all of them call this with the same
+                       arguments, of which features may be mapped from a file: each reads its own rows, and a sample.
              on_iteration: called after each iteration; where it returns true, the fit ends there.
              on_solution: called with each penalty, its Solution, as it is there, and what the path needs to go on.
              resume:   go on from a State of a path that had the same arguments, with the same bits on the same machine.
     Returns: a Solution for each of l2s, in their order.
     Raises:  ValueError and TypeError that name what can't be used.
     """
-    where = _device(device)
+    where = None if mesh else _device(device)
+    if mesh and DATA not in mesh.shape:
+        raise ValueError(f"mesh must have an axis {DATA!r} for the rows, not only {mesh.axis_names}")
     _expect(features, labels, classes, l2s, loss, weights, solver)
     with jax.enable_x64(True), jax.default_matmul_precision("highest"):
         objective = Objective(
-            features, labels, classes, loss=loss, l2=0.0, weights=weights, intercept=intercept, device=where
+            features,
+            labels,
+            classes,
+            loss=loss,
+            l2=0.0,
+            weights=weights,
+            intercept=intercept,
+            device=where,
+            mesh=mesh,
         )
         begin = objective.joined(*start) if start else np.zeros(objective.shape)
         walk = Walk(objective, "lbfgs" if solver == "auto" else solver, begin, on_iteration, on_solution)

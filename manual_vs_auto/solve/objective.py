@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 
 from manual_vs_auto.model import Loss
 from manual_vs_auto.rules import Array
@@ -25,7 +26,9 @@ from manual_vs_auto.solve.passes import (
     inverse,
     inverse_compiled,
     over_chunks,
+    over_devices,
     over_rows,
+    spread,
     times,
     times_compiled,
 )
@@ -61,6 +64,8 @@ class Objective:
           weights:   [N] >= 0, not all 0, or None for 1 each.
           intercept: whether theta has a column for it.
           device:    where the passes run; None leaves them to NumPy where there is little to do, else to JAX.
+          mesh:      over whose axis "data" the rows are cut, each device making the pass over its own; or None. What is
+                     not summed over all rows every process does for itself, from the same numbers.
     """
 
     def __init__(
@@ -74,6 +79,7 @@ class Objective:
         weights: Array | None,
         intercept: bool,
         device: jax.Device | None,
+        mesh: Mesh | None = None,
     ) -> None:
         rows, width = features.shape
         shares = np.full(rows, 1 / rows) if weights is None else np.asarray(weights, np.float64) / np.sum(weights)
@@ -83,8 +89,9 @@ class Objective:
         # A matrix for each class takes some D^2 / N passes to make, and four times its room for a moment.
         room = 4 * 4 * classes * width**2
         self.by_class = classes > 2 and width**2 <= 16 * rows and room <= max(1 << 31, features.nbytes)
-        self.compiled = device is not None or rows * width * classes > _LITTLE
-        self._device = device or jax.devices()[0]
+        self._mesh = mesh
+        self.compiled = mesh is not None or device is not None or rows * width * classes > _LITTLE
+        self._device = mesh.local_devices[0] if mesh else device or jax.devices()[0]
         sample = _drawn(max(_LEAST_ROWS, _ROWS_A_COLUMN * (width + 1)), features, shares)
         some = np.random.default_rng(0).choice(len(sample[1]), min(1024, len(sample[1])), replace=False)
         seen, counted = np.asarray(sample[0][some], np.float64), np.asarray(sample[1][some])
@@ -92,7 +99,8 @@ class Objective:
         # How large the terms of an entry of the gradient are, at most: of W as the user has it, and of b.
         sizes = counted @ np.abs(seen) / (counted.sum() or 1)
         self.scale = max(float(np.max(sizes)), float(intercept))
-        self._rows = self.put((features, labels.astype(np.int32), shares))
+        whole = (features, labels.astype(np.int32), shares)
+        self._rows = tuple(spread(mesh, part) for part in whole) if mesh else self.put(whole)
         self._sample, self._sample_shares = self.put(sample)
         self._chunk = max(64, min(4096, _CHUNK // (4 * (width + classes)) * 4 // 64 * 64))
 
@@ -152,6 +160,10 @@ class Objective:
 
     def _over_rows(self, work: Any, thetas: tuple[Theta, ...], dtype: Any) -> Any:
         self.passes += 1
+        if self._mesh is not None:
+            whole = (theta.astype(dtype, order="C") for theta in thetas)
+            how = {"intercept": self.intercept, "chunk": self._chunk}
+            return over_devices(self._mesh, work, *self._rows, self._centre, *whole, **how)
         parts = self.put(tuple(theta.astype(dtype, order="C") for theta in thetas))
         if self.compiled:
             return over_chunks(work, *self._rows, self._centre, *parts, intercept=self.intercept, chunk=self._chunk)

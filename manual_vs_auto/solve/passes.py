@@ -12,12 +12,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.linalg import cho_solve
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
 
 from manual_vs_auto.model import LOSSES, Loss
 from manual_vs_auto.rules import Array, softmax
 from manual_vs_auto.rules.targets import one_hot
 from manual_vs_auto.solve.curvature import CONVEX, DIAGONAL, EXACT
 
+DATA = "data"  # the axis of a mesh over which the rows are cut
 _ROWS_A_CLASS = 512  # or D of them
 _ROWS, _ROWS_A_COLUMN = 4096, 4  # of the sample, for what all classes share
 _BORROWED = 0.1  # of the mean
@@ -93,6 +96,43 @@ def over_chunks(
     total = one(*(part[count * chunk :] for part in (features, labels, shares)))
     looped: tuple[Array, ...] = jax.lax.fori_loop(0, count, add, total) if count else total
     return looped
+
+
+@partial(jax.jit, static_argnames=("mesh", "work", "intercept", "chunk"))
+def over_devices(
+    mesh: Mesh,
+    work: Any,
+    features: Array,
+    labels: Array,
+    shares: Array,
+    centre: Array | None,
+    *thetas: Array,
+    intercept: bool,
+    chunk: int,
+) -> tuple[Array, ...]:
+    """`over_chunks` of the rows that each device along DATA has, summed over the devices."""
+
+    def of_device(*arrays: Array) -> tuple[Array, ...]:
+        summed: tuple[Array, ...] = jax.lax.psum(over_chunks(work, *arrays, intercept=intercept, chunk=chunk), DATA)
+        return summed
+
+    specs = (P(DATA), P(DATA), P(DATA), P(), *[P()] * len(thetas))
+    cut = jax.shard_map(of_device, mesh=mesh, in_specs=specs, out_specs=P())
+    found: tuple[Array, ...] = cut(features, labels, shares, centre, *thetas)
+    return found
+
+
+def spread(mesh: Mesh, rows: Array) -> jax.Array:
+    """Rows [N, ...] cut over the devices along DATA, with rows of zeros after the last. Each process reads its own."""
+    share = -(-len(rows) // mesh.shape[DATA])
+
+    def of_device(index: tuple[slice, ...] | None) -> Array:
+        start = index[0].start or 0 if index else 0
+        own = rows[start : start + share]
+        return np.pad(own, [(0, share - len(own))] + [(0, 0)] * (rows.ndim - 1)) if len(own) < share else own
+
+    shape = (share * mesh.shape[DATA], *rows.shape[1:])
+    return jax.make_array_from_callback(shape, NamedSharding(mesh, P(DATA)), of_device)
 
 
 def gram(

@@ -10,6 +10,7 @@ from manual_vs_auto import command
 from manual_vs_auto.runs.configuration import Parser
 from manual_vs_auto.runs.errors import UsageError
 from manual_vs_auto.runs.resume import parsed, run_flags
+from manual_vs_auto.runs.spread import spread_flags
 from manual_vs_auto.runs.values import accuracy, duration, part, path, positive, whole
 
 GRADIENTS = ("manual", "auto", "fused", "both")
@@ -28,7 +29,7 @@ LEARNING_RATES: dict[str, float] = {
     "lbfgs": 0.0,
 }
 # What a run is not made of: where it goes, and what is said of it.
-_ASIDE = ("out", "resume", "keep_checkpoints", "json", "quiet", "plot", "dry_run", "find_learning_rate")
+_ASIDE = ("mesh", "out", "resume", "keep_checkpoints", "json", "quiet", "plot", "dry_run", "find_learning_rate")
 _EPOCHS, _FULL_BATCH_EPOCHS, _BATCH_SIZE = 8, 60, 64
 
 
@@ -45,6 +46,7 @@ class Config:
     schedule:      how the learning rate goes over the whole run.
     seed:          of the order of the images.
     device:        auto takes what JAX prefers.
+    mesh:          the devices that each batch is cut over, "data=2"; "" for one.
     dtype:         of the weights that the gradient sees, and of the gradient. The optimizer keeps its own
                    copy in at least float32.
     data:          a path that `data.load` takes, or None for the embedded MNIST.
@@ -73,6 +75,7 @@ class Config:
     schedule: str = ""
     seed: int = 0
     device: str = "auto"
+    mesh: str = ""
     dtype: str = "float32"
     data: str | None = None
     npz_keys: tuple[str, ...] = ()
@@ -168,6 +171,7 @@ def _parser() -> Parser:
         default="auto",
         help="auto: what JAX prefers; gpu: fails where there is none (default: auto)",
     )
+    spread_flags(parser, "each batch")
     add(
         "--dtype",
         choices=DTYPES,

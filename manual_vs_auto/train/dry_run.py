@@ -3,6 +3,7 @@
 import json
 
 import jax
+from jax.sharding import Mesh
 
 from manual_vs_auto.data import Dataset
 from manual_vs_auto.runs import toml
@@ -12,12 +13,12 @@ from manual_vs_auto.train.facts import run_facts
 from manual_vs_auto.train.trainer import Trainer
 
 
-def show(config: Config, dataset: Dataset, device: jax.Device) -> int:
+def show(config: Config, dataset: Dataset, device: jax.Device, mesh: Mesh | None) -> int:
     """Compile the run, print it, or with --json one line of it, and return the exit status.
 
     Raises: NoRoomError where it would not fit into memory.
     """
-    trainer = Trainer(config, dataset, device)
+    trainer = Trainer(config, dataset, device, mesh)
     trainer.compile()
     memory = {"data": trainer.data_bytes, "state": trainer.state_bytes, "working": trainer.working_bytes()}
     if config.json:

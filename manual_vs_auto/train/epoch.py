@@ -60,7 +60,11 @@ def batch_of(images: jax.Array, labels: jax.Array, index: jax.Array) -> Batch:
 
 
 def make_epoch(
-    value_and_grad: ValueAndGrad, optimizer: optax.GradientTransformationExtraArgs, dtype: Any, audit: Audit
+    value_and_grad: ValueAndGrad,
+    optimizer: optax.GradientTransformationExtraArgs,
+    dtype: Any,
+    audit: Audit,
+    everywhere: Any = None,
 ) -> Any:
     """A jitted function of (state, images, labels, order) to (state, what the steps report).
 
@@ -68,6 +72,8 @@ def make_epoch(
           optimizer:      any of optax, also those that search along their step.
           dtype:          the dtype in which the gradient sees the parameters.
           audit:          called at every step with (params, batch, grads).
+          everywhere:     the sharding of what it returns; None on one device. Where the order's columns are cut over
+                          devices, each computes with its own part of every batch, and the compiler sums what they find.
     """
     value = _differentiable(value_and_grad)
 
@@ -90,7 +96,7 @@ def make_epoch(
 
         return jax.lax.scan(step, state, order)
 
-    return jax.jit(epoch, donate_argnums=0)
+    return jax.jit(epoch, donate_argnums=0, out_shardings=everywhere)
 
 
 def narrowed_to(params: Params, dtype: Any) -> Params:

@@ -3,7 +3,8 @@
 import jax
 
 from manual_vs_auto.data import Dataset
-from manual_vs_auto.runs.machine import device_name, matmul_precision, versions
+from manual_vs_auto.runs.machine import matmul_precision, versions
+from manual_vs_auto.runs.mesh import spread_name
 from manual_vs_auto.train.config import Config
 from manual_vs_auto.train.stopping import criteria
 from manual_vs_auto.train.trainer import Trainer
@@ -23,7 +24,7 @@ def run_facts(config: Config, dataset: Dataset, device: jax.Device, trainer: Tra
     moved = config.batch_size * (pixel * features + 4) + 2 * trainer.state_bytes
     return {
         "versions": ", ".join(f"{name} {number}" for name, number in versions().items()),
-        "device": device_name(device),
+        "device": spread_name(device, trainer.mesh),
         "precision": f"{config.dtype}, matrix products at {matmul_precision()}",
         "data": f"{data}, {dataset.pixels}" if dataset.pixels else data,
         **({"classes": ", ".join(names)} if names else {}),

@@ -4,7 +4,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, fields
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -12,7 +11,7 @@ from manual_vs_auto.data import Dataset
 from manual_vs_auto.runs import arrays, keeping, signals
 from manual_vs_auto.runs.arrays import Array
 from manual_vs_auto.runs.directory import Resumed
-from manual_vs_auto.runs.machine import device_name, versions
+from manual_vs_auto.runs.machine import versions
 from manual_vs_auto.runs.model import Model, to_bytes
 from manual_vs_auto.runs.record import Record
 from manual_vs_auto.train.agreement import Tally
@@ -30,8 +29,8 @@ _FREE = ("data", "patience", "target_accuracy", "max_time", "tensorboard")
 class Keeping(keeping.Keeping):
     """A run's directory, as training uses it."""
 
-    def __init__(self, config: Config, dataset: Dataset, device: jax.Device, found: Record | Resumed) -> None:
-        machine = {"device": device_name(device), "versions": versions()}
+    def __init__(self, config: Config, dataset: Dataset, device: str, found: Record | Resumed) -> None:
+        machine = {"device": device, "versions": versions()}
         super().__init__(config.out, found, as_table(config), machine, _FREE)
         self._config, self._dataset = config, dataset
         self._best: float | None = None

@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 import jax
+from jax.sharding import Mesh
 
 from manual_vs_auto.data import Dataset, split
 from manual_vs_auto.runs import signals
@@ -13,6 +14,7 @@ from manual_vs_auto.runs.display import Display
 from manual_vs_auto.runs.errors import NoRoomError, UsageError
 from manual_vs_auto.runs.keeping import opened
 from manual_vs_auto.runs.machine import device_of
+from manual_vs_auto.runs.mesh import expect_devices, mesh_of, spread_name
 from manual_vs_auto.train import dry_run, learning_rates
 from manual_vs_auto.train.agreement import Tally, epoch_metrics
 from manual_vs_auto.train.config import Config
@@ -46,16 +48,17 @@ def run(config: Config, read: Callable[[], Dataset], started: float) -> int:
             NoRoomError where there is too little memory.
     """
     device = configure(config)
+    mesh = mesh_of(config.mesh, device)
     dataset = held_out(config, read())
     config = config.resolved(len(dataset.train_images))
     if config.dry_run:
-        return dry_run.show(config, dataset, device)
+        return dry_run.show(config, dataset, device, mesh)
     if config.find_learning_rate:
         return learning_rates.show(config, dataset, device)
     display = Display(words(config.epochs), json=config.json, quiet=config.quiet)
     with display, opened(config.out, config.resume, config.keep_checkpoints, config.tensorboard) as found:
-        keeping = Keeping(config, dataset, device, found) if found else None
-        run = _Run(config, dataset, device, display, keeping, started)
+        keeping = Keeping(config, dataset, spread_name(device, mesh), found) if found else None
+        run = _Run(config, dataset, device, mesh, display, keeping, started)
         try:
             return run.train()
         except DivergedError as error:
@@ -82,6 +85,7 @@ def configure(config: Config) -> jax.Device:
 
     Raises: UsageError if the device is not there.
     """
+    expect_devices(config.mesh)
     device = device_of(config.device)
     if config.dtype == "float64":
         jax.config.update("jax_enable_x64", True)
@@ -97,13 +101,14 @@ class _Run:
         config: Config,
         dataset: Dataset,
         device: jax.Device,
+        mesh: Mesh | None,
         display: Display,
         keeping: Keeping | None,
         started: float,
     ) -> None:
         self._config, self._dataset, self._device = config, dataset, device
         self._display, self._keeping, self._started = display, keeping, started
-        self._trainer = Trainer(config, dataset, device)
+        self._trainer = Trainer(config, dataset, device, mesh)
         self._reached: Reached | None = None
         self._done = 0
         self._seconds = 0.0

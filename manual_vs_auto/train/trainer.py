@@ -4,16 +4,20 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeAlias, cast
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
 
 from manual_vs_auto import auto, fused, manual, model
 from manual_vs_auto.data import Dataset
 from manual_vs_auto.model import Batch, Loss, Params, ValueAndGrad
 from manual_vs_auto.runs.awaited import awaited
+from manual_vs_auto.runs.mesh import DATA, placed
 from manual_vs_auto.train.agreement import Agreement, compare, rounding_bound
 from manual_vs_auto.train.config import Config
 from manual_vs_auto.train.epoch import Audit, State, make_epoch, narrowed_to, order
@@ -39,7 +43,7 @@ _ONCE: dict[str, dict[str, str | bool]] = defaultdict(dict, cpu={"xla_backend_op
 
 
 class Trainer:
-    """A resolved config and its data on a device, compiled.
+    """A resolved config and its data on a device, or on those of a mesh, compiled.
 
     steps:           an epoch has.
     parameters:      how many the model has.
@@ -49,8 +53,9 @@ class Trainer:
     compile_seconds: until training could begin; 0 before `compile`.
     """
 
-    def __init__(self, config: Config, dataset: Dataset, device: jax.Device) -> None:
+    def __init__(self, config: Config, dataset: Dataset, device: jax.Device, mesh: Mesh | None = None) -> None:
         self._config, self._dataset, self._device = config, dataset, device
+        self.mesh = mesh
         self._dtype = jnp.dtype(config.dtype)
         self._loss = cast(Loss, config.loss)
         self._examples, features = dataset.train_images.shape
@@ -58,7 +63,11 @@ class Trainer:
         self._optimizer = optimizer(config, self.steps * config.epochs)
         params = model.init(dataset.classes, features, np, jnp.promote_types(self._dtype, jnp.float32))
         # In one program: op by op, each would be compiled by itself.
-        self._state = jax.jit(lambda: State(jax.tree.map(jnp.asarray, params), self._optimizer.init(params)))()
+        self._everywhere = NamedSharding(self.mesh, P()) if self.mesh else None
+        self._state = jax.jit(
+            lambda: State(jax.tree.map(jnp.asarray, params), self._optimizer.init(params)),
+            out_shardings=self._everywhere,
+        )()
         self._done = 0
         self.parameters = params.weight.size
         self.state_bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(self._state))
@@ -74,13 +83,17 @@ class Trainer:
         """Put the data on the device and compile the epoch, the evaluation and the first batch's comparison."""
         data = self._dataset
         expect_room_for_data(self._device, self.data_bytes)
-        self._train = jax.device_put((data.train_images, data.train_labels), self._device)
+        self._train = self._put((data.train_images, data.train_labels))
         judged = [(data.test_images, data.test_labels), (data.val_images, data.val_labels)]
         # The test images, and those of --val where there are any.
         self._judged = [jax.device_put(pair, self._device) for pair in judged if pair[0] is not None]
         start = time.perf_counter()
         self._jitted = make_epoch(
-            GRADIENTS[self._config.gradient](self._loss), self._optimizer, self._dtype, self._audit()
+            GRADIENTS[self._config.gradient](self._loss),
+            self._optimizer,
+            self._dtype,
+            self._audit(),
+            self._everywhere,
         )
         pool = ThreadPoolExecutor(2)
         epoch = pool.submit(self._jitted.lower(self._state, *self._train, self._order(1)).compile)
@@ -121,7 +134,7 @@ class Trainer:
             raise ValueError("the state is of another model or optimizer")
         # A copy, for an epoch takes its memory.
         copies = [np.array(state[_name(path)]) for path, _ in leaves]
-        self._state = jax.device_put(jax.tree.unflatten(tree, copies), self._device)
+        self._state = self._put(jax.tree.unflatten(tree, copies))
         self._done = epochs
 
     def reached(self) -> Reached:
@@ -158,10 +171,22 @@ class Trainer:
 
     @property
     def _params(self) -> Params:
-        return narrowed_to(self._state.params, self._dtype)
+        """On this process's own device, where the model is judged."""
+        params = narrowed_to(self._state.params, self._dtype)
+        return jax.device_put(jax.device_get(params), self._device) if self.mesh else params
 
-    def _order(self, number: int) -> Array:
-        return order(self._config.seed, number, self._examples, self._config.batch_size)
+    def _order(self, number: int, steps: int | None = None) -> Any:
+        """The first steps of an epoch's order, each device's columns of it on that device."""
+        index = order(self._config.seed, number, self._examples, self._config.batch_size)[:steps]
+        if self.mesh is None:
+            return index
+        short = -index.shape[1] % self.mesh.shape[DATA]
+        return placed(self.mesh, np.pad(index, ((0, 0), (0, short)), constant_values=self._examples), None, DATA)
+
+    def _put(self, tree: Any) -> Any:
+        """The arrays on the device, or on every device of the mesh."""
+        mesh = self.mesh
+        return jax.tree.map(partial(placed, mesh), tree) if mesh else jax.device_put(tree, self._device)
 
     def _reached(self, step: int) -> Reached:
         params = self._params
@@ -176,13 +201,13 @@ class Trainer:
     def _replayed(self, kept: State, number: int, steps: int) -> Reached:
         """The model after the first steps of an epoch that starts from `kept`, if its test loss is finite too."""
         before = (number - 1) * self.steps
-        self._state = jax.device_put(kept, self._device)
+        self._state = self._put(kept)
         if steps > 0:
-            self._state, _ = awaited(self._jitted, self._state, *self._train, self._order(number)[:steps])
+            self._state, _ = awaited(self._jitted, self._state, *self._train, self._order(number, steps))
             reached = self._reached(before + steps)
             if reached.finite:
                 return reached
-            self._state = jax.device_put(kept, self._device)
+            self._state = self._put(kept)
         return self._reached(before)
 
     def _compiled_for(self, batch_size: int) -> Any:
@@ -203,7 +228,7 @@ class Trainer:
         return by_hand, by_machine
 
     def _first_batch(self) -> Batch:
-        index = self._order(1)[0, : self.first_batch_size]
+        index = order(self._config.seed, 1, self._examples, self._config.batch_size)[0, : self.first_batch_size]
         return Batch(self._dataset.train_images[index], self._dataset.train_labels[index])
 
 

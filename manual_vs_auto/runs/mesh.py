@@ -1,0 +1,61 @@
+"""The devices that a run is spread over, in a grid whose axes have names: `jax.sharding.Mesh`."""
+
+import math
+from contextlib import suppress
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import AxisType, Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from manual_vs_auto.runs.errors import UsageError
+from manual_vs_auto.runs.machine import device_name
+from manual_vs_auto.runs.values import AXES
+
+DATA, CLASSES = AXES
+
+
+def sizes_of(asked: str) -> dict[str, int]:
+    """What stands after --mesh, by axis; no axis for ""."""
+    return {axis: int(size) for axis, _, size in (pair.partition("=") for pair in asked.split(",") if pair)}
+
+
+def expect_devices(asked: str, processes: int = 1) -> None:
+    """Have JAX make as many devices of the CPU as the mesh needs, before it makes any."""
+    if asked:
+        with suppress(RuntimeError):  # it has made them: what there is, is what there is
+            jax.config.update("jax_num_cpu_devices", -(-math.prod(sizes_of(asked).values()) // processes))
+
+
+def mesh_of(asked: str, device: jax.Device) -> Mesh | None:
+    """The mesh of devices like this one; of all that there are, along DATA, where several processes ask for none.
+
+    Raises: UsageError where there are too few devices, or where some process would have none in it.
+    """
+    devices, processes = jax.devices(device.platform), jax.process_count()
+    if not asked and processes == 1:
+        return None
+    sizes = sizes_of(asked) or {DATA: len(devices)}
+    count = math.prod(sizes.values())
+    if count > len(devices) or (processes > 1 and count < len(devices)):
+        there = f"{len(devices)} {device.platform} device{'s' if len(devices) > 1 else ''}"
+        where = f" in {processes} processes" if processes > 1 else ""
+        raise UsageError(f"--mesh {asked} is of {count} devices, and JAX sees {there}{where}")
+    kinds = (AxisType.Auto,) * len(sizes)
+    return jax.make_mesh(tuple(sizes.values()), tuple(sizes), axis_types=kinds, devices=devices[:count])
+
+
+def spread_name(device: jax.Device, mesh: Mesh | None) -> str:
+    """The device as a person would name it, and how many there are of it."""
+    if mesh is None:
+        return device_name(device)
+    grid = ",".join(f"{axis}={size}" for axis, size in mesh.shape.items())
+    processes = jax.process_count()
+    return f"{device_name(device)}; {grid}{f' in {processes} processes' if processes > 1 else ''}"
+
+
+def placed(mesh: Mesh, array: Any, *axes: str | None) -> jax.Array:
+    """An array on all devices of the mesh, or cut over these axes of it, of which each process reads its own part."""
+    held = np.asarray(array)
+    return jax.make_array_from_callback(held.shape, NamedSharding(mesh, P(*axes)), lambda index: held[index])

@@ -1,0 +1,120 @@
+"""Steps and fits on 1, 2, 4 and 8 virtual devices, for a process of its own: it says what differs, or nothing.
+
+Run by `test_devices`, since how many devices there are is settled when JAX starts.
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8"
+
+import jax
+import numpy as np
+
+from manual_vs_auto import manual
+from manual_vs_auto.data import Dataset
+from manual_vs_auto.model import Batch, Params
+from manual_vs_auto.runs.collectives import moved
+from manual_vs_auto.runs.mesh import mesh_of
+from manual_vs_auto.solve import minimise
+from manual_vs_auto.solve.objective import Objective
+from manual_vs_auto.train import Config
+from manual_vs_auto.train.agreement import rounding_bound
+from manual_vs_auto.train.epoch import order
+from manual_vs_auto.train.trainer import Trainer
+from tests.solve.problems import gradient, made, value
+
+jax.config.update("jax_enable_x64", True)
+
+DRAW = np.random.default_rng(0)
+# Examples, batch, pixels, classes: none of them divides, and the last batch is short.
+SHAPES = [(101, 23, 17, 7), (53, 13, 5, 3), (67, 67, 29, 11)]
+
+
+def data(examples: int, pixels: int, classes: int) -> Dataset:
+    images = DRAW.integers(0, 256, (examples, pixels), dtype=np.uint8)
+    labels = DRAW.integers(0, classes, examples, dtype=np.int32)
+    labels[:classes] = np.arange(classes)
+    return Dataset("drawn", images, labels, images[:20], labels[:20], (pixels,), classes)
+
+
+def steps(count: int, shape: tuple[int, int, int, int], way: str, loss: Any) -> Iterator[str]:
+    """Every gradient of an epoch beside NumPy's in float64, of the batch that one device would have had."""
+    examples, batch_size, pixels, classes = shape
+    drawn = data(examples, pixels, classes)
+    config = Config(batch_size=batch_size, epochs=2, learning_rate=0.5, optimizer="sgd", gradient=way, loss=loss)
+    device = jax.devices()[0]
+    trainer = Trainer(config.resolved(examples), drawn, device, mesh_of(f"data={count}", device))
+    trainer._audit = lambda: lambda params, batch, grads: (params.weight, grads.weight)  # type: ignore[method-assign]
+    trainer.compile()
+    for epoch in trainer.epochs():
+        for step, index in enumerate(order(0, epoch.number, examples, batch_size)):
+            index = index[index < examples]
+            weight, found = (np.asarray(leaf[step]) for leaf in epoch.audits)  # type: ignore[union-attr]
+            batch = Batch(drawn.train_images[index], drawn.train_labels[index])
+            pixel64 = Batch(batch.images / 255.0, batch.labels)
+            _, expected = manual.value_and_grad(loss)(Params(weight.astype(np.float64)), pixel64)
+            bound = rounding_bound(Params(weight), batch, loss)
+            if not (np.abs(found - expected.weight) <= bound).all():
+                yield f"epoch {epoch.number}, step {step}: {np.max(np.abs(found - expected.weight) / bound):.3g} bounds"
+    bytes_moved = moved(trainer._epoch)[examples == batch_size]  # a loop of one round is none
+    if count > 1 and not (
+        set(bytes_moved) == {"all-reduce"} and 0 <= bytes_moved["all-reduce"] - 4 * pixels * classes <= 8
+    ):
+        yield f"moves {bytes_moved} a step"  # beside the gradient the loss, and how many examples there are
+
+
+def passes(count: int, loss: Any, intercept: bool) -> Iterator[str]:
+    """The objective, its gradient and its Hessian's product beside NumPy's, and beside one device's."""
+    features, labels = made(203, 5, 4)
+    weights = DRAW.uniform(size=203)
+    shares = weights / weights.sum()
+    mesh = mesh_of(f"data={count}", jax.devices()[0])
+    options: dict[str, Any] = {"loss": loss, "l2": 0.1, "weights": weights, "intercept": intercept, "device": None}
+    ours, alone = (Objective(features, labels, 4, mesh=where, **options) for where in (mesh, None))
+    theta = ours.joined(DRAW.normal(size=(4, 5)), DRAW.normal(size=4) * intercept)
+    weight, bias = ours.parts(theta)
+    near = 10 * 50 * np.finfo(np.float64).eps
+    there = ours.at(theta)
+    expected = gradient(loss, features, labels, shares, 0.1, weight, bias)[:, : theta.shape[1]]
+    if not np.abs(there.gradient - expected).max() <= near:
+        yield f"its gradient is off by {np.abs(there.gradient - expected).max():.2g}"
+    if not abs(there.value - value(loss, features, labels, shares, 0.1, weight, bias)) <= near:
+        yield "its value is off"
+    direction = np.asarray(DRAW.normal(size=theta.shape))
+    if not np.abs(ours.product(theta, direction) - alone.product(theta, direction)).max() <= near:
+        yield "its Hessian's product is off"
+
+
+def fits(count: int) -> Iterator[str]:
+    """The optimum, in as many steps as one device takes."""
+    features, labels = made(1009, 13, 5)
+    mesh = mesh_of(f"data={count}", jax.devices()[0])
+    found, alone = (minimise(features, labels, 5, l2=1e-3, tol=1e-6, mesh=where) for where in (mesh, None))
+    if found.iterations != alone.iterations:
+        yield f"takes {found.iterations} steps, and one device {alone.iterations}"
+    if not abs(found.objective - alone.objective) <= 1e-9 * alone.objective:
+        yield f"ends at {found.objective}, and one device at {alone.objective}"
+    if not np.abs(found.weight - alone.weight).max() <= 1e-6 * np.abs(alone.weight).max():
+        yield "ends elsewhere"
+
+
+def main() -> None:
+    bad = []
+    for count in (1, 2, 4, 8):
+        for number, shape in enumerate(SHAPES):
+            for loss in ("squared_distance", "cross_entropy"):
+                way = ("manual", "auto", "fused")[(number + count) % 3]
+                bad += [f"{count} devices, {shape}, {way}, {loss}: {said}" for said in steps(count, shape, way, loss)]
+        for loss in ("squared_distance", "cross_entropy"):
+            for intercept in (False, True):
+                bad += [f"{count} devices, {loss}: {said}" for said in passes(count, loss, intercept)]
+        bad += [f"{count} devices, a fit: {said}" for said in fits(count)]
+    print(*bad, sep="\n")
+    sys.exit(bool(bad))
+
+
+if __name__ == "__main__":
+    main()
