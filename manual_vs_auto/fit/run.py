@@ -19,6 +19,7 @@ from manual_vs_auto.fit.solving import solved
 from manual_vs_auto.fit.table import Fitted, best_of, iteration_metrics, last_line, line, now, number_of, table
 from manual_vs_auto.fit.training import Training, training
 from manual_vs_auto.runs import events, export, signals
+from manual_vs_auto.runs.collectives import told
 from manual_vs_auto.runs.display import Display, Words
 from manual_vs_auto.runs.evaluation import FILE, evaluate
 from manual_vs_auto.runs.keeping import opened
@@ -89,6 +90,7 @@ class _Run:
         self._display, self._keeping, self._started = display, keeping, started
         self._fits: list[Fitted] = []
         self._last: tuple[float, Any] | None = None  # an l2 that has not ended, and where its solver is
+        self._programs: list[Any] = []  # of a mesh
         self._best = b""  # the content of its file
         self._said = self._before = 0.0  # seconds, the second until the run was stopped
 
@@ -102,7 +104,8 @@ class _Run:
             return self._finished(len(l2s))
         began = time.perf_counter() - self._before
         try:
-            for l2, reached, ended in solved(self._options, self._made, self._examples.classes, l2s, self._mesh, state):
+            how: dict[str, Any] = {"state": state, "mesh": self._mesh, "on_program": self._programs.append}
+            for l2, reached, ended in solved(self._options, self._made, self._examples.classes, l2s, **how):
                 seconds = time.perf_counter() - began
                 if ended:
                     self._end(l2, reached, seconds, ended)
@@ -230,6 +233,7 @@ class _Run:
         self._display.lines(
             "",
             *table(self._fits, kept),
+            *([f"{'moved':<12} {told(self._programs[0], 'chunk', 'pass')}"] if self._programs else []),
             f"{'time':<12} fitting {self._fits[-1].seconds:.2f} s, in all {time.perf_counter() - self._started:.2f} s",
             *([f"{'kept in':<12} {self._options.out}"] if self._keeping else []),
         )

@@ -17,12 +17,19 @@ Said: TypeAlias = tuple[float, Any, Any]
 
 
 def solved(
-    options: Options, made: Training, classes: int, l2s: Sequence[float], mesh: Any = None, state: Any = None
+    options: Options,
+    made: Training,
+    classes: int,
+    l2s: Sequence[float],
+    *,
+    state: Any = None,
+    mesh: Any = None,
+    on_program: Callable[[Any], None] | None = None,
 ) -> Iterator[Said]:
     """Fit every l2, the largest first, each from where the one before ended.
 
-    Args:    mesh:  the devices that the rows are cut over, or None.
-             state: what the solver goes on from, a State of a run that was stopped.
+    Args:    state: what the solver goes on from, a State of a run that was stopped.
+             mesh, on_program: as `solve.path` takes them.
     Yields:  (l2, where the solver is, what it goes on from if it has ended there, else None).
     Raises:  UsageError for what the solver can't use; NoRoomError where there is too little memory; KeyboardInterrupt
              once a signal has been heard.
@@ -49,6 +56,7 @@ def solved(
             device=options.device,  # type: ignore[arg-type]
             mesh=mesh,
             on_iteration=after,
+            on_program=on_program,
             on_solution=lambda *told: say(told),
             resume=state,
         )

@@ -41,11 +41,11 @@ def moved(program: Any) -> tuple[dict[str, int], dict[str, int]]:
     return dict(looped), dict(once)
 
 
-def told(program: Any, turn: str) -> str:
-    """The same for a person. Args: turn: what one round of the loops is, "step"."""
+def told(program: Any, turn: str, run: str) -> str:
+    """The same for a person. Args: turn, run: what a round of the loops is, and the whole: "step" and "epoch"."""
     looped, once = moved(program)
     parts = [f"{size:,} bytes a {turn} by {kind}" for kind, size in looped.items()]
-    return ", ".join(parts + [f"{size:,} bytes by {kind}" for kind, size in once.items()]) or "nothing"
+    return ", ".join(parts + [f"{size:,} bytes a {run} by {kind}" for kind, size in once.items()]) or "nothing"
 
 
 def _bytes(shapes: str) -> int:

@@ -25,7 +25,7 @@ def versions() -> dict[str, str]:
 
 
 def device_of(name: str) -> jax.Device:
-    """The first one of "cpu" or "gpu", or with "auto" what JAX prefers. Raises: UsageError if there is none."""
+    """The first of this process, "cpu", "gpu", or with "auto" what JAX prefers. Raises: UsageError if there is none."""
     if name == "cpu":
         jax.config.update("jax_platforms", "cpu")
     if devices := _devices(None if name == "auto" else name):
@@ -37,7 +37,7 @@ def device_of(name: str) -> jax.Device:
 
 def _devices(platform: str | None) -> list[jax.Device]:
     try:
-        return jax.devices(platform)
+        return list(jax.local_devices(backend=platform))
     except (RuntimeError, AssertionError):  # the second where JAX_PLATFORMS names what is not there
         return []
 

@@ -61,6 +61,7 @@ def path(
     mesh: Mesh | None = None,
     on_iteration: Callable[[Progress], bool | None] | None = None,
     on_solution: Callable[[float, Solution, State], None] | None = None,
+    on_program: Callable[[Any], None] | None = None,
     resume: State | None = None,
 ) -> list[Solution]:
     """`minimise` for each of several penalties, the strongest first: each from where those before it point to.
@@ -78,6 +79,7 @@ def path(
                        arguments, of which features may be mapped from a file: each reads its own rows, and a sample.
              on_iteration: called after each iteration; where it returns true, the fit ends there.
              on_solution: called with each penalty, its Solution, as it is there, and what the path needs to go on.
+             on_program: called with each program that is compiled for a mesh, before it first runs.
              resume:   go on from a State of a path that had the same arguments, with the same bits on the same machine.
     Returns: a Solution for each of l2s, in their order.
     Raises:  ValueError and TypeError that name what can't be used.
@@ -97,6 +99,7 @@ def path(
             intercept=intercept,
             device=where,
             mesh=mesh,
+            on_program=on_program,
         )
         begin = objective.joined(*start) if start else np.zeros(objective.shape)
         walk = Walk(objective, "lbfgs" if solver == "auto" else solver, begin, on_iteration, on_solution)
@@ -112,7 +115,7 @@ def _device(name: str) -> jax.Device | None:
     if name == "auto":
         return None
     try:
-        return jax.devices(name)[0]
+        return jax.local_devices(backend=name)[0]
     except (RuntimeError, AssertionError):
         here = ", ".join(sorted({device.platform for device in jax.devices()}))
         raise ValueError(f"device {name!r}: JAX sees none here, only {here}") from None

@@ -10,6 +10,7 @@ The passes over the rows are in `passes.py`. Where a problem is so small that co
 it saves, they run in NumPy.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
 import jax
@@ -66,6 +67,7 @@ class Objective:
           device:    where the passes run; None leaves them to NumPy where there is little to do, else to JAX.
           mesh:      over whose axis "data" the rows are cut, each device making the pass over its own; or None. What is
                      not summed over all rows every process does for itself, from the same numbers.
+          on_program: as `minimise.path` takes it.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class Objective:
         intercept: bool,
         device: jax.Device | None,
         mesh: Mesh | None = None,
+        on_program: Callable[[Any], None] | None = None,
     ) -> None:
         rows, width = features.shape
         shares = np.full(rows, 1 / rows) if weights is None else np.asarray(weights, np.float64) / np.sum(weights)
@@ -89,9 +92,10 @@ class Objective:
         # A matrix for each class takes some D^2 / N passes to make, and four times its room for a moment.
         room = 4 * 4 * classes * width**2
         self.by_class = classes > 2 and width**2 <= 16 * rows and room <= max(1 << 31, features.nbytes)
-        self._mesh = mesh
+        self._mesh, self._on_program = mesh, on_program
+        self._programs: dict[Any, Any] = {}  # for a mesh, by what is asked of the rows, and in which dtype
         self.compiled = mesh is not None or device is not None or rows * width * classes > _LITTLE
-        self._device = mesh.local_devices[0] if mesh else device or jax.devices()[0]
+        self._device = mesh.local_devices[0] if mesh else device or jax.local_devices()[0]
         sample = _drawn(max(_LEAST_ROWS, _ROWS_A_COLUMN * (width + 1)), features, shares)
         some = np.random.default_rng(0).choice(len(sample[1]), min(1024, len(sample[1])), replace=False)
         seen, counted = np.asarray(sample[0][some], np.float64), np.asarray(sample[1][some])
@@ -161,9 +165,13 @@ class Objective:
     def _over_rows(self, work: Any, thetas: tuple[Theta, ...], dtype: Any) -> Any:
         self.passes += 1
         if self._mesh is not None:
-            whole = (theta.astype(dtype, order="C") for theta in thetas)
-            how = {"intercept": self.intercept, "chunk": self._chunk}
-            return over_devices(self._mesh, work, *self._rows, self._centre, *whole, **how)
+            given = (*self._rows, self._centre, *(theta.astype(dtype, order="C") for theta in thetas))
+            if (work, dtype) not in self._programs:
+                how = {"intercept": self.intercept, "chunk": self._chunk}
+                self._programs[work, dtype] = program = over_devices.lower(self._mesh, work, *given, **how).compile()
+                if self._on_program:
+                    self._on_program(program)
+            return self._programs[work, dtype](*given)
         parts = self.put(tuple(theta.astype(dtype, order="C") for theta in thetas))
         if self.compiled:
             return over_chunks(work, *self._rows, self._centre, *parts, intercept=self.intercept, chunk=self._chunk)

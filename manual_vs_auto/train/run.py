@@ -194,6 +194,7 @@ class _Run:
             "",
             *evaluation_lines(self._reached.evaluation, self._dataset.class_names),
             *agreement,
+            *([f"{'moved':<12} {moved}"] if (moved := self._trainer.moved()) else []),
             *([f"{'stopped':<12} after epoch {self._done:,}: {self._stopped}"] if self._stopped else []),
             f"{'time':<12} compiling {self._trainer.compile_seconds:.2f} s, training {self._seconds:.2f} s{rate}, "
             f"in all {time.perf_counter() - self._started:.2f} s",

@@ -17,6 +17,7 @@ from manual_vs_auto import auto, fused, manual, model
 from manual_vs_auto.data import Dataset
 from manual_vs_auto.model import Batch, Loss, Params, ValueAndGrad
 from manual_vs_auto.runs.awaited import awaited
+from manual_vs_auto.runs.collectives import told
 from manual_vs_auto.runs.mesh import DATA, placed
 from manual_vs_auto.train.agreement import Agreement, compare, rounding_bound
 from manual_vs_auto.train.config import Config
@@ -110,6 +111,10 @@ class Trainer:
     def working_bytes(self) -> int:
         """Of memory that the largest program takes while it runs; after `compile`."""
         return max(map(taken, (self._epoch, *self._evaluate)))
+
+    def moved(self) -> str:
+        """What a step moves between devices, for a person; "" on one device."""
+        return told(self._epoch, "step", "epoch") if self.mesh else ""
 
     def first_batch(self) -> tuple[Agreement, Agreement]:
         """How by_hand and auto agree on the first epoch's first batch, before training and at this moment."""
