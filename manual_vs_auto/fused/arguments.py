@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from manual_vs_auto.fused.classes import all_classes, check_axis, check_same
 from manual_vs_auto.fused.options import Options, array_of, floating, known
 
 
@@ -52,6 +53,10 @@ def arguments(options: Options, *arrays: Any) -> Arguments:
         if name not in ("labels", "sample_weight") or (name == "sample_weight" and array.dtype != bool):
             floating(name, array.dtype, array.shape)
     _check_shapes(found, options)
+    check_axis(options, found.weight)
+    labels = None if found.are_targets else found.labels
+    same = found._replace(weight=None, inputs=None, labels=labels, bias=None, class_weight=None)
+    check_same(options, same._asdict())
     if not found.are_targets and known(found.labels):
         _check_labels(found, options)
     return found
@@ -99,7 +104,7 @@ def _check_ids(found: Arguments) -> None:
 
 def _check_labels(found: Arguments, options: Options) -> None:
     """ValueError for a label that counts and is none of the classes."""
-    labels, classes = np.asarray(found.labels), found.weight.shape[options.class_axis]
+    labels, classes = np.asarray(found.labels), all_classes(options, found.weight.shape[options.class_axis])
     outside = (labels < 0) | (labels >= classes)
     but = ""
     if options.ignore_label is not None:

@@ -41,19 +41,19 @@ def no_beside(zero: jax.Array, options: Options) -> Beside:
     return Beside(zero if "entropy" in options.aux else None, last if "argmax" in options.aux else None)
 
 
-def merged_beside(
-    maxima: tuple[jax.Array, jax.Array], sums: tuple[jax.Array, jax.Array], pieces: tuple[Beside, Beside]
-) -> Beside:
-    """The numbers of two pieces together, from their maxima and their sums of E_k."""
-    top = jnp.maximum(*maxima)
-    one, other = pieces
+def raised_beside(beside: Beside, maximum: jax.Array, total: jax.Array, top: jax.Array) -> Beside:
+    """The numbers of a piece where the maximum is this one, from its own and its sum of E_k: then they add up."""
     spread = best = None
-    if one.spread is not None and other.spread is not None:
-        rise = [jnp.where(m == -jnp.inf, 0, m - finite(top)) for m in maxima]
-        parts = zip(maxima, rise, sums, (one.spread, other.spread), strict=True)
-        first, second = (jnp.exp(m - finite(top)) * (s + up * total) for m, up, total, s in parts)
-        spread = first + second
-    if one.best is not None and other.best is not None:
-        tied = jnp.minimum(one.best, other.best)
-        best = jnp.where(maxima[0] == maxima[1], tied, jnp.where(maxima[0] > maxima[1], one.best, other.best))
+    if beside.spread is not None:
+        rise = jnp.where(maximum == -jnp.inf, 0, maximum - finite(top))
+        spread = jnp.exp(maximum - finite(top)) * (beside.spread + rise * total)
+    if beside.best is not None:
+        best = jnp.where(maximum == top, beside.best, jnp.iinfo(jnp.int32).max)
+    return Beside(spread, best)
+
+
+def added_beside(one: Beside, other: Beside) -> Beside:
+    """The numbers of two pieces that have the same maximum together."""
+    spread = None if one.spread is None or other.spread is None else one.spread + other.spread
+    best = None if one.best is None or other.best is None else jnp.minimum(one.best, other.best)
     return Beside(spread, best)

@@ -134,7 +134,7 @@ def plan_of(rows: int, features: int, classes: int, dtype: Any, options: Options
     groups = row_groups if mode == "in_forward" else class_groups
     size = max(1, -(-min(size, whole) // groups)) * groups
     chunks = -(-whole // size)
-    apply = mode == "recompute" and plain and class_groups == 1
+    apply = mode == "recompute" and plain and class_groups == 1 and options.classes_axis is None
     kernel = apply and _kernel_applies(rows, features, classes, size, dtype, options)
     itemsize = max(options.accumulate_dtype.itemsize, jnp.dtype(dtype).itemsize)
     held = itemsize * _numbers(mode, rows, features, classes, size, chunks, options)
@@ -146,6 +146,8 @@ def _numbers(mode: str, rows: int, features: int, classes: int, size: int, chunk
     squared = options.loss == "squared_distance"
     if mode == "in_forward":
         weight = classes * features if chunks > 1 else 0
+        if options.classes_axis is not None:
+            return size * classes + weight + rows * features
         return size * classes + max(weight, size * classes if squared else 0)
     lanes = 3 * min(LANES, size // 128) * rows if squared else 0
     return rows * size + max((size + rows) * features if chunks > 1 else 0, lanes)

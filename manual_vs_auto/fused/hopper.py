@@ -11,7 +11,8 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.experimental import pallas as pl
 
-from manual_vs_auto.fused.rows import Slopes, joined
+from manual_vs_auto.fused.pieces import joined
+from manual_vs_auto.fused.rows import Slopes
 from manual_vs_auto.fused.wgmma import TILING, WARPGROUPS, Call, Tile, Tiling, columns, loaded, plgpu, spread, tiles
 
 _CHUNK = 64  # classes per store of the gradient: one 128-byte swizzled row of bfloat16

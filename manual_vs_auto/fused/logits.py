@@ -1,5 +1,7 @@
 """The logits that the loss sees, softcap * tanh((W x + b) / softcap) / temperature, and the way back from them."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
@@ -27,3 +29,24 @@ def back(gradient: jax.Array, logits: jax.Array, options: Options) -> jax.Array:
 def finite(maximum: jax.Array) -> jax.Array:
     """A maximum that can be subtracted: where no class is possible yet, 0 for -inf."""
     return jnp.where(maximum == -jnp.inf, 0, maximum)
+
+
+def maximum_of(piece: Any) -> jax.Array:
+    """The maximum of a piece's logits, [N], without a derivative: what follows is the same for every m."""
+    # A class that another piece has may count twice, and padding has a class's logits: see `sweeps`.
+    maximum = jax.lax.stop_gradient(jnp.max(piece.logits, axis=1))
+    return jnp.where(jnp.any(piece.fresh), maximum, -jnp.inf) if piece.padded else maximum
+
+
+def picked(logits: jax.Array, at: jax.Array, groups: int) -> jax.Array:
+    """The logit of each row at a place of it, [N]: a gather, since a masked sum would be a pass over all of them.
+
+    Where several devices may hold the classes, one in each block, so that no logit travels.
+    """
+    if groups == 1:
+        return jnp.take_along_axis(logits, at[:, None], axis=1)[:, 0]
+    size = logits.shape[1] // groups
+    blocks = logits.reshape(-1, groups, size)
+    within = jnp.broadcast_to((at % size)[:, None, None], (len(at), groups, 1))
+    found = jnp.take_along_axis(blocks, within, axis=2)[:, :, 0]
+    return jnp.sum(jnp.where(jnp.arange(groups, dtype=at.dtype)[None, :] == (at // size)[:, None], found, 0), axis=1)

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from manual_vs_auto.fused.arguments import Arguments, ArrayLike, HasArray, arguments
+from manual_vs_auto.fused.classes import check_same
 from manual_vs_auto.fused.options import Aux, Loss, Mode, Options, Reduction, array_of
 from manual_vs_auto.fused.program import fused_loss
 from manual_vs_auto.fused.sharding import by_compiler
@@ -39,6 +40,8 @@ class Choices(TypedDict, total=False):
     chunk_size: int | Literal["auto"]
     accumulate_dtype: Any
     mode: Mode
+    classes_axis: str | None
+    classes: int | None
 
 
 @overload
@@ -70,6 +73,8 @@ def linear_softmax_loss(
     chunk_size: int | Literal["auto"] = "auto",
     accumulate_dtype: Any = jnp.float32,
     mode: Mode = "auto",
+    classes_axis: str | None = None,
+    classes: int | None = None,
 ) -> Any:
     """The loss of softmax(W x + b) against labels; its gradient is the notes', and never holds all logits.
 
@@ -99,6 +104,11 @@ def linear_softmax_loss(
              chunk_size: rows at a time in the first, classes in the second; what does not divide is no matter. With
              several devices it is raised to a multiple of the blocks that `fused.plan` tells.
              accumulate_dtype: float32 or float64, of the losses and of every sum, if weight and inputs are not wider.
+             classes_axis: the axis of `jax.shard_map` around it over which the classes are spread: device i holds those
+             from i k to (i + 1) k - 1, in weight [k, D], bias and class_weight [k], targets [..., k]. Everything else
+             is the same on each of its devices: labels are 0..K-1, and the loss is that of all classes.
+             classes: K, if it is not k times the devices. What is beyond it is no class: it may hold anything, NaN too,
+             and has a gradient of 0. A device may have no class at all.
     Returns: a scalar, or [...] with reduction "none", in `accumulate_dtype`; with aux the pair of it and a dict of
              arrays [...]. The gradient has the arguments' dtypes, and what nobody asks for is not computed.
              It may be taken by weight, inputs, bias, sample_weight and class_weight, and by label_smoothing, softcap,
@@ -109,11 +119,16 @@ def linear_softmax_loss(
              label_smoothing, softcap, z_loss and temperature may be arrays: a program is compiled once for all values.
     Sharding: any: rows may be spread over devices, or classes, or both over axes of their own, and every device works
              on its part of each chunk. Spread the rows (inputs and labels) for in_forward, and for recompute the rows
-             or the classes (weight and bias); D is best left whole. Within `jax.shard_map` it is the loss of what a
-             device holds.
+             or the classes (weight and bias); D is best left whole. Within `jax.shard_map` it is the loss of the rows
+             that a device holds: where they are spread over an axis, sum it and `jax.lax.psum` that, and their number.
+             With classes_axis this much travels of each row, and nothing as long as the classes: its maximum, by one
+             pmax; 2 numbers, of squared distance 3, by one psum; of targets 3 to 6; and one each for label_smoothing,
+             class_weight, "entropy" and "argmax". dX is one more psum, but of inputs that vary over that axis, as what
+             is gathered does, each device has its part of it; dW is each device's own. No kernel runs.
     Raises:  TypeError for a dtype that can't be meant, for forward mode, and for a derivative by targets; ValueError
              for shapes that don't go together, both named, for a choice that does not
-             exist, and for a label outside 0..K-1 that counts, outside jit.
+             exist, for a label outside 0..K-1 that counts, outside jit, and for a classes_axis that is not there, has
+             no weight spread over it or has rows spread over it, or without shard_map's check_vma.
     Example:
         >>> import jax.numpy as jnp
         >>> weight, inputs = jnp.zeros((2, 3)), jnp.array([[-1.0, 1.0, 1.0]])
@@ -134,9 +149,12 @@ def linear_softmax_loss(
             "chunk_size": chunk_size,
             "accumulate_dtype": accumulate_dtype,
             "mode": mode,
+            "classes_axis": classes_axis,
+            "classes": classes,
         }
     )
     given = arguments(options, weight, inputs, labels, bias, sample_weight, class_weight, label_probabilities)
+    check_same(options, numbers)
     per_row = options.reduction == "none", dict.fromkeys(options.aux, True)
     run = by_compiler(partial(fused_loss, options=options), given, given.inputs, per_row)
     try:

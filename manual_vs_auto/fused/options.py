@@ -45,6 +45,8 @@ class Options:
     chunk_size: int | Literal["auto"] = "auto"
     accumulate_dtype: Any = jnp.float32
     mode: Mode = "auto"
+    classes_axis: str | None = None
+    classes: int | None = None
 
     def __post_init__(self) -> None:
         for name, choices in (("loss", Loss), ("reduction", Reduction), ("mode", Mode)):
@@ -64,6 +66,12 @@ class Options:
             self._set(chunk_size=whole("chunk_size", self.chunk_size))
             if self.chunk_size < 1:
                 raise ValueError(f"chunk_size must be at least 1, or 'auto', not {self.chunk_size}")
+        if not isinstance(self.classes_axis, str | None):
+            raise TypeError(f"classes_axis must be the name of an axis of jax.shard_map, not {self.classes_axis!r}")
+        if self.classes is not None:
+            self._set(classes=whole("classes", self.classes))
+            if self.classes_axis is None or self.classes < 1:
+                raise ValueError(f"classes must be at least 1, and is for classes_axis only, not {self.classes}")
         self._set(accumulate_dtype=_accumulating(self.accumulate_dtype))
         if self.mode == "in_forward" and self.reduction == "none":
             raise ValueError(

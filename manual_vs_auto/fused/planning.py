@@ -25,6 +25,8 @@ def plan(rows: int, features: int, classes: int, *, dtype: Any = jnp.float32, **
     label_probabilities a chunk. Arrays that are spread over devices have their share of that on each: a chunk takes as
     many rows or classes of every block as of any other, and there are as many blocks as devices, as far as that divides
     (`Plan.row_groups`, `Plan.class_groups`); with more than one device the kernels run within `jax.shard_map` only.
+    There rows and classes are those that a device holds. With classes_axis no kernel runs, and in_forward has N D more,
+    but of squared distance no second c K, and K D more where there is padding.
     bfloat16 has a copy of the logits' gradient more, and where XLA multiplies it as
     float32, as it does on a CPU, copies of what is multiplied: no formula is given.
 

@@ -11,8 +11,9 @@ from jax.custom_derivatives import SymbolicZero
 
 from manual_vs_auto.fused.arguments import Arguments
 from manual_vs_auto.fused.chunks import Plan, plan_of
+from manual_vs_auto.fused.classes import all_classes
 from manual_vs_auto.fused.options import Options
-from manual_vs_auto.fused.sharding import together
+from manual_vs_auto.fused.sharding import manual_axes, together, varying
 from manual_vs_auto.fused.sweeps import (
     Operands,
     grads_by_classes,
@@ -36,14 +37,14 @@ _CONSTANT = (
 def fused_loss(arguments: Arguments, numbers: Numbers, options: Options) -> tuple[jax.Array, Aux]:
     """`linear_softmax_loss` of arrays that go together, and what is asked for beside it, [...]."""
     weight, bias = arguments.weight, arguments.bias
-    features, classes = (weight.shape[axis] for axis in (1 - options.class_axis, options.class_axis))
+    features, held = (weight.shape[axis] for axis in (1 - options.class_axis, options.class_axis))
     rows = arguments.inputs.shape[:-1]
     operands = Operands(weight, arguments.inputs.reshape(math.prod(rows), features), bias)
     wide = wide_dtype(operands, options)
     targets, counts, left_out = targets_of(arguments, wide, options)
     unread = None
     if arguments.class_weight is not None or has_weights(arguments):
-        unread = unread_of(arguments, targets, counts, left_out, wide)
+        unread = unread_of(arguments, targets, counts, left_out, wide, options)
     elif arguments.sample_weight is not None or options.ignore_label is not None:
         unread = left_out
     if unread is not None:
@@ -56,8 +57,10 @@ def fused_loss(arguments: Arguments, numbers: Numbers, options: Options) -> tupl
         counts = counts / jnp.where(total == 0, 1, total)
     numbers = {name: number.astype(wide) for name, number in numbers.items()}
     plain = targets.labels is not None and not numbers
-    planned = plan_of(len(counts), features, classes, narrow_dtype(weight.dtype, operands.inputs.dtype), options, plain)
-    operands, targets, counts, numbers = together(operands, targets, counts, numbers)
+    planned = plan_of(len(counts), features, held, narrow_dtype(weight.dtype, operands.inputs.dtype), options, plain)
+    operands, targets, counts, numbers = together(operands, targets, counts, numbers, but=options.classes_axis)
+    # Of a bias that is the same on all devices the derivative is a sum over them.
+    operands = operands._replace(bias=varying(operands.bias, manual_axes(operands.weight)))
     if len(counts) == 0:
         losses, aux = counts, _no_aux(counts, options)
     elif planned.mode == "in_forward":
@@ -164,7 +167,8 @@ def _losses_and_row(
     operands: Operands, targets: Targets, options: Options, planned: Plan
 ) -> tuple[tuple[jax.Array, Aux], Any]:
     row, kind = rows_by_classes(operands, targets, options, planned), targets.kind
-    return (kind.losses_of(row, operands.weight.shape[options.class_axis], options), kind.aux_of(row, options)), row
+    classes = all_classes(options, operands.weight.shape[options.class_axis])
+    return (kind.losses_of(row, classes, options), kind.aux_of(row, options)), row
 
 
 def _values(tree: Any) -> Any:

@@ -24,8 +24,9 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from manual_vs_auto.fused.beside import Beside, beside_of, merged_beside, no_beside
-from manual_vs_auto.fused.logits import finite
+from manual_vs_auto.fused import pieces
+from manual_vs_auto.fused.beside import Beside, added_beside, beside_of, no_beside, raised_beside
+from manual_vs_auto.fused.logits import finite, maximum_of, picked
 from manual_vs_auto.fused.options import Options
 from manual_vs_auto.fused.sums import sums
 
@@ -35,8 +36,9 @@ class Piece(NamedTuple):
 
     logits:  [N, k].
     labels:  int32 [N], counted from the first of these classes: outside 0..k-1 where another piece has it.
-    fresh:   boolean [k], False for a class that does not count, since the piece before has it.
+    fresh:   boolean [k], False for a class that does not count, since the piece before has it or there is no such.
     indices: int32 [k], which classes they are. groups: how many blocks of them are one after the other: see `Cut`.
+    padded:  whether there may be no such class.
     """
 
     logits: jax.Array
@@ -44,6 +46,7 @@ class Piece(NamedTuple):
     fresh: jax.Array
     indices: jax.Array
     groups: int = 1
+    padded: bool = False
 
     @property
     def is_label(self) -> jax.Array:
@@ -90,10 +93,10 @@ def exponentials(piece: Piece, maximum: jax.Array) -> jax.Array:
     return jnp.where(counts, jnp.exp(jnp.where(difference > 0, 0, difference)), 0)
 
 
-def row_of(piece: Piece, options: Options) -> tuple[Row, jax.Array]:
-    """The numbers of a piece, and its `exponentials`."""
+def row_of(piece: Piece, options: Options, maximum: jax.Array | None = None) -> tuple[Row, jax.Array]:
+    """The numbers of a piece, and its `exponentials`. maximum: [N], if it is not the piece's own."""
     logits, labels, fresh = piece[:3]
-    maximum = lax.stop_gradient(jnp.max(logits, axis=-1))  # what follows is the same for every m
+    maximum = maximum_of(piece) if maximum is None else maximum
     exponential = exponentials(piece, maximum)
     zero = jnp.zeros_like(maximum)
     if options.loss == "squared_distance":
@@ -115,46 +118,39 @@ def row_of(piece: Piece, options: Options) -> tuple[Row, jax.Array]:
     return row, exponential
 
 
+def raised(row: Row, top: jax.Array) -> Row:
+    """The numbers of a piece where the maximum is this one, [N]: with those of other pieces they add up."""
+    beside = raised_beside(row.beside, row.maximum, row.others, top)
+    return row._replace(maximum=top, **pieces.raised(*row[:5], top), beside=beside)
+
+
 def merged(one: Row, other: Row) -> Row:
     """The numbers of two pieces of the same rows together."""
-    together = joined(*(jnp.stack(pair) for pair in zip(one[:5], other[:5], strict=True)))
-    beside = merged_beside((one.maximum, other.maximum), (one.others, other.others), (one.beside, other.beside))
-    return Row(*together, one.label + other.label, one.total + other.total, beside)
+    top = jnp.maximum(one.maximum, other.maximum)
+    one, other = raised(one, top), raised(other, top)
+    return Row._make((top, *map(jnp.add, one[1:7], other[1:7]), added_beside(one.beside, other.beside)))
+
+
+def parts(row: Row, options: Options) -> list[jax.Array]:
+    """What a loss needs to know of a piece, each [N], as few as can be: these add up where the maximum is the same."""
+    squared = options.loss == "squared_distance"
+    smooth = options.uses("label_smoothing") and not squared
+    return [row.label, *(pieces.few(*row[1:5]) if squared else row[1:2]), *([row.total] if smooth else [])]
+
+
+def of_parts(row: Row, parts: list[jax.Array], options: Options) -> Row:
+    """The row with the sums of the `parts` of all its pieces."""
+    label, first, *rest = parts
+    if options.loss == "squared_distance":
+        return row._replace(
+            label=label, others=first + rest[0], ties=first, below=rest[0], squares=jnp.zeros_like(first)
+        )
+    return row._replace(label=label, others=first, total=rest[0] if rest else row.total)
 
 
 def nothing(zero: jax.Array, options: Options) -> Row:
     """The numbers of rows of no class: zero is [N]."""
     return Row(jnp.full_like(zero, -jnp.inf), zero, zero, zero, zero, zero, zero, no_beside(zero, options))
-
-
-def picked(logits: jax.Array, at: jax.Array, groups: int) -> jax.Array:
-    """The logit of each row at a place of it, [N]: a gather, since a masked sum would be a pass over all of them.
-
-    Where several devices may hold the classes, one in each block, so that no logit travels.
-    """
-    if groups == 1:
-        return jnp.take_along_axis(logits, at[:, None], axis=1)[:, 0]
-    size = logits.shape[1] // groups
-    blocks = logits.reshape(-1, groups, size)
-    within = jnp.broadcast_to((at % size)[:, None, None], (len(at), groups, 1))
-    found = jnp.take_along_axis(blocks, within, axis=2)[:, :, 0]
-    return jnp.sum(jnp.where(jnp.arange(groups, dtype=at.dtype)[None, :] == (at // size)[:, None], found, 0), axis=1)
-
-
-def joined(
-    maximum: jax.Array, others: jax.Array, ties: jax.Array, below: jax.Array, squares: jax.Array
-) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array, jax.Array]:
-    """m, A, n, R and Q of rows, each [N], from those of their pieces, each [pieces, N]."""
-    top = jnp.max(maximum, axis=0)
-    lower = maximum < top[None, :]
-    factor = jnp.exp(maximum - finite(top)[None, :])
-    return (
-        top,
-        jnp.sum(factor * others, axis=0),
-        jnp.sum(jnp.where(lower, 0, ties), axis=0),
-        jnp.sum(factor * jnp.where(lower, others, below), axis=0),
-        jnp.sum(factor * factor * jnp.where(lower, ties + squares, squares), axis=0),
-    )
 
 
 def losses_of(row: Row, classes: int, options: Options) -> jax.Array:
@@ -238,7 +234,7 @@ def by_logits(piece: Piece, exponential: jax.Array, slopes: Slopes, options: Opt
     if options.loss == "cross_entropy":
         gradient = exponential * linear
         if options.uses("label_smoothing"):
-            gradient = gradient + constant
+            gradient = gradient + jnp.where(piece.fresh[None, :], constant, 0)
     else:
         polynomial = exponential * (exponential * quadratic + linear)
         # The value of at_top with the derivative of the polynomial, which does not cancel where its value does.

@@ -47,10 +47,16 @@ def varying(tree: Any, axes: frozenset[str]) -> Any:
     return jax.tree.map(one, tree)
 
 
-def together(*trees: Any) -> Sequence[Any]:
-    """The trees, every array of which varies over the manual axes that any of them varies over."""
-    axes = frozenset[str]().union(*map(manual_axes, jax.tree.leaves(trees)))
+def together(*trees: Any, but: str | None) -> Sequence[Any]:
+    """The trees, every array of which varies over the manual axes that any of them varies over, but one axis."""
+    axes = frozenset[str]().union(*map(manual_axes, jax.tree.leaves(trees))) - {but}
     return [varying(tree, axes) for tree in trees]
+
+
+def gradient_by(array: Any, gradient: jax.Array) -> jax.Array:
+    """The gradient by an array, summed over the manual axes that the array does not vary over."""
+    axes = tuple(sorted(manual_axes(gradient) - manual_axes(array)))
+    return jax.lax.psum(gradient, axes) if axes else gradient
 
 
 def manual_axes(array: Any) -> frozenset[str]:

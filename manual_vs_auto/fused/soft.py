@@ -13,19 +13,18 @@ with s = sum_k p_k (p_k - y_k), notes (9). Both are a polynomial of E_k and y_k 
 The functions are those of `rows`, where the target is one class: what that says of cancelling is lost here.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 
-from manual_vs_auto.fused.beside import Beside, beside_of, merged_beside, no_beside
-from manual_vs_auto.fused.logits import finite
+from manual_vs_auto.fused.beside import Beside, added_beside, beside_of, no_beside, raised_beside
+from manual_vs_auto.fused.logits import finite, maximum_of
 from manual_vs_auto.fused.options import Options
 
 
 class Piece(NamedTuple):
-    """Some classes' logits of rows, [N, k], with their targets [N, k]. fresh and indices as in `rows.Piece`.
+    """Some classes' logits of rows, [N, k], with their targets [N, k]. The rest is as in `rows.Piece`.
 
     complete: whether these are all classes.
     """
@@ -35,6 +34,7 @@ class Piece(NamedTuple):
     fresh: jax.Array
     indices: jax.Array
     complete: bool
+    padded: bool = False
 
 
 class Row(NamedTuple):
@@ -73,9 +73,9 @@ def exponentials(piece: Piece, maximum: jax.Array) -> jax.Array:
     return jnp.where(piece.fresh[None, :], jnp.exp(jnp.where(difference > 0, 0, difference)), 0)
 
 
-def row_of(piece: Piece, options: Options) -> tuple[Row, jax.Array]:
-    """The numbers of a piece, and its `exponentials`."""
-    maximum = lax.stop_gradient(jnp.max(piece.logits, axis=1))  # what follows is the same for every m
+def row_of(piece: Piece, options: Options, maximum: jax.Array | None = None) -> tuple[Row, jax.Array]:
+    """The numbers of a piece, and its `exponentials`. maximum: [N], if it is not the piece's own."""
+    maximum = maximum_of(piece) if maximum is None else maximum
     exponential = exponentials(piece, maximum)
     y = jnp.where(piece.fresh[None, :], piece.targets, 0)
     total, zero = jnp.sum(exponential, axis=1), jnp.zeros_like(maximum)
@@ -96,32 +96,42 @@ def row_of(piece: Piece, options: Options) -> tuple[Row, jax.Array]:
     return row, exponential
 
 
-def merged(one: Row, other: Row) -> Row:
-    """The numbers of two pieces of the same rows together."""
-    top = jnp.maximum(one.maximum, other.maximum)
-    beside = merged_beside((one.maximum, other.maximum), (one.sum, other.sum), (one.beside, other.beside))
-    one, other = _raised(one, top), _raised(other, top)
-    return Row(
-        maximum=top,
-        sum=one.sum + other.sum,
-        mass=one.mass + other.mass,
-        gap=one.gap + other.gap,
-        squares=one.squares + other.squares,
-        agreement=one.agreement + other.agreement,
-        targets=one.targets + other.targets,
-        beside=beside,
-    )
-
-
-def _raised(row: Row, top: jax.Array) -> Row:
-    """The row's numbers where its maximum is this one."""
+def raised(row: Row, top: jax.Array) -> Row:
+    """The numbers of a piece where the maximum is this one, [N]: with those of other pieces they add up."""
     factor, rise = jnp.exp(row.maximum - finite(top)), finite(top) - finite(row.maximum)
     return row._replace(
+        maximum=top,
         sum=factor * row.sum,
         gap=row.gap + jnp.where(row.mass == 0, 0, rise * row.mass),
         squares=factor**2 * row.squares,
         agreement=factor * row.agreement,
+        beside=raised_beside(row.beside, row.maximum, row.sum, top),
     )
+
+
+def merged(one: Row, other: Row) -> Row:
+    """The numbers of two pieces of the same rows together."""
+    top = jnp.maximum(one.maximum, other.maximum)
+    one, other = raised(one, top), raised(other, top)
+    added = map(jnp.add, one[1:7], other[1:7])
+    return Row._make((top, *added, None, None, added_beside(one.beside, other.beside)))
+
+
+def parts(row: Row, options: Options) -> list[jax.Array]:
+    """What is asked of a piece, each [N], as few as can be: these add up where the maximum is the same."""
+    return [getattr(row, name) for name in _asked(options)]
+
+
+def of_parts(row: Row, parts: list[jax.Array], options: Options) -> Row:
+    """The row with the sums of the `parts` of all its pieces."""
+    found: dict[str, Any] = dict(zip(_asked(options), parts, strict=True))
+    return row._replace(**found)
+
+
+def _asked(options: Options) -> list[str]:
+    squared = options.loss == "squared_distance"
+    logarithm = not squared or "log_prob" in options.aux
+    return ["sum", *(["squares", "agreement", "targets"] if squared else []), *(["mass", "gap"] if logarithm else [])]
 
 
 def nothing(zero: jax.Array, options: Options) -> Row:

@@ -11,15 +11,18 @@ from jax import lax
 
 from manual_vs_auto.fused import rows, soft
 from manual_vs_auto.fused.chunks import Cut, Plan, fold, over
-from manual_vs_auto.fused.logits import adjusted, back
+from manual_vs_auto.fused.classes import across, all_classes, are_classes, first_class, highest, is_padded
+from manual_vs_auto.fused.logits import adjusted, back, maximum_of
 from manual_vs_auto.fused.options import Options
 from manual_vs_auto.fused.preferred import preferred
+from manual_vs_auto.fused.sharding import gradient_by
 from manual_vs_auto.fused.targets import Targets
 
 
 class Operands(NamedTuple):
     """What a gradient is taken by: weight floating [K, D], or [D, K] if transposed, inputs [N, D], bias [K] or None.
 
+    With `options.classes_axis` K is what this device has of all classes.
     Of gradients: None for one that nobody asked for.
     """
 
@@ -30,12 +33,13 @@ class Operands(NamedTuple):
 
 def losses_by_rows(operands: Operands, targets: Targets, options: Options, plan: Plan) -> tuple[jax.Array, Any]:
     """The loss of each row [N] and what is asked for beside it, a chunk of rows at a time."""
-    classes, kind = operands.weight.shape[options.class_axis], targets.kind
-    cut = plan.cut(len(operands.inputs), classes)
+    every, kind = _all(operands, options, plan), targets.kind
+    cut, classes = plan.cut(len(operands.inputs), every.length), all_classes(options, every.length)
+    operands = _some_classes(operands, every, options)
 
     def body(at: jax.Array, _: jax.Array) -> tuple[None, Any]:
         chunk = operands._replace(inputs=cut.take(operands.inputs, at))
-        row, _ = kind.row_of(_piece(chunk, targets.of_rows(cut, at), options, _all(classes, plan)), options)
+        row, _ = _row(_piece(chunk, targets.of_rows(cut, at), options, every), kind, options)
         return None, (kind.losses_of(row, classes, options), kind.aux_of(row, options))
 
     found: tuple[jax.Array, Any] = over(cut, body)[1]
@@ -50,14 +54,16 @@ def grads_by_rows(
     A chunk of rows at a time. asked: of what. Source: notes (9) and (10). With G = share dL/dz: dL/dW = G^T x,
     dL/dx = G W.
     """
-    weight, inputs, bias = operands
-    classes, kind = weight.shape[options.class_axis], targets.kind
-    cut = plan.cut(len(inputs), classes)
+    every, kind = _all(operands, options, plan), targets.kind
+    weight, inputs, bias = operands = _some_classes(operands, every, options)
+    cut, classes = plan.cut(len(inputs), every.length), all_classes(options, every.length)
+    # Of what other devices add to, every sum is wide.
+    waiting = _kept(inputs.dtype) if options.classes_axis is None else wide_dtype(operands, options)
 
     def body(at: jax.Array, fresh: jax.Array) -> tuple[Any, Any]:
         chunk = operands._replace(inputs=cut.take(inputs, at))
-        piece = _piece(chunk, targets.of_rows(cut, at), options, _all(classes, plan))
-        row, exponential = kind.row_of(piece, options)
+        piece = _piece(chunk, targets.of_rows(cut, at), options, every)
+        row, exponential = _row(piece, kind, options)
         slopes = kind.slopes_of(row, cut.take(shares, at), classes, options)
         gradient = back(kind.by_logits(piece, exponential, slopes, options), piece.logits, options)
         # Of a row that was in the chunk before, the sums over rows want nothing more.
@@ -66,10 +72,11 @@ def grads_by_rows(
         by_bias = _product(gradient, fresh, (0, 0), operands, options) if asked.bias else None
         by_inputs = _product(gradient, weight, (1, options.class_axis), operands, options) if asked.inputs else None
         beside = kind.losses_of(row, classes, options), kind.aux_of(row, options)
-        return (by_weight, by_bias), (beside, _cast(by_inputs, _kept(inputs.dtype)))
+        return (by_weight, by_bias), (beside, _cast(by_inputs, waiting))
 
     (by_weight, by_bias), ((losses, aux), by_inputs) = over(cut, body)
     by_bias = None if bias is None else _cast(by_bias, _kept(bias.dtype))
+    by_inputs = None if by_inputs is None else _cast(gradient_by(inputs, by_inputs), _kept(inputs.dtype))
     return losses, aux, Operands(_cast(by_weight, _kept(weight.dtype)), by_inputs, by_bias)
 
 
@@ -79,11 +86,11 @@ def rows_by_classes(operands: Operands, targets: Targets, options: Options, plan
 
     def by_xla(operands: Operands, targets: Targets) -> Any:
         def step(row: Any, at: jax.Array, fresh: jax.Array) -> Any:
-            piece = _piece(_some_classes(operands, cut, at, options), targets, options, cut, at)
-            return kind.merged(row, kind.row_of(piece._replace(fresh=fresh), options)[0])
+            piece = _piece(_some_classes(operands, cut, options, at), targets, options, cut, at)
+            return kind.merged(row, kind.row_of(piece._replace(fresh=fresh & piece.fresh), options)[0])
 
         zero = jnp.zeros(operands.inputs.shape[:1], wide_dtype(operands, options))
-        return fold(cut, step, kind.nothing(zero, options))
+        return across(fold(cut, step, kind.nothing(zero, options)), kind, options)
 
     def by_kernel(operands: Operands, targets: Targets) -> Any:
         from manual_vs_auto.fused import hopper
@@ -110,11 +117,10 @@ def grads_by_classes(
     size = lax.stop_gradient(jnp.max(jnp.abs(shares), initial=0))
     size = jnp.where((size > 0) & jnp.isfinite(size), size, 1)
     axis, kind = options.class_axis, targets.kind
-    classes = weight.shape[axis]
-    cut = plan.cut(len(inputs), classes)
+    cut = plan.cut(len(inputs), weight.shape[axis])
 
     def by_xla(operands: Operands, targets: Targets, maximum: jax.Array, slopes: Any, at: jax.Array) -> jax.Array:
-        piece = _piece(_some_classes(operands, cut, at, options), targets, options, cut, at)
+        piece = _piece(_some_classes(operands, cut, options, at), targets, options, cut, at)
         gradient = kind.by_logits(piece, kind.exponentials(piece, maximum), slopes, options)
         return _operand(back(gradient, piece.logits, options), operands)
 
@@ -129,7 +135,7 @@ def grads_by_classes(
         )
 
     back_to_logits = preferred(by_kernel, by_xla) if plan.kernel else by_xla
-    slopes = kind.slopes_of(row, shares / size, classes, options)
+    slopes = kind.slopes_of(row, shares / size, all_classes(options, cut.length), options)
 
     def body(at: jax.Array, fresh: jax.Array) -> tuple[Any, Any]:
         gradient = back_to_logits(operands, targets, row.maximum, slopes, at)
@@ -141,13 +147,14 @@ def grads_by_classes(
             by_bias = (size * _product(gradient, counts, (0, 0), operands, options)).astype(bias.dtype)
         if asked.inputs:
             # Of a class that was in the chunk before, the sums over classes want nothing more.
-            once = jnp.where(jnp.expand_dims(fresh, 1 - axis), cut.take(weight, at, axis), 0)
+            some = _some_classes(operands, cut, options, at).weight
+            once = jnp.where(jnp.expand_dims(fresh, 1 - axis), some, 0)
             by_inputs = _product(gradient, once, (1, axis), operands, options)
         return by_inputs, (by_weight, by_bias)
 
     places = (axis if asked.weight else None, 0 if asked.bias else None)
     by_inputs, (by_weight, by_bias) = over(cut, body, places)
-    by_inputs = None if by_inputs is None else (size * by_inputs).astype(inputs.dtype)
+    by_inputs = None if by_inputs is None else (size * gradient_by(inputs, by_inputs)).astype(inputs.dtype)
     return Operands(by_weight, by_inputs, by_bias)
 
 
@@ -162,9 +169,16 @@ def narrow_dtype(weight: Any, inputs: Any) -> Any:
     return together if together == jnp.bfloat16 else _together(together, jnp.dtype(jnp.float32))
 
 
-def _all(classes: int, plan: Plan) -> Cut:
-    """All classes as one chunk."""
+def _all(operands: Operands, options: Options, plan: Plan) -> Cut:
+    """All classes that this device has as one chunk."""
+    classes = operands.weight.shape[options.class_axis]
     return Cut(classes, plan.class_groups, classes // plan.class_groups)
+
+
+def _row(piece: Any, kind: Any, options: Options) -> tuple[Any, jax.Array]:
+    """The numbers of rows from a piece with all classes that this device has, and its exponentials."""
+    row, exponential = kind.row_of(piece, options, highest(maximum_of(piece), options))
+    return across(row, kind, options), exponential
 
 
 def _piece(operands: Operands, targets: Targets, options: Options, cut: Cut, at: jax.Array | None = None) -> Any:
@@ -173,11 +187,13 @@ def _piece(operands: Operands, targets: Targets, options: Options, cut: Cut, at:
     start = jnp.zeros((), jnp.int32) if at is None else at
     products = _product(inputs, weight, (1, 1 - options.class_axis), operands, options)
     logits = adjusted(products, None if bias is None else bias[None, :], options)
-    fresh, indices = jnp.ones(logits.shape[1:], bool), cut.indices(start)
+    fresh = are_classes(options, cut.length, cut.indices(start))
+    indices = first_class(options, cut.length) + cut.indices(start)
+    padded = is_padded(options, cut.length)
     if targets.labels is not None:
-        return rows.Piece(logits, cut.place(targets.labels, start), fresh, indices, cut.groups)
+        return rows.Piece(logits, cut.place(targets.labels, start), fresh, indices, cut.groups, padded)
     y = targets.of_classes(cut, start, logits, options)
-    return soft.Piece(logits, y, fresh, indices, complete=at is None)
+    return soft.Piece(logits, y, fresh, indices, at is None and options.classes_axis is None, padded)
 
 
 def _by_weight(gradient: jax.Array, inputs: jax.Array, operands: Operands, options: Options) -> jax.Array:
@@ -217,6 +233,17 @@ def _cast(array: jax.Array | None, dtype: Any) -> jax.Array | None:
     return None if array is None else array.astype(dtype)
 
 
-def _some_classes(operands: Operands, cut: Cut, at: jax.Array, options: Options) -> Operands:
-    bias = None if operands.bias is None else cut.take(operands.bias, at)
-    return operands._replace(weight=cut.take(operands.weight, at, options.class_axis), bias=bias)
+def _some_classes(operands: Operands, cut: Cut, options: Options, at: jax.Array | None = None) -> Operands:
+    """The operands of a chunk of classes, or of all. What is no class has the device's first, or 0 if it has none."""
+    start = jnp.zeros((), jnp.int32) if at is None else at
+
+    def taken(array: jax.Array, axis: int) -> jax.Array:
+        some = cut.take(array, start, axis)
+        if not is_padded(options, cut.length):
+            return some
+        there, any_ = (are_classes(options, cut.length, at) for at in (cut.indices(start), jnp.zeros_like(start)))
+        first = jnp.where(any_, lax.slice_in_dim(array, 0, 1, axis=axis), 0)
+        return jnp.where(jnp.expand_dims(there, [at for at in range(array.ndim) if at != axis]), some, first)
+
+    bias = None if operands.bias is None else taken(operands.bias, 0)
+    return operands._replace(weight=taken(operands.weight, options.class_axis), bias=bias)

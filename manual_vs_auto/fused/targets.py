@@ -10,12 +10,14 @@ from jax import lax
 from manual_vs_auto.fused import rows, soft
 from manual_vs_auto.fused.arguments import Arguments
 from manual_vs_auto.fused.chunks import Cut
+from manual_vs_auto.fused.classes import all_classes, are_classes, first_class, highest, of_labels, summed
 from manual_vs_auto.fused.options import Options
 
 
 class Targets(NamedTuple):
     """What the rows should be: labels int32 [N]; or dense, floating [N, K]; or ids int32 [N, k] with probabilities.
 
+    labels and ids count from the first class of this device, which has them all but with `options.classes_axis`.
     unread: boolean [N], True for a row of dense targets that must reach nothing, or None.
     """
 
@@ -37,7 +39,9 @@ class Targets(NamedTuple):
     def of_classes(self, cut: Cut, at: jax.Array, logits: jax.Array, options: Options) -> jax.Array:
         """The targets of a chunk of classes, smoothed, in the shape and dtype of its logits [N, k]."""
         e, y = options.label_smoothing, self._dense(cut, at, logits)
-        return (1 - e) * y + e / cut.length if options.uses("label_smoothing") else y
+        smoothed = (1 - e) * y + e / all_classes(options, cut.length) if options.uses("label_smoothing") else y
+        there = are_classes(options, cut.length, cut.indices(at))
+        return jnp.where(there[None, :], smoothed, 0)
 
     def _dense(self, cut: Cut, at: jax.Array, logits: jax.Array) -> jax.Array:
         if self.dense is not None:
@@ -62,14 +66,18 @@ def targets_of(arguments: Arguments, wide: Any, options: Options) -> tuple[Targe
 
     A label that is none of the classes makes NaN of what depends on it, but where its row counts nothing.
     """
-    classes, count = arguments.weight.shape[options.class_axis], math.prod(arguments.inputs.shape[:-1])
+    held, count = arguments.weight.shape[options.class_axis], math.prod(arguments.inputs.shape[:-1])
+    classes = all_classes(options, held)
     given, by_class, chances = arguments.sample_weight, arguments.class_weight, arguments.label_probabilities
     counts = jnp.ones((count,), wide) if given is None else given.reshape(count).astype(wide)
     masked = jnp.zeros((count,), bool) if given is None or has_weights(arguments) else ~given.reshape(count)
     if arguments.are_targets:
-        dense = arguments.labels.reshape(count, classes)
+        dense = arguments.labels.reshape(count, held)
         if by_class is not None:
-            counts = counts * jnp.sum(dense.astype(wide) * by_class.astype(wide)[None, :], axis=1)
+            there = are_classes(options, held, jnp.arange(held, dtype=jnp.int32))
+            weights = jnp.where(there, by_class.astype(wide), 0)
+            chances = jnp.where(there[None, :], dense.astype(wide), 0)
+            counts = counts * summed(jnp.sum(chances * weights[None, :], axis=1), options)
         return Targets(dense=dense), counts, masked
     # Wide enough for every class; a wide label stays as wide, or 2^32 + 1 would be class 1.
     labels = arguments.labels if arguments.labels.dtype.itemsize >= 4 else arguments.labels.astype(jnp.int32)
@@ -83,8 +91,10 @@ def targets_of(arguments: Arguments, wide: Any, options: Options) -> tuple[Targe
     chances = jnp.ones(labels.shape, wide) if chances is None else chances.reshape(labels.shape).astype(wide)
     chances = jnp.where(ignored, 0, chances)
     known = jnp.all(within | (chances == 0), axis=1)
+    labels = labels - first_class(options, held)
     if by_class is not None:
-        counts = counts * jnp.sum(chances * by_class.astype(wide)[labels], axis=1)
+        weights = chances * of_labels(by_class.astype(wide), labels, options)
+        counts = counts * summed(jnp.sum(weights, axis=1), options)
     left_out = masked | jnp.all(ignored, axis=1) | (~known & (counts == 0))
     counts = counts * jnp.where(known | left_out, 1, jnp.nan)
     if arguments.label_probabilities is None:
@@ -92,17 +102,23 @@ def targets_of(arguments: Arguments, wide: Any, options: Options) -> tuple[Targe
     return Targets(ids=labels, probabilities=chances), counts, left_out
 
 
-def unread_of(arguments: Arguments, targets: Targets, counts: jax.Array, left_out: jax.Array, wide: Any) -> jax.Array:
+def unread_of(
+    arguments: Arguments, targets: Targets, counts: jax.Array, left_out: jax.Array, wide: Any, options: Options
+) -> jax.Array:
     """Boolean [N], True for the rows that must reach nothing: those left out, and some of those whose weight is 0.
 
     The loss of a row whose weight is 0 is the derivative by that weight. So it is read where it can be computed with:
     where no logit, nor its square, can overflow.
     """
     weight, inputs = jax.lax.stop_gradient(arguments[:2])
+    held = weight.shape[options.class_axis]
+    there = are_classes(options, held, jnp.arange(held, dtype=jnp.int32))
     sizes = jnp.sum(jnp.abs(inputs.astype(wide)), axis=-1).reshape(counts.shape)
-    reach = sizes * jnp.max(jnp.abs(weight), initial=0).astype(wide)
+    largest = jnp.max(jnp.abs(weight), initial=0, where=jnp.expand_dims(there, 1 - options.class_axis))
+    reach = highest(sizes, options) * highest(largest.astype(wide), options)
     if targets.dense is not None:
-        reach = reach + jax.lax.stop_gradient(jnp.sum(jnp.abs(targets.dense.astype(wide)), axis=1))
+        dense = jnp.sum(jnp.abs(targets.dense.astype(wide)), axis=1, where=there[None, :])
+        reach = reach + highest(jax.lax.stop_gradient(dense), options)
     computable = reach < float(jnp.finfo(wide).max) ** 0.5
     unread: jax.Array = left_out | ((counts == 0) & ~computable)
     return unread

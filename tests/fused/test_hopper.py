@@ -11,7 +11,8 @@ import pytest
 from manual_vs_auto.fused import plan
 from manual_vs_auto.fused.logits import back
 from manual_vs_auto.fused.options import Options
-from manual_vs_auto.fused.rows import Piece, by_logits, exponentials, joined, row_of, slopes_of
+from manual_vs_auto.fused.pieces import joined
+from manual_vs_auto.fused.rows import Piece, by_logits, exponentials, row_of, slopes_of
 from tests.haste import hastily
 
 pytestmark = pytest.mark.newest
