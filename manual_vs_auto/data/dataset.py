@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from manual_vs_auto.data import files, labels, pixels
+from manual_vs_auto.data import files, labels, mapped, pixels
 from manual_vs_auto.data.idx import open_idx
 from manual_vs_auto.data.npz import open_npz, open_only
 from manual_vs_auto.data.source import Array, DataError, Source, printable
@@ -18,7 +18,8 @@ class Dataset:
     """Images and labels that have passed every check.
 
     name:         where they came from.
-    train_images: [N, D], uint8 in 0..255 or float32 in 0..1; test_images: [M, D], likewise.
+    train_images: [N, D], uint8 in 0..255 or float32 in 0..1; test_images: [M, D], likewise. Training images of uint8
+                  that take 1 GiB or more in an uncompressed IDX file stay there: they are an np.memmap.
     train_labels: int32 [N], 0..K-1; test_labels: int32 [M].
     image_shape:  of one image before it was made flat, (28, 28) say; its product is D.
     classes:      K, one more than the largest training label.
@@ -26,6 +27,8 @@ class Dataset:
     pixels:       how floating pixels were taken, else "".
     warnings:     what is odd and yet may be meant, a line each.
     val_images:   [V, D], what `split` has kept out of the training; val_labels: int32 [V]. None before.
+    train_rows:   int32 [N], where image n stands among train_images, which are more than N then: those that stay in
+                  their file are all there after `split`, too. None where it is n.
     """
 
     name: str
@@ -40,6 +43,7 @@ class Dataset:
     warnings: tuple[str, ...] = ()
     val_images: Array | None = None
     val_labels: Array | None = None
+    train_rows: Array | None = None
 
 
 def load(path: str | Path | None = None, npz_keys: Sequence[str] | None = None) -> Dataset:
@@ -82,7 +86,9 @@ def _read(name: str, sources: Sequence[Source], warnings: tuple[str, ...] = ()) 
     classes = labels.classes_of(train_labels, test_labels)
     in_train, in_test = pixels.ranges_of(train_images, test_images)
     features = math.prod(train_images.shape[1:])
-    test, train = pixels.read_pixels(test_images, in_test), pixels.read_pixels(train_images, in_train)
+    test = pixels.read_pixels(test_images, in_test)
+    stay = mapped.stays(train_images)
+    train = mapped.images(train_images) if stay else pixels.read_pixels(train_images, in_train)
     return Dataset(
         name=name,
         train_images=train.reshape(-1, features),

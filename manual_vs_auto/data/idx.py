@@ -70,6 +70,16 @@ def open_idx(path: Path) -> IdxSource:
     return source
 
 
+def header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
+    """The bytes before the data of an array.
+
+    Example: >>> header(np.dtype(np.uint8), (6,)).hex(" ")
+             '00 00 08 01 00 00 00 06'
+    """
+    code = next(code for code, known in _TYPES.items() if dtype.newbyteorder(">") == known)
+    return bytes((0, 0, code, len(shape))) + struct.pack(f">{len(shape)}I", *shape)
+
+
 def _header(path: Path, stream: Stream) -> tuple[np.dtype[Any], tuple[int, ...]]:
     magic = _take(stream, 4)
     if len(magic) < 4:

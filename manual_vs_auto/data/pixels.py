@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from manual_vs_auto.data.source import Array, DataError, Source, pieces, read, size
+from manual_vs_auto.data import mapped
+from manual_vs_auto.data.source import PIECE, Array, DataError, Source, pieces, read, size
 
 _WHITE = 255
 _DIM = 1 / 4  # of white: training images without a brighter pixel may have another range
@@ -50,7 +51,10 @@ def ranges_of(train: Source, test: Source) -> tuple[Range, Range]:
     Raises: DataError where one is no number in 0..255, white is 1 in one and 255 in the other, or a file is broken.
     """
     small = size(train) + size(test) <= _KEPT_UNCHECKED
-    in_test, in_train = (_BYTES if images.dtype == np.uint8 and small else _range(images) for images in (test, train))
+    in_test, in_train = (
+        _BYTES if images.dtype == np.uint8 and (small or (images is train and mapped.stays(train))) else _range(images)
+        for images in (test, train)
+    )
     if in_train.unit != in_test.unit and in_train.highest and in_test.highest:
         found = f"pixels up to {in_test.highest:g}, and up to {in_train.highest:g} in {train.where}"
         raise DataError(test.where, found, "0..1 or 0..255 in both")
@@ -75,9 +79,11 @@ def told(source: Source, seen: Range) -> str:
 def dim(source: Source, images: Array) -> tuple[str, ...]:
     """A warning where no pixel comes near white."""
     white = _WHITE if images.dtype == np.uint8 else 1
-    brightest = float(images.max())
-    if brightest >= _DIM * white:
-        return ()
+    brightest = 0.0
+    for piece in mapped.pieces(images, max(1, PIECE // images[0].nbytes)):
+        brightest = max(brightest, float(piece.max()))
+        if brightest >= _DIM * white:  # among the first ones, as a rule
+            return ()
     said = f"the brightest pixel is {brightest:g} where white is {white}: if {brightest:g} is their white, scale them"
     return (f"{source.where}: {said}",)
 

@@ -62,7 +62,7 @@ def read(source: Source, dtype: np.dtype[Any], divisor: int = 1) -> Array:
 
     Raises: DataError unless the file is whole and just as long as its header declares.
     """
-    array = _aligned(source.shape, dtype)
+    array = aligned(source.shape, dtype)
     step, places = _slabs(array) if source.fortran_order else _runs(array, source.dtype.itemsize)
     for piece, place in zip(pieces(source, step), places, strict=True):
         place[...] = (piece if divisor == 1 else piece.astype(np.float32) / divisor).reshape(place.shape)
@@ -90,16 +90,17 @@ def pieces(source: Source, step: int = 0) -> Iterator[Array]:
             raise DataError(source.where, f"more than {size(source):,} bytes of data", declared)
 
 
-def printable(text: str) -> str:
-    """The text in one line, with what can't be shown as escapes."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
-
-
-def _aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+def aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """New memory for an array, where JAX on a CPU takes it as it is."""
     length = math.prod(shape) * dtype.itemsize
     memory = np.empty(length + _ALIGNMENT, np.uint8)
     start = -memory.ctypes.data % _ALIGNMENT
     return memory[start : start + length].view(dtype).reshape(shape)
+
+
+def printable(text: str) -> str:
+    """The text in one line, with what can't be shown as escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 
 def _runs(array: Array, itemsize: int) -> tuple[int, Iterator[Array]]:
