@@ -21,6 +21,7 @@ USES = {
     "Train": {
         "manual_vs_auto.train": "a classifier of images, MNIST or your own",
         "manual_vs_auto.fit FEATURES": "softmax(Wx + b) on features of your own, to the true optimum",
+        "manual_vs_auto.launch -- COMMAND": "train or fit as several processes of this machine",
         "manual_vs_auto.predict RUN INPUT": "what a run that you kept says of new examples",
         "manual_vs_auto.report RUN": "runs that you kept, compared on one page",
     },
@@ -39,6 +40,7 @@ USES = {
 SUBCOMMANDS = {
     "train": "manual_vs_auto.train",
     "fit": "manual_vs_auto.fit",
+    "launch": "manual_vs_auto.launch",
     "predict": "manual_vs_auto.predict",
     "report": "manual_vs_auto.report",
     "gradcheck": "manual_vs_auto.gradcheck",

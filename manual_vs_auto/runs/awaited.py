@@ -14,7 +14,7 @@ _HEARING = 0.1  # seconds after which a Ctrl-C that was lost elsewhere is heard
 
 
 def awaited(function: Callable[..., R], *args: Any) -> R:
-    """function(*args), with every array in the result computed.
+    """function(*args), with every array in the result computed. Raises: what it raises, or `signals.check` does.
 
     It runs in a thread of its own: Python hands KeyboardInterrupt to the main thread, and one that waits
     inside a compiled program would only notice when that is done, an epoch later.
@@ -28,7 +28,9 @@ def awaited(function: Callable[..., R], *args: Any) -> R:
             future.set_exception(error)
 
     Thread(target=work, daemon=True).start()
-    while not signals.heard.is_set():
+    while True:
+        signals.check()
         if wait([future], timeout=_HEARING).done:
+            if error := future.exception():
+                raise signals.cause(error)
             return future.result()
-    raise KeyboardInterrupt

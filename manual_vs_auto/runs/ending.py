@@ -5,14 +5,15 @@ import sys
 from collections.abc import Callable
 
 from manual_vs_auto.runs import signals
-from manual_vs_auto.runs.errors import NoRoomError, UsageError
+from manual_vs_auto.runs.errors import LostError, NoRoomError, UsageError
 
 
 def ended(name: str, work: Callable[[], int]) -> int:
     """Do the work, and return the command's exit status.
 
     Args: name: of the command, in front of what is said: "manual_vs_auto.train".
-          work: returns the status. What is refused, 2, or has no room in memory, 3, is said in one line.
+          work: returns the status. What is refused, 2, has no room in memory, 3, or has lost another process, 4, is
+                said in one line.
     """
     from manual_vs_auto.data import DataError  # only now: --help answers without NumPy
 
@@ -20,7 +21,7 @@ def ended(name: str, work: Callable[[], int]) -> int:
         return work()
     except DataError as error:
         return _said(name, str(error), UsageError.status)
-    except UsageError as error:
+    except (UsageError, LostError) as error:
         return _said(name, str(error), error.status)
     except MemoryError:
         return _said(name, "there is no memory left", NoRoomError.status)

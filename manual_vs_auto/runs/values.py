@@ -32,6 +32,15 @@ def path(text: str) -> Path:
     return Path(text)
 
 
+def address(text: str) -> str:
+    """HOST:PORT, an IPv6 address in brackets."""
+    host, _, port = text.rpartition(":")
+    named = host.strip("[]") and (":" not in host or (host.startswith("[") and host.endswith("]")))
+    if not (named and port.isdecimal() and 0 < int(port) < 1 << 16) or any(map(str.isspace, text)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no HOST:PORT, as in 10.0.0.1:1234")
+    return text
+
+
 def positive(text: str) -> float:
     """A positive number that float32 has."""
     number = _number(text)

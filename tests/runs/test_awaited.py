@@ -24,6 +24,22 @@ def test_an_error_in_what_is_awaited_is_raised(heard: threading.Event) -> None:
         awaited(divmod, 7, 0)
 
 
+def test_an_error_is_explained(heard: threading.Event, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As several processes that work together do."""
+    monkeypatch.setattr(signals, "_explain", lambda _: OSError("the other is gone"))
+    with pytest.raises(OSError, match="the other is gone"):
+        awaited(divmod, 7, 0)
+
+
+def test_an_end_that_another_thread_says_is_raised(heard: threading.Event, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signals, "_end", None)
+    ended = threading.Event()
+    threading.Timer(awaited_module._HEARING / 2, signals.end, [OSError("the other is gone")]).start()
+    with pytest.raises(OSError, match="the other is gone"):
+        awaited(ended.wait, 60)
+    ended.set()
+
+
 def test_what_is_awaited_is_left_when_ctrl_c_is_heard(heard: threading.Event) -> None:
     ended = threading.Event()
     threading.Timer(awaited_module._HEARING / 2, heard.set).start()

@@ -19,7 +19,7 @@ GENTLE = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 def _listening(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """As a command does, for this test alone."""
     monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
-    for name in ("_first", "_waiting", "_depth"):
+    for name in ("_first", "_waiting", "_depth", "_listening", "_elsewhere", "_explain", "_end"):
         monkeypatch.setattr(signals, name, getattr(signals, name))
     before = {number: signal.getsignal(number) for number in GENTLE}
     signals.listen()
@@ -78,6 +78,70 @@ def test_what_goes_wrong_in_a_block_is_told_before_the_signal() -> None:
 
     with pytest.raises(ZeroDivisionError):
         block()
+    assert signals.heard.is_set()
+
+
+@pytest.fixture
+def together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one of several processes, which explain a KeyError."""
+    signals.together(lambda error: OSError("why") if isinstance(error, KeyError) else error)
+
+
+@pytest.mark.usefixtures("together")
+def test_together_the_first_is_raised_where_all_agree_or_when_none_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    signal.raise_signal(signal.SIGTERM)
+    signals.check()
+    assert signals.heard.is_set()
+    assert signals.status() == 143
+    monkeypatch.setattr(signals, "_first", (signals._first[0], time.monotonic() - signals._PATIENCE))
+    with pytest.raises(KeyboardInterrupt):
+        signals.check()
+
+
+@pytest.mark.usefixtures("together")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_another_process_has_heard_is_not_the_first_of_two(
+    number: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A scheduler sends it to all, to one after the other; a second one to the same process ends it as ever."""
+    left: list[int] = []
+    monkeypatch.setattr(os, "_exit", left.append)
+    signals.hear(signal.SIGTERM)
+    monkeypatch.setattr(signals, "_first", (signals._first[0], time.monotonic() - 2 * signals._ECHO))
+    signal.raise_signal(number)
+    assert left == []
+    assert signals.status() == 143  # as all others
+    monkeypatch.setattr(signals, "_first", (signals._first[0], time.monotonic() - 2 * signals._ECHO))
+    signal.raise_signal(signal.SIGINT)
+    assert left == [130]
+
+
+def test_the_first_end_that_was_said_is_raised() -> None:
+    signals.check_end()
+    signals.end(OSError("first"))
+    signals.end(OSError("second"))
+    for check in (signals.check, signals.check_end):
+        with pytest.raises(OSError, match="first"):
+            check()
+
+
+@pytest.mark.usefixtures("together")
+def test_an_error_is_explained_together() -> None:
+    assert str(signals.cause(KeyError())) == "why"
+    error = ValueError()
+    assert signals.cause(error) is error
+
+
+def test_an_error_is_its_own_cause_alone() -> None:
+    error = KeyError()
+    assert signals.cause(error) is error
+
+
+@pytest.mark.usefixtures("together")
+def test_a_signal_that_another_has_taken_is_taken_back() -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # as the preemption notice of JAX's runtime does
+    signals.together(lambda error: error)
+    signal.raise_signal(signal.SIGTERM)
     assert signals.heard.is_set()
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from manual_vs_auto.runs.values import accuracy, duration, part, path, positive, whole
+from manual_vs_auto.runs.values import accuracy, address, duration, part, path, positive, whole
 
 TAKEN: list[tuple[Callable[[str], Any], str, Any]] = [
     (whole(1), "1", 1), (whole(0), "0", 0), (path, "a/b", Path("a/b")), (positive, "1e-45", 1e-45),
@@ -15,6 +15,7 @@ TAKEN: list[tuple[Callable[[str], Any], str, Any]] = [
     (duration, "2h", 7200.0), (duration, "1.5h", 5400.0), (duration, "1d", 86400.0),
     (accuracy, "0.93", 0.93), (accuracy, "93%", 0.93), (accuracy, "100%", 1.0), (accuracy, "1.0", 1.0),
     (accuracy, "1%", 0.01), (accuracy, "0.9%", 0.9 / 100), (part, "0.1", 0.1), (part, "0.5", 0.5),
+    *((address, text, text) for text in ("10.0.0.1:1234", "localhost:1", "[::1]:65535", "node-7.cluster:80")),
 ]  # fmt: skip
 REFUSED: list[tuple[Callable[[str], Any], str, str]] = [
     (whole(1), "0", "'0' is no whole number from 1"), (whole(0), "1.0", "'1.0' is no whole number from 0"),
@@ -23,6 +24,8 @@ REFUSED: list[tuple[Callable[[str], Any], str, str]] = [
     *((duration, text, f"{text!r} is no time: 300, or") for text in ("", "m", "0", "-1", "inf", "5 minutes", "5w")),
     *((accuracy, text, f"{text!r} is no accuracy: a share, 0.93, or a percentage with its sign, 93%")
       for text in ("1", "93", "93.5", "0", "-0.1", "101%", "0%", "nan", "%", "good")),
+    *((address, text, f"{text!r} is no HOST:PORT, as in 10.0.0.1:1234")
+      for text in ("", "host", "host:", ":80", "[]:80", "host:0", "host:65536", "host:http", "::1:80", "a b:80")),
     *((part, text, f"{text!r} is no share up to a half") for text in ("0", "0.51", "1", "10%", "-0.1", "nan")),
 ]  # fmt: skip
 
