@@ -6,15 +6,14 @@ from collections.abc import Sequence
 
 from manual_vs_auto import command
 from manual_vs_auto.fit.options import Options, parse
-from manual_vs_auto.runs import signals
-from manual_vs_auto.runs.ending import ended
+from manual_vs_auto.runs import processes, signals
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command, and return its exit status."""
     started = time.perf_counter()
     options = parse(arguments)
-    return ended("manual_vs_auto.fit", lambda: _fit(options, started))
+    return processes.through(options.processes, "manual_vs_auto.fit", lambda: _fit(options, started))
 
 
 def _fit(options: Options, started: float) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 
 from manual_vs_auto import command
 from manual_vs_auto.runs.configuration import Parser
+from manual_vs_auto.runs.processes import Asked, taken
 from manual_vs_auto.runs.resume import parsed, run_flags
 from manual_vs_auto.runs.spread import spread_flags
 from manual_vs_auto.runs.values import path, whole
@@ -17,6 +18,7 @@ LOSSES = ("cross_entropy", "squared_distance")
 DEVICES = ("auto", "cpu", "gpu")
 _ASIDE = (
     "mesh",
+    "processes",
     "json",
     "quiet",
     "plot",
@@ -55,6 +57,7 @@ class Options:
     intercept:   whether there is a b.
     tol:         the largest element of the gradient at which the optimum is reached.
     max_iter:    of each fit.
+    processes:   which of several this is.
     mesh:        the devices that the rows are cut over, "data=2"; "" for one.
     device:      auto takes what JAX prefers.
     seed:        of the rows that are kept back.
@@ -80,6 +83,7 @@ class Options:
     max_iter: int = 1000
     device: str = "auto"
     mesh: str = ""
+    processes: Asked | None = None
     seed: int = 0
     json: bool = False
     quiet: bool = False
@@ -110,7 +114,7 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
         found["sweep"] = tuple(found["sweep"])
     if found["sweep"] and not found["val"]:
         found["val"] = (_SHARE,)
-    options = Options(**found)
+    options = Options(processes=taken(parser, found), **found)
     if sum(given not in (None, ()) for given in (options.l2, options.c, options.sweep)) > 1:
         parser.error("--l2, --C and --sweep say the same in three ways: use one")
     if len(options.val) > 2:

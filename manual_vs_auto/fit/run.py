@@ -12,32 +12,40 @@ from jax.sharding import Mesh
 
 from manual_vs_auto.fit.examples import Examples, read
 from manual_vs_auto.fit.facts import fit_facts
+from manual_vs_auto.fit.following import expect_same, follow, shared
 from manual_vs_auto.fit.keeping import Keeping
 from manual_vs_auto.fit.options import Options
+from manual_vs_auto.fit.penalties import penalties
 from manual_vs_auto.fit.scores import scored
 from manual_vs_auto.fit.solving import solved
 from manual_vs_auto.fit.table import Fitted, best_of, iteration_metrics, last_line, line, now, number_of, table
 from manual_vs_auto.fit.training import Training, training
-from manual_vs_auto.runs import events, export, signals
+from manual_vs_auto.runs import events, export, signals, together
 from manual_vs_auto.runs.collectives import told
 from manual_vs_auto.runs.display import Display, Words
 from manual_vs_auto.runs.evaluation import FILE, evaluate
 from manual_vs_auto.runs.keeping import opened
 from manual_vs_auto.runs.machine import device_of
-from manual_vs_auto.runs.mesh import expect_devices, mesh_of, spread_name
+from manual_vs_auto.runs.mesh import mesh_of, prepare, spread_name
 from manual_vs_auto.runs.model import Model, to_bytes
 from manual_vs_auto.runs.pictures import files
 from manual_vs_auto.runs.pictures.style import require
+from manual_vs_auto.runs.values import AXES
 from manual_vs_auto.solve import State
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 NOT_CONVERGED = 1
-_DECADES = 6  # that a sweep spans
 _SAID = 1.0  # seconds after which a person hears of an iteration
 _AT_ONCE = 1e10  # multiplications, which take less than a second
 
 
 def run(options: Options, started: float) -> int:
+    """`_run`, by every process of the run: the first one writes and talks."""
+    prepare(options.mesh, AXES[:1], "only rows are cut", options.processes)
+    return together.of_all(_run(options, started))
+
+
+def _run(options: Options, started: float) -> int:
     """Do what the command line says, and return the exit status: 0, NOT_CONVERGED, or a signal's.
 
     Args:   started: time.perf_counter() when the process began, in seconds.
@@ -49,28 +57,19 @@ def run(options: Options, started: float) -> int:
         export.require(options.onnx)
     if options.tensorboard:
         events.require()
-    expect_devices(options.mesh)
     device = device_of(options.device)
     mesh = mesh_of(options.mesh, device)
     examples = read(options)
-    made = training(examples.features, examples.labels, examples.rows, options.standardize)
-    l2s = _l2s(options, made)
+    expect_same(options, examples)
+    made = training(examples.features, examples.labels, examples.rows, options.standardize, mesh is not None)
+    l2s = penalties(options, made)
+    if not together.first():
+        follow(options, made, examples.classes, l2s, mesh)
+        return 0
     display = Display(Words("fit", len(l2s), line, now), json=options.json, quiet=options.quiet)
     with display, opened(options.out, options.resume, options.keep_checkpoints, options.tensorboard) as found:
         keeping = Keeping(options, examples, spread_name(device, mesh), found) if found else None
         return _Run(options, examples, made, device, mesh, display, keeping, started).fit(l2s)
-
-
-def _l2s(options: Options, made: Training) -> list[float]:
-    """The penalties to try, the largest first: each starts where the one before ended."""
-    count = len(made.labels) if made.weights is None else int(np.count_nonzero(made.weights))
-    if isinstance(options.sweep, tuple):
-        one = 1 / (options.c * count) if options.c else 1 / count if options.l2 is None else options.l2
-        return sorted(set(options.sweep) or {one}, reverse=True)
-    # In the features' own unit, the mean of x^2: a sweep is the same whatever they are measured in.
-    rows = made.matrix[:: max(1, len(made.matrix) // 1000)].astype(np.float64)
-    unit = float(np.mean(rows**2)) or 1.0
-    return [float(f"{unit * 10.0**power:.2g}") for power in np.linspace(-1, -1 - _DECADES, options.sweep)]
 
 
 class _Run:
@@ -99,7 +98,7 @@ class _Run:
         self._display.facts(
             fit_facts(self._options, self._examples, self._made, spread_name(self._device, self._mesh), l2s)
         )
-        state = self._begin(self._keeping) if self._keeping else None
+        state = shared(self._begin(self._keeping) if self._keeping else None)
         if len(self._fits) == len(l2s):
             return self._finished(len(l2s))
         began = time.perf_counter() - self._before

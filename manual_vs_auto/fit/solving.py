@@ -9,6 +9,7 @@ from manual_vs_auto.fit.options import Options
 from manual_vs_auto.fit.training import Training
 from manual_vs_auto.runs import signals
 from manual_vs_auto.runs.errors import NoRoomError, UsageError
+from manual_vs_auto.runs.processes import agreement
 
 _HEARING = 0.1  # seconds after which a Ctrl-C that was lost elsewhere is heard
 
@@ -41,6 +42,7 @@ def solved(
 
         def after(progress: Any) -> bool:
             say((progress.l2, progress, None))
+            agreement.agreed()  # to go on: all stop at the same place
             return stopped.is_set()
 
         path(
@@ -90,7 +92,8 @@ def _streamed(work: Callable[[Callable[[Said], None]], None]) -> Iterator[Said]:
             said.put(error)
 
     Thread(target=run, daemon=True).start()
-    while not signals.heard.is_set():
+    while True:
+        signals.check()
         try:
             item = said.get(timeout=_HEARING)
         except Empty:
@@ -98,6 +101,5 @@ def _streamed(work: Callable[[Callable[[Said], None]], None]) -> Iterator[Said]:
         if item is None:
             return
         if isinstance(item, BaseException):
-            raise item
+            raise signals.cause(item)
         yield item
-    raise KeyboardInterrupt

@@ -10,9 +10,11 @@ import numpy as np
 
 from manual_vs_auto.data import DataError
 from manual_vs_auto.data.features import FLOATS, Features
+from manual_vs_auto.runs import together
 from manual_vs_auto.runs.errors import UsageError
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+Sums: TypeAlias = tuple[int, Array, Array]
 _PIECE = 1 << 24  # bytes of float64 at a time
 
 
@@ -35,7 +37,36 @@ class Training:
     told: str
 
 
-def training(features: Features, labels: Array, rows: Array | None, standardize: bool) -> Training:
+class Taken:
+    """Rows as the solver takes them, each made when it is read: for a device that keeps what it has read.
+
+    Args: matrix: [N, D]. rows: which of them, integers [n]. dtype: floating. mean, scale: [D], or None.
+    """
+
+    def __init__(self, matrix: Array, rows: Array, dtype: Any, mean: Array | None, scale: Array | None) -> None:
+        self._matrix, self._rows, self._mean, self._scale = matrix, rows, mean, scale
+        self.dtype, self.ndim, self.shape = np.dtype(dtype), 2, (len(rows), matrix.shape[1])
+        self.nbytes = len(rows) * matrix.shape[1] * self.dtype.itemsize
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, at: Any) -> Array:
+        """[_, D] of a slice, or of an array of integers or booleans."""
+        rows = self._rows[at]
+        made = np.empty((len(rows), self.shape[1]), self.dtype)
+        step = max(1, _PIECE // (8 * self.shape[1]))
+        for start in range(0, len(rows), step):
+            piece = self._matrix[rows[start : start + step]].astype(np.float64)
+            if self._mean is not None and self._scale is not None:
+                piece = (piece - self._mean) / self._scale
+            made[start : start + step] = piece
+        return made
+
+
+def training(
+    features: Features, labels: Array, rows: Array | None, standardize: bool, spread: bool = False
+) -> Training:
     """Check every number, and make what the solver takes.
 
     Floating numbers stay where they are, mapped from the file: rows that are kept back get the weight 0. Whole numbers,
@@ -43,6 +74,7 @@ def training(features: Features, labels: Array, rows: Array | None, standardize:
     (float64 where the features are), in TMPDIR, and the training rows only. Nothing is ever in memory twice.
 
     Args:   labels: int32 [N]. rows: which rows to learn from, boolean [N], or None for all.
+            spread: over devices of their own memory, so that nothing is written: the rows are made as they are read.
     Raises: DataError for the first row with a number that is not finite; UsageError where the scratch file has no room.
     """
     matrix = features.matrix.reshape(len(features.matrix), -1)
@@ -55,6 +87,13 @@ def training(features: Features, labels: Array, rows: Array | None, standardize:
     wide = matrix.dtype.kind in "iu" and matrix.dtype.itemsize > 2
     dtype = np.dtype(np.float64 if matrix.dtype.newbyteorder("=") == np.float64 or wide else np.float32)
     count = len(matrix) if rows is None else int(np.count_nonzero(rows))
+    how = [f"{matrix.dtype.name} as {dtype.name}"] if matrix.dtype != dtype else []
+    how += ["standardised"] if standardize else []
+    learned = labels if rows is None else labels[rows]
+    if spread:
+        chosen = np.arange(len(matrix)) if rows is None else np.flatnonzero(rows)
+        taken: Any = Taken(matrix, chosen, dtype, mean, scale)
+        return Training(taken, learned, None, mean, scale, f"{' and '.join(how) or 'in order'}, a share a device")
     scratch, start = _scratch((count, matrix.shape[1]), dtype), 0
     for at, piece in _pieces(matrix, rows):
         made = piece.astype(np.float64)
@@ -64,10 +103,8 @@ def training(features: Features, labels: Array, rows: Array | None, standardize:
         scratch[start : start + len(made)] = made
         start += len(made)
         del at
-    how = [f"{matrix.dtype.name} as {dtype.name}"] if matrix.dtype != dtype else []
-    how += ["standardised"] if standardize else []
     told = f"{' and '.join(how) or 'in order'}, {scratch.nbytes:,} bytes in a scratch file"
-    return Training(scratch, labels if rows is None else labels[rows], None, mean, scale, told)
+    return Training(scratch, learned, None, mean, scale, told)
 
 
 def _pieces(matrix: Array, rows: Array | None) -> Iterator[tuple[int, Array]]:
@@ -87,25 +124,44 @@ def checked(
     Raises: DataError for the first row with a number that is not finite.
     """
     count, mean, squares = 0, np.zeros(matrix.shape[1]), np.zeros(matrix.shape[1])
-    floating = matrix.dtype.kind not in "iub"
-    for start, piece in _pieces(matrix, None):
+    floating, wrong = matrix.dtype.kind not in "iub", None
+    mine = together.own(len(matrix))
+    for start, piece in _pieces(matrix[mine], None):
+        at = mine.start + start
         if floating and not np.isfinite(piece).all():
             row, column = np.argwhere(~np.isfinite(piece))[0]
-            raise DataError(where, f"{piece[row, column]} in row {start + row:,}, column {column:,}", "finite numbers")
+            found = f"{piece[row, column]} in row {at + row:,}, column {column:,}"
+            wrong = DataError(where, found, "finite numbers")
+            break
         if standardize:
-            taken = (piece if rows is None else piece[rows[start : start + len(piece)]]).astype(np.float64)
-            if not len(taken):
-                continue
-            here = taken.mean(0)
-            apart, share = here - mean, len(taken) / (count + len(taken))
-            squares += ((taken - here) ** 2).sum(0) + apart**2 * count * share
-            mean, count = mean + apart * share, count + len(taken)
+            taken = (piece if rows is None else piece[rows[at : at + len(piece)]]).astype(np.float64)
+            if len(taken):
+                here = taken.mean(0)
+                sums = len(taken), here, ((taken - here) ** 2).sum(0)
+                count, mean, squares = _merged((count, mean, squares), sums)
+    counts, means, spreads = map(together.gathered, (np.int64(-1 if wrong else count), mean, squares))
+    if wrong:
+        raise wrong
+    if counts.min() < 0:
+        raise DataError(where, "a number that is not finite, in the rows of another process", "finite numbers")
     if not standardize:
         return None, None
+    count, mean, squares = 0, np.zeros(matrix.shape[1]), np.zeros(matrix.shape[1])
+    for of_process in zip(counts.tolist(), means, spreads, strict=True):
+        count, mean, squares = _merged((count, mean, squares), of_process)
     scale = np.sqrt(squares / count)
     # What is the same in every row stays 0: its spread is rounding, if there is any.
     constant = scale <= 16 * np.finfo(np.float64).eps * np.abs(mean)
     return mean, np.where(constant, 1.0, scale)
+
+
+def _merged(some: Sums, more: Sums) -> Sums:
+    """Of both: how many rows, their mean, the sum of their squares about it."""
+    (count, mean, squares), (others, middle, about) = some, more
+    if not others:
+        return some
+    apart, share = middle - mean, others / (count + others)
+    return count + others, mean + apart * share, squares + (about + apart**2 * count * share)
 
 
 def _scratch(shape: tuple[int, int], dtype: np.dtype[Any]) -> Array:

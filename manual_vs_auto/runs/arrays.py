@@ -12,6 +12,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from manual_vs_auto.data import mapped
+
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
 _PIECE = 1 << 24  # bytes at a time
@@ -40,22 +42,39 @@ def load(directory: Path) -> dict[str, Array]:
 
 
 def digest(arrays: Mapping[str, Array]) -> str:
-    """The SHA-256 of their names, dtypes, shapes and elements: of data, which may be memory-mapped."""
+    """The SHA-256 of their names, dtypes, shapes and elements: of data, which may stay in a file."""
     sha256 = hashlib.sha256()
     for name, array in arrays.items():
         sha256.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
         step = max(1, _PIECE * len(array) // max(1, array.nbytes))
-        for start in range(0, len(array), step):
-            piece = np.ascontiguousarray(array[start : start + step]).reshape(-1)
-            sha256.update(piece.view(np.uint8).data)
+        for piece in mapped.pieces(array, step):
+            sha256.update(np.ascontiguousarray(piece).reshape(-1).view(np.uint8).data)
     return sha256.hexdigest()
+
+
+def glance(arrays: Mapping[str, Array]) -> str:
+    """`digest` of some rows of each array, which take little time to read: of all rows where these are few."""
+    some = {}
+    for name, array in arrays.items():
+        count = min(len(array), max(1, _PIECE * len(array) // max(1, array.nbytes)))
+        rows = np.unique(np.linspace(0, len(array) - 1, count).astype(np.int64))
+        some[f"{name} {array.shape}"] = mapped.gathered(array, rows)
+    return digest(some)
 
 
 @cache
 def ready() -> Any:
-    """The library's checkpointer, imported. What goes wrong is raised, and not logged as well."""
+    """The library's checkpointer, imported. What goes wrong is raised, and not logged as well.
+
+    It is of this process alone: of several only one saves, and waits for no other.
+    """
+    import jax
     import orbax.checkpoint as ocp
 
     for name in ("absl", "asyncio"):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
-    return ocp.PyTreeCheckpointer()
+    if jax.process_count() == 1:
+        return ocp.PyTreeCheckpointer()
+    this = jax.process_index()
+    alone = ocp.options.MultiprocessingOptions(primary_host=this, active_processes={this})
+    return ocp.Checkpointer(ocp.PyTreeCheckpointHandler(multiprocessing_options=alone), multiprocessing_options=alone)

@@ -1,6 +1,7 @@
 """The devices that a run is spread over, in a grid whose axes have names: `jax.sharding.Mesh`."""
 
 import math
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -11,6 +12,7 @@ from jax.sharding import PartitionSpec as P
 
 from manual_vs_auto.runs.errors import UsageError
 from manual_vs_auto.runs.machine import device_name
+from manual_vs_auto.runs.processes import Asked
 from manual_vs_auto.runs.values import AXES
 
 DATA, CLASSES = AXES
@@ -21,11 +23,18 @@ def sizes_of(asked: str) -> dict[str, int]:
     return {axis: int(size) for axis, _, size in (pair.partition("=") for pair in asked.split(",") if pair)}
 
 
-def expect_devices(asked: str, processes: int = 1) -> None:
-    """Have JAX make as many devices of the CPU as the mesh needs, before it makes any."""
+def prepare(asked: str, known: Sequence[str], otherwise: str, processes: Asked | None) -> None:
+    """Have JAX make as many devices of the CPU as the mesh needs, before it makes any.
+
+    Args:   known: axes that this work has. otherwise: what a person could do where the mesh has another one.
+    Raises: UsageError where it has.
+    """
+    if other := [axis for axis in sizes_of(asked) if axis not in known]:
+        raise UsageError(f"--mesh {asked}: there is no axis {other[0]} here; {otherwise}")
     if asked:
+        count = max(1, processes.count) if processes else 1
         with suppress(RuntimeError):  # it has made them: what there is, is what there is
-            jax.config.update("jax_num_cpu_devices", -(-math.prod(sizes_of(asked).values()) // processes))
+            jax.config.update("jax_num_cpu_devices", -(-math.prod(sizes_of(asked).values()) // count))
 
 
 def mesh_of(asked: str, device: jax.Device) -> Mesh | None:

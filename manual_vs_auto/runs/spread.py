@@ -2,6 +2,7 @@
 
 import argparse
 
+from manual_vs_auto.runs.processes import flags
 from manual_vs_auto.runs.values import mesh
 
 
@@ -12,5 +13,6 @@ def spread_flags(parser: argparse.ArgumentParser, what: str) -> None:
         type=mesh,
         default="",
         metavar="data=N",
-        help=f"cut {what} over N devices; a CPU is made into as many (default: one device)",
+        help=f"cut {what} over N devices; a CPU is made into as many (default: one device, of several processes all)",
     )
+    flags(parser)

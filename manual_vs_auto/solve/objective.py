@@ -192,7 +192,7 @@ class Objective:
 def _drawn(rows: int, features: Array, shares: Array) -> tuple[Array, Array]:
     """Some of the rows, without putting back, and their shares of the mean."""
     if rows >= len(features):
-        return features, shares
+        return features[:], shares
     drawn = np.sort(np.random.default_rng(0).choice(len(features), rows, replace=False))
     return features[drawn], shares[drawn] / (shares[drawn].sum() or 1)
 

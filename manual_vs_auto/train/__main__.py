@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from manual_vs_auto import command
-from manual_vs_auto.runs import signals
-from manual_vs_auto.runs.ending import ended
+from manual_vs_auto.runs import processes, signals
 from manual_vs_auto.train.config import Config, parse
 
 
@@ -15,7 +14,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command, and return its exit status."""
     started = time.perf_counter()
     config = parse(arguments)
-    return ended("manual_vs_auto.train", lambda: _train(config, started))
+    return processes.through(config.processes, "manual_vs_auto.train", lambda: _train(config, started))
 
 
 def _train(config: Config, started: float) -> int:

@@ -13,6 +13,7 @@ from manual_vs_auto.rules.floating import widened
 
 # What a step reports of itself beside its loss: nothing, or how two gradients agree.
 Audit = Callable[[Params, Batch, Params], Any]
+BatchOf = Callable[[jax.Array, jax.Array, jax.Array], Batch]
 
 
 class State(NamedTuple):
@@ -64,7 +65,8 @@ def make_epoch(
     optimizer: optax.GradientTransformationExtraArgs,
     dtype: Any,
     audit: Audit,
-    everywhere: Any = None,
+    take: BatchOf = batch_of,
+    shardings: Any = None,
 ) -> Any:
     """A jitted function of (state, images, labels, order) to (state, what the steps report).
 
@@ -72,14 +74,14 @@ def make_epoch(
           optimizer:      any of optax, also those that search along their step.
           dtype:          the dtype in which the gradient sees the parameters.
           audit:          called at every step with (params, batch, grads).
-          everywhere:     the sharding of what it returns; None on one device. Where the order's columns are cut over
-                          devices, each computes with its own part of every batch, and the compiler sums what they find.
+          take:           makes a batch of (images, labels, index [B]).
+          shardings:      of what it returns; None leaves them to the compiler.
     """
     value = _differentiable(value_and_grad)
 
     def epoch(state: State, images: jax.Array, labels: jax.Array, order: jax.Array) -> tuple[State, Steps]:
         def step(state: State, index: jax.Array) -> tuple[State, Steps]:
-            batch = batch_of(images, labels, index)
+            batch = take(images, labels, index)
             params = narrowed_to(state.params, dtype)
             loss, grads = value_and_grad(params, batch)
             wide = jax.tree.map(lambda leaf: widened("gradient", leaf), grads)
@@ -96,7 +98,7 @@ def make_epoch(
 
         return jax.lax.scan(step, state, order)
 
-    return jax.jit(epoch, donate_argnums=0, out_shardings=everywhere)
+    return jax.jit(epoch, donate_argnums=0, out_shardings=shardings)
 
 
 def narrowed_to(params: Params, dtype: Any) -> Params:

@@ -36,7 +36,7 @@ class Keeping(keeping.Keeping):
         self._best: float | None = None
         # Beside what is compiled: both take their time.
         pool = ThreadPoolExecutor(2)
-        self._data = pool.submit(arrays.digest, _arrays(dataset))
+        self._data = pool.submit(arrays.digest, data_of(dataset))
         self._ready = pool.submit(arrays.ready)
 
     def begin(self, steps: int) -> list[dict[str, Any]]:
@@ -90,7 +90,7 @@ def _judged(metrics: dict[str, Any]) -> float:
     return float(metrics.get("val_loss", metrics["test_loss"]))
 
 
-def _arrays(dataset: Dataset) -> dict[str, Array]:
+def data_of(dataset: Dataset) -> dict[str, Array]:
     """All that a run learns from, and is judged by."""
     values = {field.name: getattr(dataset, field.name) for field in fields(dataset)}
     return {name: value for name, value in values.items() if isinstance(value, np.ndarray)}

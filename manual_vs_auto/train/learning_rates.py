@@ -12,6 +12,7 @@ often a little better, but lost 8.6 points once.
 
 import json
 import math
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias, cast
 
@@ -25,9 +26,12 @@ from manual_vs_auto.model import Loss
 from manual_vs_auto.runs.awaited import awaited
 from manual_vs_auto.runs.errors import UsageError
 from manual_vs_auto.runs.pictures import files, style
-from manual_vs_auto.train.config import LEARNING_RATES, Config
+from manual_vs_auto.train.config import Config
 from manual_vs_auto.train.epoch import State, make_epoch, order
+from manual_vs_auto.train.feed import compiling, feed_of
+from manual_vs_auto.train.flags import LEARNING_RATES
 from manual_vs_auto.train.optimizers import GROWTH, optimizer
+from manual_vs_auto.train.place import Place
 from manual_vs_auto.train.room import expect_room
 from manual_vs_auto.train.trainer import GRADIENTS
 
@@ -57,7 +61,7 @@ class Sweep:
 
 def tried(config: Config, dataset: Dataset, device: jax.Device) -> Sweep:
     """A resolved config's optimizer at every rate, on parameters of its own. Raises NoRoomError."""
-    examples, features = dataset.train_images.shape
+    examples, features = len(dataset.train_labels), dataset.train_images.shape[1]
     passes = -(-_LEAST_STEPS // -(-examples // config.batch_size))
     index = np.concatenate([order(config.seed, at + 1, examples, config.batch_size) for at in range(passes)])
     peak = LEARNING_RATES[config.optimizer] * math.sqrt(GROWTH)
@@ -66,15 +70,16 @@ def tried(config: Config, dataset: Dataset, device: jax.Device) -> Sweep:
     params = model.init(dataset.classes, features, np, jnp.promote_types(dtype, jnp.float32))
     state = jax.jit(lambda: State(jax.tree.map(jnp.asarray, params), optimize.init(params)))()
     epoch = make_epoch(GRADIENTS[config.gradient](cast(Loss, config.loss)), optimize, dtype, lambda *_: None)
-    arguments = (state, *jax.device_put((dataset.train_images, dataset.train_labels), device), index)
-    program = epoch.lower(*arguments).compile()
+    feed = feed_of(dataset, Place(device))
+    with ThreadPoolExecutor(1) as pool:
+        program = compiling(epoch, state, feed, index.shape, pool)()
 
     def smaller(batch_size: int) -> Any:
-        order = jax.ShapeDtypeStruct((-(-examples // batch_size), batch_size), jnp.int32)
-        return epoch.lower(*arguments[:-1], order).compile()
+        chunk, *_ = feed.shapes(-(-examples // batch_size), batch_size)
+        return epoch.lower(state, *chunk).compile()
 
-    expect_room(device, program, [], config.batch_size, smaller)
-    _, report = awaited(program, *arguments)
+    expect_room(device, program.longest, [], config.batch_size, smaller)
+    _, report = awaited(program, state, index)
     rates = peak / GROWTH * GROWTH ** (np.arange(len(index)) / (len(index) - 1))
     return judged(rates, np.asarray(report.losses, np.float64))
 

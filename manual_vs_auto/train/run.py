@@ -9,17 +9,20 @@ import jax
 from jax.sharding import Mesh
 
 from manual_vs_auto.data import Dataset, split
-from manual_vs_auto.runs import signals
+from manual_vs_auto.runs import signals, together
 from manual_vs_auto.runs.display import Display
 from manual_vs_auto.runs.errors import NoRoomError, UsageError
 from manual_vs_auto.runs.keeping import opened
 from manual_vs_auto.runs.machine import device_of
-from manual_vs_auto.runs.mesh import expect_devices, mesh_of, spread_name
+from manual_vs_auto.runs.mesh import mesh_of, prepare, spread_name
+from manual_vs_auto.runs.processes import agreement
+from manual_vs_auto.runs.values import AXES
 from manual_vs_auto.train import dry_run, learning_rates
 from manual_vs_auto.train.agreement import Tally, epoch_metrics
-from manual_vs_auto.train.config import Config
+from manual_vs_auto.train.config import Config, as_table
 from manual_vs_auto.train.display import words
 from manual_vs_auto.train.facts import run_facts
+from manual_vs_auto.train.following import expect_same, follow, share
 from manual_vs_auto.train.keeping import Keeping
 from manual_vs_auto.train.leave import leave
 from manual_vs_auto.train.reached import DivergedError, Epoch, Reached
@@ -39,6 +42,12 @@ FAILED = 1
 
 
 def run(config: Config, read: Callable[[], Dataset], started: float) -> int:
+    """`_run`, by every process."""
+    prepare(config.mesh, AXES[: 1 + (config.gradient == "fused")], "--gradient fused has it", config.processes)
+    return together.of_all(_run(config, read, started))
+
+
+def _run(config: Config, read: Callable[[], Dataset], started: float) -> int:
     """Do what the command line says, and return the exit status: 0, FAILED, or by a signal 130 or 143.
 
     Args:   config:  from the command line.
@@ -47,10 +56,12 @@ def run(config: Config, read: Callable[[], Dataset], started: float) -> int:
     Raises: UsageError and DataError before anything is trained; UsageError where the directory can't be written;
             NoRoomError where there is too little memory.
     """
-    device = configure(config)
-    mesh = mesh_of(config.mesh, device)
+    mesh = mesh_of(config.mesh, device := configure(config))
     dataset = held_out(config, read())
-    config = config.resolved(len(dataset.train_images))
+    config = config.resolved(len(dataset.train_labels))
+    expect_same(as_table(config), dataset)
+    if not together.first():
+        return follow(config, dataset, device, mesh)
     if config.dry_run:
         return dry_run.show(config, dataset, device, mesh)
     if config.find_learning_rate:
@@ -68,8 +79,7 @@ def run(config: Config, read: Callable[[], Dataset], started: float) -> int:
         except jax.errors.JaxRuntimeError as error:
             if "RESOURCE_EXHAUSTED" not in str(error):
                 raise
-            batch = f"--batch-size {config.batch_size:,}"
-            raise NoRoomError(f"there was no memory left: use a smaller one than {batch}") from None
+            raise NoRoomError(f"no memory is left: use a smaller one than --batch-size {config.batch_size:,}") from None
 
 
 def held_out(config: Config, dataset: Dataset) -> Dataset:
@@ -85,7 +95,6 @@ def configure(config: Config) -> jax.Device:
 
     Raises: UsageError if the device is not there.
     """
-    expect_devices(config.mesh)
     device = device_of(config.device)
     if config.dtype == "float64":
         jax.config.update("jax_enable_x64", True)
@@ -128,6 +137,7 @@ class _Run:
         self._trainer.compile()
         if self._keeping:
             self._begin(self._keeping)
+        share(self._keeping.snapshot if self._keeping else None, bool(self._reached and self._stopped))
         self._mark = time.perf_counter()
         if self._reached and self._stopped:
             leave(self._config, self._dataset, self._reached.weight)  # which may not have come to it
@@ -135,7 +145,7 @@ class _Run:
             return 0
         for epoch in self._trainer.epochs():
             self._take(epoch)
-            if self._stopped:
+            if agreement.agreed(bool(self._stopped)):
                 break
         if self._keeping:
             self._keeping.flush()
@@ -188,7 +198,7 @@ class _Run:
     def _summarise(self, agreement: list[str]) -> None:
         if self._reached is None:
             return
-        images = self._done * len(self._dataset.train_images)
+        images = self._done * len(self._dataset.train_labels)
         rate = f" at {images / self._seconds:,.0f} images/s" if self._seconds else ""
         self._display.lines(
             "",
@@ -207,7 +217,7 @@ class _Run:
         if epoch.audits is not None:
             self._tally.add(epoch.audits)
         metrics = self._metrics(epoch.number, epoch, epoch.loss) | {
-            "images_per_second": len(self._dataset.train_images) / epoch.seconds,
+            "images_per_second": len(self._dataset.train_labels) / epoch.seconds,
             "seconds": epoch.seconds,
             "seconds_left": seconds / epoch.number * (self._config.epochs - epoch.number),
             **epoch_metrics(epoch.audits),

@@ -23,10 +23,12 @@ from manual_vs_auto.solve.objective import Objective
 from manual_vs_auto.train import Config
 from manual_vs_auto.train.agreement import rounding_bound
 from manual_vs_auto.train.epoch import order
+from manual_vs_auto.train.feed import Streamed
 from manual_vs_auto.train.trainer import Trainer
 from tests.solve.problems import gradient, made, value
 
 jax.config.update("jax_enable_x64", True)
+jax.config.update("jax_disable_most_optimizations", True)
 
 DRAW = np.random.default_rng(0)
 # Examples, batch, pixels, classes: none of them divides, and the last batch is short.
@@ -40,30 +42,33 @@ def data(examples: int, pixels: int, classes: int) -> Dataset:
     return Dataset("drawn", images, labels, images[:20], labels[:20], (pixels,), classes)
 
 
-def steps(count: int, shape: tuple[int, int, int, int], way: str, loss: Any) -> Iterator[str]:
+def steps(grid: str, shape: tuple[int, int, int, int], way: str, loss: Any, streamed: bool) -> Iterator[str]:
     """Every gradient of an epoch beside NumPy's in float64, of the batch that one device would have had."""
     examples, batch_size, pixels, classes = shape
     drawn = data(examples, pixels, classes)
     config = Config(batch_size=batch_size, epochs=2, learning_rate=0.5, optimizer="sgd", gradient=way, loss=loss)
     device = jax.devices()[0]
-    trainer = Trainer(config.resolved(examples), drawn, device, mesh_of(f"data={count}", device))
+    trainer = Trainer(config.resolved(examples), drawn, device, mesh_of(grid, device))
+    if streamed:  # each device has images of its own
+        trainer._feed = Streamed(drawn, trainer._place)
+    # What is looked at may be cut over devices, and is whole here.
     trainer._audit = lambda: lambda params, batch, grads: (params.weight, grads.weight)  # type: ignore[method-assign]
     trainer.compile()
     for epoch in trainer.epochs():
         for step, index in enumerate(order(0, epoch.number, examples, batch_size)):
             index = index[index < examples]
-            weight, found = (np.asarray(leaf[step]) for leaf in epoch.audits)  # type: ignore[union-attr]
+            weight, found = (np.asarray(leaf[step])[:classes] for leaf in epoch.audits)  # type: ignore[union-attr]
             batch = Batch(drawn.train_images[index], drawn.train_labels[index])
             pixel64 = Batch(batch.images / 255.0, batch.labels)
             _, expected = manual.value_and_grad(loss)(Params(weight.astype(np.float64)), pixel64)
             bound = rounding_bound(Params(weight), batch, loss)
             if not (np.abs(found - expected.weight) <= bound).all():
                 yield f"epoch {epoch.number}, step {step}: {np.max(np.abs(found - expected.weight) / bound):.3g} bounds"
-    bytes_moved = moved(trainer._epoch)[examples == batch_size]  # a loop of one round is none
-    if count > 1 and not (
-        set(bytes_moved) == {"all-reduce"} and 0 <= bytes_moved["all-reduce"] - 4 * pixels * classes <= 8
-    ):
-        yield f"moves {bytes_moved} a step"  # beside the gradient the loss, and how many examples there are
+    looped, once = moved(trainer._epoch.longest)
+    bytes_moved = looped or once  # a loop of one round is none
+    # Beside the gradient the loss, and how many examples there are.
+    if grid in ("data=2", "data=8") and bytes_moved != {"all-reduce": 4 * pixels * classes + 8}:
+        yield f"moves {bytes_moved} a step"
 
 
 def passes(count: int, loss: Any, intercept: bool) -> Iterator[str]:
@@ -101,20 +106,32 @@ def fits(count: int) -> Iterator[str]:
         yield "ends elsewhere"
 
 
-def main() -> None:
-    bad = []
-    for count in (1, 2, 4, 8):
+def main(whole: bool) -> None:
+    """Of both losses one at a time, in turns, but all of them for the whole."""
+    losses = ("squared_distance", "cross_entropy")
+    bad: list[str] = []
+
+    def some(number: int) -> tuple[str, ...]:
+        return losses if whole else (losses[number % 2],)
+
+    for at, count in enumerate((1, 2, 4, 8) if whole else (2, 4, 8)):
+        grid = f"data={count}"
         for number, shape in enumerate(SHAPES):
-            for loss in ("squared_distance", "cross_entropy"):
-                way = ("manual", "auto", "fused")[(number + count) % 3]
-                bad += [f"{count} devices, {shape}, {way}, {loss}: {said}" for said in steps(count, shape, way, loss)]
-        for loss in ("squared_distance", "cross_entropy"):
-            for intercept in (False, True):
-                bad += [f"{count} devices, {loss}: {said}" for said in passes(count, loss, intercept)]
-        bad += [f"{count} devices, a fit: {said}" for said in fits(count)]
+            way = ("manual", "auto", "fused")[(number + at) % 3]
+            for loss in some(number + at // 2):
+                bad += [
+                    f"{grid}, {shape}, {way}, {loss}: {said}" for said in steps(grid, shape, way, loss, number == 1)
+                ]
+        for intercept in (False, True):
+            for loss in some(at + intercept):
+                bad += [f"{grid}, {loss}: {said}" for said in passes(count, loss, intercept)]
+        bad += [f"{grid}, a fit: {said}" for said in fits(count)]
+    for at, grid in enumerate(("classes=1", "classes=2", "data=2,classes=4", "classes=8", "data=4,classes=2")):
+        for loss in some(at):
+            bad += [f"{grid}, {loss}: {said}" for said in steps(grid, SHAPES[0], "fused", loss, at % 2 == 0)]
     print(*bad, sep="\n")
     sys.exit(bool(bad))
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:] == ["whole"])

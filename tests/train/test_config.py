@@ -10,7 +10,8 @@ import pytest
 from manual_vs_auto.runs import toml
 from manual_vs_auto.runs.errors import UsageError
 from manual_vs_auto.train import Config
-from manual_vs_auto.train.config import LEARNING_RATES, as_table, parse
+from manual_vs_auto.train.config import as_table, parse
+from manual_vs_auto.train.flags import LEARNING_RATES
 
 
 def test_defaults() -> None:

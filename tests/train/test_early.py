@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -88,8 +89,8 @@ def test_what_is_held_out_is_judged_and_not_trained_on(tiny: Dataset) -> None:
 def test_a_validation_loss_that_is_lost_ends_the_run(tiny: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     reached = Trainer._reached
 
-    def losing(self: Trainer, step: int) -> object:
-        found = reached(self, step)
+    def losing(self: Trainer, step: int, state: Any) -> object:
+        found = reached(self, step, state)
         assert found.validation
         return replace(found, validation=replace(found.validation, loss=np.inf)) if step > 4 else found
 

@@ -13,8 +13,8 @@ from manual_vs_auto import auto, manual, model
 from manual_vs_auto.data import Dataset
 from manual_vs_auto.model import Batch, Params
 from manual_vs_auto.train import Config
-from manual_vs_auto.train.config import LEARNING_RATES
 from manual_vs_auto.train.epoch import State, _differentiable, batch_of, make_epoch, order
+from manual_vs_auto.train.flags import LEARNING_RATES
 from manual_vs_auto.train.optimizers import optimizer
 from manual_vs_auto.train.trainer import Trainer
 

@@ -24,7 +24,7 @@ def test_a_batch_that_fits_is_named(
 
     def measured(self: trainer.Trainer) -> None:
         compiled(self)
-        needed[self._config.batch_size] = taken(self._epoch)
+        needed[self._config.batch_size] = taken(self._epoch.longest)
 
     with monkeypatch.context() as patch:
         patch.setattr(trainer.Trainer, "compile", measured)

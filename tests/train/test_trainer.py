@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import replace
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -273,8 +274,8 @@ def test_a_loss_that_is_lost_on_test_images_alone(
     if test_images == "others":  # the test loss is lost from the sixth step on: the epoch's beginning is the last good
         reached = Trainer._reached
 
-        def losing(self: Trainer, step: int) -> Reached:
-            found = reached(self, step)
+        def losing(self: Trainer, step: int, state: Any) -> Reached:
+            found = reached(self, step, state)
             lost = replace(found.evaluation, loss=math.nan)
             return replace(found, evaluation=lost) if step > 5 else found
 

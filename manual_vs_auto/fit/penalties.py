@@ -1,0 +1,20 @@
+"""The penalties that a fit tries: one, those that were named, or a sweep in the features' own unit."""
+
+import numpy as np
+
+from manual_vs_auto.fit.options import Options
+from manual_vs_auto.fit.training import Training
+
+_DECADES = 6  # that a sweep spans
+
+
+def penalties(options: Options, made: Training) -> list[float]:
+    """The penalties to try, the largest first: each starts where the one before ended."""
+    count = len(made.labels) if made.weights is None else int(np.count_nonzero(made.weights))
+    if isinstance(options.sweep, tuple):
+        one = 1 / (options.c * count) if options.c else 1 / count if options.l2 is None else options.l2
+        return sorted(set(options.sweep) or {one}, reverse=True)
+    # In the features' own unit, the mean of x^2: a sweep is the same whatever they are measured in.
+    rows = made.matrix[:: max(1, len(made.matrix) // 1000)].astype(np.float64)
+    unit = float(np.mean(rows**2)) or 1.0
+    return [float(f"{unit * 10.0**power:.2g}") for power in np.linspace(-1, -1 - _DECADES, options.sweep)]

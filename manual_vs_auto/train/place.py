@@ -1,0 +1,188 @@
+"""Where a training is: on one device, or on those of a mesh, which has examples, classes or both along its axes."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.experimental import multihost_utils
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from manual_vs_auto import fused
+from manual_vs_auto.model import Batch, Loss, Params, ValueAndGrad
+from manual_vs_auto.rules.floating import narrowed
+from manual_vs_auto.runs.mesh import CLASSES, DATA, placed
+from manual_vs_auto.train.epoch import BatchOf, batch_of
+
+Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+Chunk: TypeAlias = tuple[Any, Any, Any]  # images, labels, order
+
+
+class Place:
+    """One device: whatever is asked for is as it is."""
+
+    def __init__(self, device: jax.Device) -> None:
+        self._device = device
+
+    def gradient(self, way: ValueAndGrad, loss: Loss) -> ValueAndGrad:  # noqa: ARG002
+        """`way`, a gradient of this loss, as it is computed here."""
+        return way
+
+    def state(self, tree: Any) -> Any:
+        """Parameters, and what has an entry for each of them, from the host, whose arrays stay as they are."""
+        return jax.device_put(jax.tree.map(np.array, tree), self._device)  # copies, for an epoch takes their memory
+
+    def host(self, tree: Any) -> Any:
+        """What `state` has placed, as NumPy arrays of their own. To be asked by all processes at once."""
+        return jax.tree.map(np.array, tree)
+
+    def everywhere(self, tree: Any) -> Any:
+        """Images and labels."""
+        return jax.device_put(tree, self._device)
+
+    def take(self, own: bool) -> BatchOf:  # noqa: ARG002
+        """Makes a batch of (images, labels, index [B]). Args: own: whether each device has images of its own."""
+        return batch_of
+
+    def order(self, index: Array, nothing: int) -> Any:
+        """An order int32 [S, B] of images that are `everywhere`, in which `nothing` is no image."""
+        del nothing
+        return index
+
+    def order_shape(self, steps: int, batch_size: int) -> Any:
+        """What a program is compiled for, for `order`."""
+        return jax.ShapeDtypeStruct((steps, batch_size), jnp.int32)
+
+    def own(self, index: Array, nothing: int, width: int, read: Callable[[Array, int], Chunk]) -> Chunk:
+        """What is read for an order int32 [S, B], each device's where that is.
+
+        Args: read: makes images [S b, D], D being `width`, labels [S b] and an order [S, b] of these, in which S b is
+                    none, of some columns of the order, for the part of the devices that has this number.
+        """
+        del nothing, width
+        placed: Chunk = jax.device_put(read(index, 0), self._device)
+        return placed
+
+    def own_shapes(self, steps: int, batch_size: int, width: int, dtype: Any) -> Chunk:
+        """What a program is compiled for, for `own`: images of so many pixels of this dtype."""
+        return self._shapes(steps, batch_size, width, dtype, *[jax.sharding.SingleDeviceSharding(self._device)] * 2)
+
+    def _shapes(self, steps: int, batch_size: int, width: int, dtype: Any, rows: Any, columns: Any) -> Chunk:
+        count = steps * batch_size
+        return (
+            jax.ShapeDtypeStruct((count, width), dtype, sharding=rows),
+            jax.ShapeDtypeStruct((count,), jnp.int32, sharding=rows),
+            jax.ShapeDtypeStruct((steps, batch_size), jnp.int32, sharding=columns),
+        )
+
+    def shardings(self, state: Any) -> Any:
+        """Of a state, and of what the steps report; None leaves it to the compiler."""
+        del state
+
+
+class Spread(Place):
+    """The devices of a mesh. Along DATA each has its own examples of a batch, along CLASSES its own rows of W.
+
+    What does not divide is filled up: a batch with what is no image, W with rows of 0 whose gradient is 0.
+    """
+
+    def __init__(self, device: jax.Device, mesh: Mesh, classes: int) -> None:
+        super().__init__(device)
+        self._mesh, self._classes = mesh, classes
+        self._by_classes = CLASSES in mesh.shape
+        self._rows = P(DATA) if DATA in mesh.shape else P()
+        self._short = -classes % mesh.shape.get(CLASSES, 1)
+        self._parts = mesh.shape.get(DATA, 1)
+
+    def gradient(self, way: ValueAndGrad, loss: Loss) -> ValueAndGrad:
+        """The gradient of the whole batch, by one sum over the devices along DATA.
+
+        Source: the mean of all is sum_d n_d mean_d / sum_d n_d, with n_d the weights of device d's examples.
+        """
+        if self._by_classes:
+            way = fused.value_and_grad(loss, classes_axis=CLASSES, classes=self._classes)
+        weight = Params(P(CLASSES) if self._by_classes else P())
+
+        def of_device(params: Params, batch: Batch) -> tuple[Any, Params]:
+            assert batch.weights is not None
+            dtype = params.weight.dtype
+            wide = params.weight.astype(jnp.promote_types(dtype, jnp.float32))  # it is rounded once, after the sum
+            if self._rows == P():
+                mean, grads = way(Params(wide), batch)
+                return mean, Params(narrowed(grads.weight, dtype))
+            # Each device's own: what is the same for all of them JAX would sum when it differentiates.
+            mean, grads = way(Params(jax.lax.pcast(wide, DATA, to="varying")), batch)
+            count = jnp.sum(batch.weights, dtype=mean.dtype)
+            total, by_weight, examples = jax.lax.psum((mean * count, grads.weight * count, count), DATA)
+            examples = jnp.where(examples == 0, 1, examples)
+            return total / examples, Params(narrowed(by_weight / examples, dtype))
+
+        return jax.shard_map(of_device, mesh=self._mesh, in_specs=(weight, self._rows), out_specs=(P(), weight))
+
+    def state(self, tree: Any) -> Any:
+        return jax.tree.map(self._placed, tree)
+
+    def host(self, tree: Any) -> Any:
+        def one(leaf: Any) -> Array:
+            if leaf.is_fully_addressable or leaf.is_fully_replicated:
+                whole = np.array(leaf)
+            else:
+                whole = np.array(multihost_utils.process_allgather(leaf, tiled=True))
+            return whole[: self._classes] if self._is_cut(leaf, self._classes + self._short) else whole
+
+        return jax.tree.map(one, tree)
+
+    def everywhere(self, tree: Any) -> Any:
+        return jax.tree.map(partial(placed, self._mesh), tree)
+
+    def take(self, own: bool) -> BatchOf:
+        held = self._rows if own else P()
+        return jax.shard_map(batch_of, mesh=self._mesh, in_specs=(held, held, self._rows), out_specs=self._rows)
+
+    def order(self, index: Array, nothing: int) -> Any:
+        return placed(self._mesh, self._filled(index, nothing), None, *self._rows)
+
+    def order_shape(self, steps: int, batch_size: int) -> Any:
+        shape = (steps, batch_size + -batch_size % self._parts)
+        return jax.ShapeDtypeStruct(shape, jnp.int32, sharding=NamedSharding(self._mesh, P(None, *self._rows)))
+
+    def own(self, index: Array, nothing: int, width: int, read: Callable[[Array, int], Chunk]) -> Chunk:
+        columns = np.split(self._filled(index, nothing), self._parts, axis=1)
+        made: dict[int, Chunk] = {}  # by part: what other processes have is not read
+
+        def piece(which: int, length: int, at: tuple[slice, ...] | None) -> Array:
+            part = (at[which // 2].start or 0) * self._parts // length if at else 0
+            if part not in made:
+                made[part] = read(columns[part], part)
+            return np.asarray(made[part][which])
+
+        def placed(which: int, of: jax.ShapeDtypeStruct) -> jax.Array:
+            cut = partial(piece, which, of.shape[which // 2])
+            return jax.make_array_from_callback(of.shape, of.sharding, cut)
+
+        images, labels, order = map(placed, range(3), self.own_shapes(index.shape[0], index.shape[1], width, np.uint8))
+        return images, labels, order
+
+    def own_shapes(self, steps: int, batch_size: int, width: int, dtype: Any) -> Chunk:
+        rows, columns = (NamedSharding(self._mesh, P(*axes)) for axes in (self._rows, (None, *self._rows)))
+        return self._shapes(steps, batch_size + -batch_size % self._parts, width, dtype, rows, columns)
+
+    def _filled(self, index: Array, nothing: int) -> Array:
+        """With as many columns for each device."""
+        return np.pad(index, ((0, 0), (0, -index.shape[1] % self._parts)), constant_values=nothing)
+
+    def shardings(self, state: Any) -> Any:
+        return jax.tree.map(lambda leaf: leaf.sharding, state), NamedSharding(self._mesh, P())
+
+    def _is_cut(self, leaf: Any, classes: int) -> bool:
+        """Whether it has an entry for each parameter, with so many classes."""
+        return self._by_classes and leaf.ndim == 2 and leaf.shape[0] == classes
+
+    def _placed(self, leaf: Any) -> jax.Array:
+        leaf = np.array(leaf)  # a copy, as there
+        if not self._is_cut(leaf, self._classes):
+            return placed(self._mesh, leaf)
+        return placed(self._mesh, np.pad(leaf, ((0, self._short), (0, 0))), CLASSES)
