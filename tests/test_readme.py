@@ -79,8 +79,10 @@ def test_every_measured_table_says_what_it_means_and_where_it_was_measured() -> 
     _, _, measured = README.partition("## What was measured")
     measured, _, _ = measured.partition("\n## ")
     parts = measured.split("\n### ")[1:]
-    assert len(parts) == 6
-    for part in parts:
+    assert len(parts) == 7
+    for whole in parts:
+        part, _, beyond = whole.partition("\n#### ")
+        assert beyond.startswith("Extrapolated") or not beyond
         title, _, said, *_ = part.splitlines()
         assert said.startswith("**It means:** "), title
         assert part.count("\n|---") == 1, title
@@ -210,6 +212,21 @@ def test_the_tables_of_the_fused_loss_are_the_benchmark_s_own(device: str, size:
             assert found is not None
             assert found[1] in README, row
     assert f"jax {measured['machine']['versions']['jax']}" in README
+
+
+def test_what_was_measured_of_scaling_and_what_was_not_are_the_benchmark_s_own() -> None:
+    from benchmarks.scaling import markdown, markdown_extrapolated
+
+    found = json.loads((ROOT / "benchmarks" / "results" / "scaling.json").read_text())
+    section = README.split("### Scaling\n")[1].split("\n### ")[0].split("\n## ")[0]
+    measured, extrapolated = section.split("\n#### Extrapolated")
+    assert markdown(found["rows"]) in measured
+    assert markdown_extrapolated(found["extrapolated"]) in extrapolated
+    assert "ms |" in measured
+    assert "| extrapolated | to | assumed FLOP/s |" in extrapolated
+    assert found["finding"] in " ".join(measured.split())
+    for word in (found["beside"], found["machine"]["date"], f"jax {found['machine']['versions']['jax']}"):
+        assert word in " ".join(measured.split())
 
 
 _SYSTEMS = (("manual", "manual"), ("auto", "auto"), ("NumPy", "numpy"))
