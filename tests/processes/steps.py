@@ -1,6 +1,6 @@
 """A command of the tests: processes that add up in steps what each of them has, and keep the sum at each boundary.
 
-    python -m tests.processes.steps --out DIR --steps N [--fact F] [--stop-at N] [--fail-at N] [flags of processes]
+    python -m tests.processes.steps --out DIR --steps N [--fact F] [--stop-at N] ... [flags of processes]
 
 Process I has I + 1 in each of its two elements. Process 0 keeps `{"step": ..., "sum": ...}` in DIR/kept.json; whatever
 ends it, that is a whole step's. A step takes --seconds beside.
@@ -26,6 +26,7 @@ def main() -> int:
     parser.add_argument("--fact", default="")
     parser.add_argument("--stop-at", type=int, default=-1)
     parser.add_argument("--fail-at", type=int, default=-1)
+    parser.add_argument("--idle", type=int, default=0)
     parser.add_argument("--raise-at", type=int, default=-1)
 
     processes.flags(parser)
@@ -51,6 +52,8 @@ def work(options: argparse.Namespace) -> int:
     first, kept = runtime.is_first(), options.out / "kept.json"
     agreement.meet()
     added, done = 0, 0
+    for _ in range(options.idle):
+        agreement.agreed()
     print("step 0", flush=True)
     if kept.exists():
         added, done = (json.loads(kept.read_text())[name] for name in ("sum", "step"))
@@ -70,7 +73,8 @@ def work(options: argparse.Namespace) -> int:
             if agreement.agreed(first and step == options.stop_at):
                 break
     except KeyboardInterrupt:
-        print(f"{signals.said()} after {done}", file=sys.stderr)
+        alone = "" if runtime.member and runtime.member.agreed else ", alone"
+        print(f"{signals.said()} after {done}{alone}", file=sys.stderr)
         return signals.status()
     print("ended after", done)
     return 0

@@ -95,13 +95,19 @@ def test_a_signal_in_a_long_step_does_not_wait_for_it(start: Start) -> None:
     several = start(2, "--seconds", 60, each=[["--seconds", 60], ["--seconds", 60]])
     several.reach(0)
     several.send(1, signal.SIGTERM)
-    assert several.ends(10) == [(143, "terminated after 0\n")] * 2
+    assert several.ends(10) == [(143, "terminated after 0, alone\n")] * 2
 
 
 def test_what_process_0_decides_stops_all(start: Start) -> None:
     several = start(2, "--stop-at", 4)
     assert several.ends(60) == [(0, "")] * 2
     assert kept(several) == 4
+
+
+@pytest.mark.whole
+def test_process_0_may_be_ahead_in_what_it_decides(start: Start) -> None:
+    """The store forgets what all have read, and nothing else."""
+    assert start(2, "--steps", 1, "--idle", 2500).ends(60) == [(0, "")] * 2
 
 
 def test_other_facts_are_refused_by_name_in_all(start: Start) -> None:

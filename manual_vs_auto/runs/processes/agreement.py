@@ -19,7 +19,7 @@ from manual_vs_auto.runs.processes.rollcall import named
 from manual_vs_auto.runs.processes.runtime import Member
 
 _OURS = "manual_vs_auto"
-_KEPT = 1000  # decisions, after which the store forgets those before
+_KEPT = 1000  # decisions, after which the store forgets them
 _LONGEST = 60  # characters of a fact that is told
 _calls: Counter[str] = Counter()
 
@@ -36,12 +36,9 @@ def expect_same(facts: Mapping[str, str]) -> None:
     member.store.key_value_set(f"{where}/{member.process}", json.dumps(dict(facts)))
     if member.process == 0:
         told = [json.loads(_got(member, f"{where}/{process}")) for process in range(member.count)]
-        differ = differences(told)
-        member.store.key_value_set(f"{where}/differ", differ)
-    else:
-        differ = _got(member, f"{where}/differ")
-    if differ:
-        member.agreed = True  # all end: it is no news that one does
+        member.store.key_value_set(f"{where}/differ", differences(told))
+    if differ := _got(member, f"{where}/differ"):
+        member.agreed = True
         raise UsageError(differ)
 
 
@@ -82,12 +79,15 @@ def agreed(stop: bool = False) -> bool:
         return stop
     number = _calls["agreed"]
     _calls["agreed"] += 1
-    where = f"{_OURS}/agreed/{number // _KEPT}/{number}"
+    block, place = divmod(number, _KEPT)
+    where = f"{_OURS}/agreed/{block}/{place}"
+    if place == 0:
+        meet()  # all have read those before
     if member.process == 0:
         decided = signals.status() - 128 if signals.heard.is_set() else -int(stop)
         member.store.key_value_set(where, str(decided))
-        if number % _KEPT == 0:
-            member.store.key_value_delete(f"{_OURS}/agreed/{number // _KEPT - 2}/")
+        if place == 0:
+            member.store.key_value_delete(f"{_OURS}/agreed/{block - 1}/")
     else:
         decided = int(_got(member, where))
     if decided > 0:

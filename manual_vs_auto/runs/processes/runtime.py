@@ -4,7 +4,6 @@ import math
 import os
 import sys
 import time
-from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from threading import Thread
 from typing import Any
@@ -35,7 +34,7 @@ class Member:
     store:  JAX's client of its key-value store.
     news:   what the others have to tell.
     aborts: what JAX ends it with.
-    agreed: whether all of them end now, each by itself.
+    agreed: whether all of them end now, and know it.
     ending: the status that it ends with for a reason of its own, which has been said.
     """
 
@@ -102,8 +101,13 @@ def leave(status: int, abruptly: bool = False) -> int:
         Thread(target=member.news.tell, kwargs={"status": status}, daemon=True).start()
     member.news.leave()
     waits = _LONG if agreed else _LOST if status == LostError.status else _ABRUPT
-    with suppress(TimeoutError, RuntimeError) if not agreed else nullcontext():
+    try:
         finished(jax.distributed.shutdown, waits, signals.check_end if agreed else lambda: None)
+    except LostError:
+        raise
+    except (TimeoutError, RuntimeError) as error:  # where another one is gone; it may have been said
+        if agreed:
+            raise LostError(f"JAX's runtime has failed: {_line(error)}") from None
     member.aborts.pass_on()
     return status
 
@@ -132,13 +136,17 @@ def _initialize(asked: Asked) -> None:
 
 def _unfit(asked: Asked, error: Exception) -> str:
     """Why JAX's runtime can't start, in a line."""
-    said = str(error).strip().partition("\n")[0]
+    said = _line(error)
     if asked.coordinator:
         return f"--coordinator {asked.coordinator}: {said}"
     if "defined" in said:  # JAX's words for what it has not found
         found = "JAX finds no SLURM, Open MPI, Kubernetes or Cloud TPU that has started this"
         return f"--distributed: {found}: use --coordinator, --num-processes and --process-id"
     return f"--distributed: {said}"
+
+
+def _line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]
 
 
 def _reach_directly(coordinator: str) -> None:
