@@ -20,7 +20,8 @@ def expect_same(options: Options, examples: Examples) -> None:
     """Raises: UsageError in every process where one has been asked for something else, or has other data."""
     if not together.alone():
         data = {"features": examples.matrix, "labels": examples.labels}
-        settings = {name: str(value) for name, value in as_table(options).items()}
+        # Where a process finds them may be another place.
+        settings = {name: str(value) for name, value in as_table(options).items() if name not in data}
         agreement.expect_same(settings | versions() | {"data": glance(data)})
         agreement.meet()
 

@@ -89,9 +89,9 @@ class Spread(Place):
     What does not divide is filled up: a batch with what is no image, W with rows of 0 whose gradient is 0.
     """
 
-    def __init__(self, device: jax.Device, mesh: Mesh, classes: int) -> None:
+    def __init__(self, device: jax.Device, mesh: Mesh, classes: int, features: int) -> None:
         super().__init__(device)
-        self._mesh, self._classes = mesh, classes
+        self._mesh, self._classes, self._features = mesh, classes, features
         self._by_classes = CLASSES in mesh.shape
         self._rows = P(DATA) if DATA in mesh.shape else P()
         self._short = -classes % mesh.shape.get(CLASSES, 1)
@@ -131,7 +131,7 @@ class Spread(Place):
                 whole = np.array(leaf)
             else:
                 whole = np.array(multihost_utils.process_allgather(leaf, tiled=True))
-            return whole[: self._classes] if self._is_cut(leaf, self._classes + self._short) else whole
+            return whole[..., : self._classes, :] if self._is_cut(whole, self._classes + self._short) else whole
 
         return jax.tree.map(one, tree)
 
@@ -178,11 +178,13 @@ class Spread(Place):
         return jax.tree.map(lambda leaf: leaf.sharding, state), NamedSharding(self._mesh, P())
 
     def _is_cut(self, leaf: Any, classes: int) -> bool:
-        """Whether it has an entry for each parameter, with so many classes."""
-        return self._by_classes and leaf.ndim == 2 and leaf.shape[0] == classes
+        """Whether it has entries for each parameter, with so many classes."""
+        return self._by_classes and leaf.shape[-2:] == (classes, self._features)
 
     def _placed(self, leaf: Any) -> jax.Array:
         leaf = np.array(leaf)  # a copy, as there
         if not self._is_cut(leaf, self._classes):
             return placed(self._mesh, leaf)
-        return placed(self._mesh, np.pad(leaf, ((0, self._short), (0, 0))), CLASSES)
+        several = leaf.ndim - 2  # steps that an optimizer remembers, say
+        filled = np.pad(leaf, ((0, 0),) * several + ((0, self._short), (0, 0)))
+        return placed(self._mesh, filled, *[None] * several, CLASSES)

@@ -57,10 +57,10 @@ class Trainer:
     def __init__(self, config: Config, dataset: Dataset, device: jax.Device, mesh: Mesh | None = None) -> None:
         self._config, self._dataset, self._device = config, dataset, device
         self.mesh = mesh
-        self._place = Spread(device, mesh, dataset.classes) if mesh else Place(device)
         self._dtype = jnp.dtype(config.dtype)
         self._loss = cast(Loss, config.loss)
         self._examples, features = len(dataset.train_labels), dataset.train_images.shape[1]
+        self._place = Spread(device, mesh, dataset.classes, features) if mesh else Place(device)
         self.steps = -(-self._examples // config.batch_size)
         self._feed = feed_of(dataset, self._place)
         self._optimizer = optimizer(config, self.steps * config.epochs)

@@ -71,6 +71,22 @@ def steps(grid: str, shape: tuple[int, int, int, int], way: str, loss: Any, stre
         yield f"moves {bytes_moved} a step"
 
 
+def searching(grid: str, loss: Any) -> Iterator[str]:
+    """An optimizer that remembers steps, each as large as the parameters, beside one device."""
+    drawn, device = data(53, 5, 7), jax.devices()[0]
+    config = Config(epochs=4, optimizer="lbfgs", gradient="fused", loss=loss).resolved(53)
+    ended = []
+    for mesh in (None, mesh_of(grid, device)):
+        trainer = Trainer(config, drawn, device, mesh)
+        trainer.compile()
+        ended.append([epoch.loss for epoch in trainer.epochs()])
+        if {leaf.shape[-2] for leaf in trainer.state().values() if leaf.ndim > 1} != {7}:
+            yield "keeps what fills up its parameters"
+    alone, spread = ended
+    if not np.allclose(alone, spread, rtol=1e-5):
+        yield f"goes to {spread}, and one device to {alone}"
+
+
 def passes(count: int, loss: Any, intercept: bool) -> Iterator[str]:
     """The objective, its gradient and its Hessian's product beside NumPy's, and beside one device's."""
     features, labels = made(203, 5, 4)
@@ -128,6 +144,8 @@ def main(whole: bool) -> None:
         bad += [f"{grid}, a fit: {said}" for said in fits(count)]
     for at, grid in enumerate(("classes=1", "classes=2", "data=2,classes=4", "classes=8", "data=4,classes=2")):
         for loss in some(at):
+            if whole:
+                bad += [f"{grid}, lbfgs: {said}" for said in searching(grid, loss)]
             bad += [f"{grid}, {loss}: {said}" for said in steps(grid, SHAPES[0], "fused", loss, at % 2 == 0)]
     print(*bad, sep="\n")
     sys.exit(bool(bad))
