@@ -80,7 +80,8 @@ class Launched:
         self._heard: tuple[int, float] | None = None  # the first signal, and when
         self._lock, self._unread = Lock(), False
         for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-            if signal.getsignal(number := getattr(signal, name)) is not signal.SIG_IGN:  # as nohup has it
+            number = getattr(signal, name)
+            if name != "SIGHUP" or signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
                 signal.signal(number, self._hear)
         first = _dying_with(os.getpid())
         started = [

@@ -27,8 +27,8 @@ def test_ctrl_c_keeps_what_was_reached(
 ) -> None:
     """The first fit, which is done, and the second one, as it was after its second iteration; if judging is quick."""
 
-    def interrupted(*arguments: Any) -> Any:
-        for l2, reached, ended in solved(*arguments):
+    def interrupted(*arguments: Any, **how: Any) -> Any:
+        for l2, reached, ended in solved(*arguments, **how):
             yield l2, reached, ended
             if l2 == 0.1 and reached.iteration == 2:
                 raise KeyboardInterrupt
@@ -78,8 +78,8 @@ def test_what_is_not_judged_is_said_and_can_be(
     """Stopped twice in its first fit, the second time without being judged: the first time is of other weights."""
     pytest.importorskip("matplotlib")
 
-    def interrupted(*arguments: Any) -> Any:
-        for number, said in enumerate(solved(*arguments)):
+    def interrupted(*arguments: Any, **how: Any) -> Any:
+        for number, said in enumerate(solved(*arguments, **how)):
             yield said
             if number == 1:
                 raise KeyboardInterrupt

@@ -23,8 +23,8 @@ SWEEP = ("x.npy", "--labels", "y.npy", "--sweep", "1,0.1,0.01", "--standardize")
 def stopped(fitted: Command, after: int, *flags: object) -> Done:
     """A run that Ctrl-C ends after so many iterations and ends of fits."""
 
-    def interrupted(*arguments: Any) -> Any:
-        for number, said in enumerate(solved(*arguments), 1):
+    def interrupted(*arguments: Any, **how: Any) -> Any:
+        for number, said in enumerate(solved(*arguments, **how), 1):
             yield said
             if number == after:
                 raise KeyboardInterrupt

@@ -28,7 +28,6 @@ def main() -> int:
     parser.add_argument("--fail-at", type=int, default=-1)
     parser.add_argument("--idle", type=int, default=0)
     parser.add_argument("--raise-at", type=int, default=-1)
-
     processes.flags(parser)
     values = vars(parser.parse_args())
     asked = processes.taken(parser, values)
