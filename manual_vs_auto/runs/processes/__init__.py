@@ -7,6 +7,7 @@ A command adds `flags` to its parser, takes what they say out with `taken`, and 
 import traceback
 from collections.abc import Callable
 
+from manual_vs_auto.runs import signals
 from manual_vs_auto.runs.ending import ended
 from manual_vs_auto.runs.processes.asked import NAMES, Asked, flags, taken, timeouts
 
@@ -25,7 +26,10 @@ def through(asked: Asked | None, name: str, work: Callable[[], int]) -> int:
 
     def joined() -> int:
         runtime.join(asked)
-        return work()
+        try:
+            return work()
+        except Exception as error:  # of a collective that the main thread has waited for itself
+            raise signals.cause(error) from error.__cause__
 
     try:
         status = ended(name, joined)
