@@ -1,6 +1,6 @@
 """What the processes of one run hand to each other. Of a single process each of these does nothing.
 
-All of them do each at once: these are collectives of JAX.
+All of them do each at once: these are collectives of JAX, but for `of_all`.
 """
 
 import io
@@ -11,6 +11,8 @@ from typing import Any, TypeAlias
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
+
+from manual_vs_auto.runs.processes import agreement
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
@@ -60,5 +62,5 @@ def shared(arrays: Mapping[str, Array], about: Any) -> tuple[dict[str, Array], A
 
 
 def of_all(status: int) -> int:
-    """The first process's exit status of what all have done."""
-    return int(gathered(np.int32(status))[0])
+    """The first process's exit status of what all have done. No collective: a program that was left may still run."""
+    return int(agreement.of_first(str(status)))

@@ -27,6 +27,7 @@ def main() -> int:
     parser.add_argument("--stop-at", type=int, default=-1)
     parser.add_argument("--fail-at", type=int, default=-1)
     parser.add_argument("--idle", type=int, default=0)
+    parser.add_argument("--unwaited", action="store_true")
     parser.add_argument("--raise-at", type=int, default=-1)
     processes.flags(parser)
     values = vars(parser.parse_args())
@@ -58,7 +59,7 @@ def work(options: argparse.Namespace) -> int:
         added, done = (json.loads(kept.read_text())[name] for name in ("sum", "step"))
     try:
         for step in range(done + 1, options.steps + 1):
-            added += int(awaited(total, array))
+            added += int(total(array) if options.unwaited else awaited(total, array))
             awaited(time.sleep, options.seconds)
             if not first and step == options.fail_at:
                 raise UsageError("it fails")

@@ -30,9 +30,9 @@ def end_by_a_signal(start: Start, number: signal.Signals, process: int) -> None:
     assert ends == [(status, f"{said} after {kept(several)}\n")] * 2
 
 
-def end_by_a_kill(start: Start, process: int, resumed: bool = True) -> None:
+def end_by_a_kill(start: Start, process: int, *flags: object, resumed: bool = True) -> None:
     """And what is kept goes on to what it would have been."""
-    several = start(2, "--seconds", 0.02, "--heartbeat-timeout", HEARTBEAT)
+    several = start(2, "--seconds", 0.02, "--heartbeat-timeout", HEARTBEAT, *flags)
     several.reach(3)
     several.send(process, signal.SIGKILL)
     ends = several.ends(HEARTBEAT + 5)
@@ -73,6 +73,12 @@ def test_a_signal_ten_times(start: Start, number: signal.Signals, process: int, 
 @pytest.mark.parametrize("_time", range(10))
 def test_a_kill_ten_times(start: Start, process: int, _time: int) -> None:
     end_by_a_kill(start, process)
+
+
+@pytest.mark.whole
+@pytest.mark.parametrize("process", [0, 1])
+def test_a_collective_that_nobody_awaits_is_explained_too(start: Start, process: int) -> None:
+    end_by_a_kill(start, process, "--unwaited", "--seconds", 0, resumed=False)
 
 
 @pytest.mark.whole

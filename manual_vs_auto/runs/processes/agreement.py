@@ -66,6 +66,17 @@ def meet() -> None:
         awaited(member.store.wait_at_barrier, _next("meet"), EVER)
 
 
+def of_first(text: str) -> str:
+    """What process 0 says here, in every process. Raises: as `signals.check` does."""
+    if not (member := runtime.member):
+        return text
+    where = _next("of_first")
+    if member.process == 0:
+        member.store.key_value_set(where, text)
+        return text
+    return _got(member, where)
+
+
 def agreed(stop: bool = False) -> bool:
     """Between two steps: whether all processes stop here, as process 0 says.
 
