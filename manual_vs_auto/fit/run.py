@@ -232,7 +232,7 @@ class _Run:
         self._display.lines(
             "",
             *table(self._fits, kept),
-            *([f"{'moved':<12} {told(self._programs[0], 'chunk', 'pass')}"] if self._programs else []),
+            *([f"{'moved':<12} {told(self._programs[0], 'a chunk', 'a pass')}"] if self._programs else []),
             f"{'time':<12} fitting {self._fits[-1].seconds:.2f} s, in all {time.perf_counter() - self._started:.2f} s",
             *([f"{'kept in':<12} {self._options.out}"] if self._keeping else []),
         )

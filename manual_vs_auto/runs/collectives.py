@@ -42,10 +42,10 @@ def moved(program: Any) -> tuple[dict[str, int], dict[str, int]]:
 
 
 def told(program: Any, turn: str, run: str) -> str:
-    """The same for a person. Args: turn, run: what a round of the loops is, and the whole: "step" and "epoch"."""
+    """The same for a person. Args: turn, run: what a round of the loops is, and the whole: "a step" and "an epoch"."""
     looped, once = moved(program)
-    parts = [f"{size:,} bytes a {turn} by {kind}" for kind, size in looped.items()]
-    return ", ".join(parts + [f"{size:,} bytes a {run} by {kind}" for kind, size in once.items()]) or "nothing"
+    parts = [f"{size:,} bytes {turn} by {kind}" for kind, size in looped.items()]
+    return ", ".join(parts + [f"{size:,} bytes {run} by {kind}" for kind, size in once.items()]) or "nothing"
 
 
 def _bytes(shapes: str) -> int:

@@ -99,26 +99,16 @@ def over_chunks(
 
 
 @partial(jax.jit, static_argnames=("mesh", "work", "intercept", "chunk"))
-def over_devices(
-    mesh: Mesh,
-    work: Any,
-    features: Array,
-    labels: Array,
-    shares: Array,
-    centre: Array | None,
-    *thetas: Array,
-    intercept: bool,
-    chunk: int,
-) -> tuple[Array, ...]:
-    """`over_chunks` of the rows that each device along DATA has, summed over the devices."""
+def over_devices(mesh: Mesh, work: Any, *arrays: Array, intercept: bool, chunk: int) -> tuple[Array, ...]:
+    """`over_chunks` of the rows that each device along DATA has, summed over the devices. Args: arrays: as there."""
 
     def of_device(*arrays: Array) -> tuple[Array, ...]:
         summed: tuple[Array, ...] = jax.lax.psum(over_chunks(work, *arrays, intercept=intercept, chunk=chunk), DATA)
         return summed
 
-    specs = (P(DATA), P(DATA), P(DATA), P(), *[P()] * len(thetas))
+    specs = (P(DATA),) * 3 + (P(),) * (len(arrays) - 3)  # features, labels and shares are of rows
     cut = jax.shard_map(of_device, mesh=mesh, in_specs=specs, out_specs=P())
-    found: tuple[Array, ...] = cut(features, labels, shares, centre, *thetas)
+    found: tuple[Array, ...] = cut(*arrays)
     return found
 
 

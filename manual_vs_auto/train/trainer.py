@@ -115,7 +115,7 @@ class Trainer:
     def moved(self) -> str:
         """What a step moves between devices, for a person; "" on one device."""
         longest = max(self._epoch.programs)
-        return told(self._epoch.longest, "step", "step" if longest == 1 else "epoch") if self.mesh else ""
+        return told(self._epoch.longest, "a step", "a step" if longest == 1 else "an epoch") if self.mesh else ""
 
     def first_batch(self) -> tuple[Agreement, Agreement]:
         """How by_hand and auto agree on the first epoch's first batch, before training and at this moment."""
@@ -129,8 +129,8 @@ class Trainer:
         return agreement(self._initial), agreement(jax.device_get(self._judged_at(self._kept)))
 
     def state(self) -> dict[str, Array]:
-        """Parameters and the optimizer's state by name, copies on the host: between two epochs, all that there is."""
-        return {_name(path): np.array(leaf) for path, leaf in jax.tree.leaves_with_path(self._kept)}
+        """Parameters and the optimizer's state by name, to be read alone: all that there is between two epochs."""
+        return {_name(path): leaf for path, leaf in jax.tree.leaves_with_path(self._kept)}
 
     def restore(self, state: Mapping[str, Array], epochs: int) -> None:
         """Go on from what `state` was when so many epochs were done. Raises: ValueError if it is another model's."""
