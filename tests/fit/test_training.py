@@ -57,6 +57,12 @@ def test_standardised_is_mean_0_and_deviation_1(dtype: str, rows: Any) -> None:
     np.testing.assert_allclose(made.matrix, expected, atol=2e-7 * np.abs(expected).max())
     np.testing.assert_array_equal(made.labels, Y if rows is None else Y[rows])
     assert made.weights is None
+    # Where devices read it, it is made as it is read, to the same bits: a part of it, or some rows in any order.
+    spread = training(Features("x", x), Y, rows, standardize=True, spread=True).matrix
+    assert (spread.shape, spread.dtype, len(spread)) == (made.matrix.shape, made.matrix.dtype, len(made.matrix))
+    assert (spread.ndim, spread.nbytes) == (2, made.matrix.nbytes)
+    for at in (slice(None), slice(3, 12), slice(None, None, 4), np.array([5, 2, 5]), slice(len(spread), None)):
+        np.testing.assert_array_equal(spread[at], made.matrix[at])
 
 
 @pytest.mark.parametrize("dtype", [">f2", ">f8", "uint8", "int16"])

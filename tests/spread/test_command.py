@@ -65,3 +65,28 @@ def test_what_a_mesh_may_be() -> None:
     for wrong in ("2", "data", "data=0", "data=-1", "data=2,data=", "rows=2", "data=2,", ","):
         with pytest.raises(Exception, match=r"is no mesh: data=4, or data=2,classes=4"):
             mesh(wrong)
+
+
+@pytest.mark.parametrize(
+    ("command", "line"),
+    [
+        ("train --mesh data=2,classes=4",
+         "--mesh data=2,classes=4: there is no axis classes here; --gradient fused has it"),
+        ("fit x.npy --labels y.npy --mesh classes=2",
+         "--mesh classes=2: there is no axis classes here; only rows are cut"),
+        ("train --mesh rows=2", "argument --mesh: 'rows=2' is no mesh: data=4, or data=2,classes=4 (see --help)"),
+        ("train --find-learning-rate --coordinator 127.0.0.1:1 --num-processes 2 --process-id 0",
+         "--find-learning-rate is for one process: leave the others out (see --help)"),
+    ],
+)  # fmt: skip
+def test_refusals_are_one_line_and_exit_2(command: str, line: str) -> None:
+    name, *flags = command.split()
+    done = subprocess.run(
+        [sys.executable, "-m", f"manual_vs_auto.{name}", *flags],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"manual_vs_auto.{name}: error: {line}\n"

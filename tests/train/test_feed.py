@@ -12,13 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
 from manual_vs_auto.data import Dataset, load, mapped, split
-from manual_vs_auto.model import Batch, Loss, Params, ValueAndGrad
 from manual_vs_auto.runs import signals
 from manual_vs_auto.train import Config, feed, trainer
 from manual_vs_auto.train.epoch import order
@@ -29,6 +27,8 @@ from manual_vs_auto.train.trainer import Trainer
 from tests.data.writing import IDX_NAMES, idx, idx_header
 from tests.killing import ends
 from tests.train.conftest import Command
+from tests.train.replayed import FLAGS as FLAGS_LATE
+from tests.train.replayed import counting, expect_replayed
 from tests.train.test_resume import stopped
 
 HERE = Place(jax.devices()[0])
@@ -242,24 +242,12 @@ def test_a_signal_is_heard_between_chunks(staying: Dataset, chunk: Any, monkeypa
 def test_an_epoch_that_fails_late_is_replayed(
     staying: Dataset, tiny: Dataset, chunk: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One weight counts the steps, another sums what each batch holds; the loss is lost at the eleventh step."""
-
-    def counting(_: Loss) -> ValueAndGrad:
-        def gradient(params: Params, batch: Batch) -> tuple[jax.Array, Params]:
-            assert batch.weights is not None
-            held = jnp.sum(jnp.where(batch.weights, batch.images[:, 5].astype(jnp.float32), 0))
-            change = jnp.zeros_like(params.weight).at[0, 0].set(-1.0).at[0, 1].set(-held)
-            return jnp.where(params.weight[0, 0] >= 10, jnp.nan, 1.0), Params(change)
-
-        return gradient
-
+    """Once more up to the last step whose loss was finite."""
     chunk(16 * 16)
     monkeypatch.setitem(trainer.GRADIENTS, "manual", counting)
     with pytest.raises(DivergedError) as caught:
-        ended(staying, optimizer="sgd", learning_rate=1.0, schedule="constant", epochs=4)
-    assert (caught.value.step, caught.value.last.step) == (11, 9)
-    held = [tiny.train_images[row[row < 50], 5].sum() for number in (1, 2, 3) for row in order(0, number, 50, 16)]
-    assert_array_equal(caught.value.last.weight[0, :2], [9, sum(held[:9])])
+        ended(staying, **FLAGS_LATE)
+    expect_replayed(caught.value, tiny)
 
 
 FLAGS = ("--epochs", 4, "--batch-size", 16, "--learning-rate", 0.1)

@@ -21,6 +21,7 @@ from manual_vs_auto.train.evaluate import make_evaluator, summarised
 from manual_vs_auto.train.optimizers import optimizer
 from manual_vs_auto.train.reached import DivergedError, Epoch, Reached
 from manual_vs_auto.train.trainer import Trainer
+from tests.train.replayed import FLAGS, counting, expect_replayed
 
 pytestmark = pytest.mark.usefixtures("quickly_compiled")
 
@@ -237,24 +238,11 @@ def test_few_images_tell_nothing() -> None:
 def test_an_epoch_that_fails_late_is_replayed_to_the_step_before(
     tiny: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One weight counts the steps, another sums what each batch holds; the loss is lost at the eleventh step."""
-
-    def counting(_: Loss) -> ValueAndGrad:
-        def gradient(params: Params, batch: Batch) -> tuple[jax.Array, Params]:
-            assert batch.weights is not None
-            held = jnp.sum(jnp.where(batch.weights, batch.images[:, 5].astype(jnp.float32), 0))
-            change = jnp.zeros_like(params.weight).at[0, 0].set(-1.0).at[0, 1].set(-held)
-            return jnp.where(params.weight[0, 0] >= 10, jnp.nan, 1.0), Params(change)
-
-        return gradient
-
+    """Once more up to the last step whose loss was finite."""
     monkeypatch.setitem(trainer_module.GRADIENTS, "manual", counting)
     with pytest.raises(DivergedError) as caught:
-        trained(tiny, optimizer="sgd", learning_rate=1.0, schedule="constant")
-    assert caught.value.step == 11  # the third of the third epoch's four
-    assert caught.value.last.step == 9  # whose parameters the tenth had a finite loss with
-    held = [tiny.train_images[row[row < 50], 5].sum() for number in (1, 2, 3) for row in order(0, number, 50, 16)]
-    np.testing.assert_array_equal(caught.value.last.weight[0, :2], [9, sum(held[:9])])
+        trained(tiny, **FLAGS)
+    expect_replayed(caught.value, tiny)
 
 
 @pytest.mark.parametrize("test_images", ["as the training images", "others"])
