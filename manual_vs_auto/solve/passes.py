@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.flatten_util import ravel_pytree
 from jax.scipy.linalg import cho_solve
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
@@ -103,7 +104,9 @@ def over_devices(mesh: Mesh, work: Any, *arrays: Array, intercept: bool, chunk: 
     """`over_chunks` of the rows that each device along DATA has, summed over the devices. Args: arrays: as there."""
 
     def of_device(*arrays: Array) -> tuple[Array, ...]:
-        summed: tuple[Array, ...] = jax.lax.psum(over_chunks(work, *arrays, intercept=intercept, chunk=chunk), DATA)
+        # As one array: XLA's CPU has devices wait for each other at each.
+        flat, parts = ravel_pytree(over_chunks(work, *arrays, intercept=intercept, chunk=chunk))
+        summed: tuple[Array, ...] = parts(jax.lax.psum(flat, DATA))
         return summed
 
     specs = (P(DATA),) * 3 + (P(),) * (len(arrays) - 3)  # features, labels and shares are of rows

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
+from jax.flatten_util import ravel_pytree
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
@@ -116,11 +117,18 @@ class Spread(Place):
             # Each device's own: what is the same for all of them JAX would sum when it differentiates.
             mean, grads = way(Params(jax.lax.pcast(wide, DATA, to="varying")), batch)
             count = jnp.sum(batch.weights, dtype=mean.dtype)
-            total, by_weight, examples = jax.lax.psum((mean * count, grads.weight * count, count), DATA)
+            total, examples, by_weight = self._summed(mean * count, count, grads.weight * count)
             examples = jnp.where(examples == 0, 1, examples)
             return total / examples, Params(narrowed(by_weight / examples, dtype))
 
         return jax.shard_map(of_device, mesh=self._mesh, in_specs=(weight, self._rows), out_specs=(P(), weight))
+
+    def _summed(self, total: Any, count: Any, by_weight: Any) -> Any:
+        """Over the devices along DATA, as one array: XLA's CPU has devices wait for each other at each array."""
+        if self._by_classes:  # W's rows are each device's own, and can't be one with what is the same for all
+            return *jax.lax.psum(jnp.stack([total, count]), DATA), jax.lax.psum(by_weight, DATA)
+        flat, parts = ravel_pytree((total, count, by_weight))
+        return parts(jax.lax.psum(flat, DATA))
 
     def state(self, tree: Any) -> Any:
         return jax.tree.map(self._placed, tree)
