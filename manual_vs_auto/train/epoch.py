@@ -14,6 +14,7 @@ from manual_vs_auto.rules.floating import widened
 # What a step reports of itself beside its loss: nothing, or how two gradients agree.
 Audit = Callable[[Params, Batch, Params], Any]
 BatchOf = Callable[[jax.Array, jax.Array, jax.Array], Batch]
+_GATHERED = 2**21  # bytes of images at a time
 
 
 class State(NamedTuple):
@@ -51,7 +52,7 @@ def order(seed: int, epoch: int, examples: int, batch_size: int) -> np.ndarray[A
 
 
 def batch_of(images: jax.Array, labels: jax.Array, index: jax.Array) -> Batch:
-    """The examples at `index` [B]; one that is past the end does not count."""
+    """The examples at `index` [..., B]; one that is past the end does not count."""
     real = index < images.shape[0]
     return Batch(
         images=jnp.take(images, index, axis=0, mode="clip"),
@@ -74,14 +75,13 @@ def make_epoch(
           optimizer:      any of optax, also those that search along their step.
           dtype:          the dtype in which the gradient sees the parameters.
           audit:          called at every step with (params, batch, grads).
-          take:           makes a batch of (images, labels, index [B]).
+          take:           makes batches of (images, labels, index [..., B]).
           shardings:      of what it returns; None leaves them to the compiler.
     """
     value = _differentiable(value_and_grad)
 
     def epoch(state: State, images: jax.Array, labels: jax.Array, order: jax.Array) -> tuple[State, Steps]:
-        def step(state: State, index: jax.Array) -> tuple[State, Steps]:
-            batch = take(images, labels, index)
+        def step(state: State, batch: Batch) -> tuple[State, Steps]:
             params = narrowed_to(state.params, dtype)
             loss, grads = value_and_grad(params, batch)
             wide = jax.tree.map(lambda leaf: widened("gradient", leaf), grads)
@@ -96,9 +96,25 @@ def make_epoch(
             params_after = optax.apply_updates(state.params, updates)
             return State(params_after, optimizer_state), Steps(loss, audit(params, batch, grads))
 
-        return jax.lax.scan(step, state, order)
+        def several(state: State, index: jax.Array) -> tuple[State, Steps]:
+            return jax.lax.scan(step, state, take(images, labels, index))
+
+        steps, batch_size = order.shape
+        many = steps_at_once(steps, batch_size * images.shape[1] * images.dtype.itemsize)
+        state, told = jax.lax.scan(several, state, order.reshape(steps // many, many, batch_size))
+        return state, jax.tree.map(lambda leaf: leaf.reshape(steps, *leaf.shape[2:]), told)
 
     return jax.jit(epoch, donate_argnums=0, out_shardings=shardings)
+
+
+def steps_at_once(steps: int, size: int) -> int:
+    """For how many of so many steps images are gathered at once, of which one step has this many bytes.
+
+    A processor's threads are woken for it, which takes as long as gathering a small batch. What is gathered, still
+    uint8, stays in the cache until its step. As many each time, so that one program does for all.
+    """
+    most = max(1, _GATHERED // max(size, 1))
+    return max(count for count in range(1, min(most, steps) + 1) if steps % count == 0)
 
 
 def narrowed_to(params: Params, dtype: Any) -> Params:

@@ -45,7 +45,7 @@ class Place:
         return jax.device_put(tree, self._device)
 
     def take(self, own: bool) -> BatchOf:  # noqa: ARG002
-        """Makes a batch of (images, labels, index [B]). Args: own: whether each device has images of its own."""
+        """Makes batches of (images, labels, index [S, B]). Args: own: whether each device has images of its own."""
         return batch_of
 
     def order(self, index: Array, nothing: int) -> Any:
@@ -147,8 +147,8 @@ class Spread(Place):
         return jax.tree.map(partial(placed, self._mesh), tree)
 
     def take(self, own: bool) -> BatchOf:
-        held = self._rows if own else P()
-        return jax.shard_map(batch_of, mesh=self._mesh, in_specs=(held, held, self._rows), out_specs=self._rows)
+        held, columns = self._rows if own else P(), P(None, *self._rows)
+        return jax.shard_map(batch_of, mesh=self._mesh, in_specs=(held, held, columns), out_specs=columns)
 
     def order(self, index: Array, nothing: int) -> Any:
         return placed(self._mesh, self._filled(index, nothing), None, *self._rows)

@@ -9,11 +9,12 @@ import numpy as np
 import optax
 import pytest
 
+import manual_vs_auto.train.epoch as epoch_module
 from manual_vs_auto import auto, manual, model
 from manual_vs_auto.data import Dataset
 from manual_vs_auto.model import Batch, Params
 from manual_vs_auto.train import Config
-from manual_vs_auto.train.epoch import State, _differentiable, batch_of, make_epoch, order
+from manual_vs_auto.train.epoch import State, _differentiable, batch_of, make_epoch, order, steps_at_once
 from manual_vs_auto.train.flags import LEARNING_RATES
 from manual_vs_auto.train.optimizers import optimizer
 from manual_vs_auto.train.trainer import Trainer
@@ -54,8 +55,10 @@ def _by_hand(tiny: Dataset, rate: float, drawn: Any) -> Any:
     return weight, losses
 
 
+@pytest.mark.parametrize("gathered", [1, 2, 4])
 @pytest.mark.parametrize("way", [manual, auto], ids=["manual", "auto"])
-def test_an_epoch_is_the_plain_loop(tiny: Dataset, way: Any) -> None:
+def test_an_epoch_is_the_plain_loop(tiny: Dataset, way: Any, gathered: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(epoch_module, "_GATHERED", gathered * 16 * 16)  # so many steps' images
     optimize = optax.with_extra_args_support(optax.sgd(0.5))
     epoch = make_epoch(way.value_and_grad(), optimize, jnp.float64, NO_AUDIT)
     params = model.init(3, 16, jnp, jnp.float64)
@@ -64,6 +67,12 @@ def test_an_epoch_is_the_plain_loop(tiny: Dataset, way: Any) -> None:
     weight, losses = _by_hand(tiny, 0.5, drawn)
     np.testing.assert_allclose(state.params.weight, weight, rtol=0, atol=1e-14)
     np.testing.assert_allclose(steps.losses, losses, rtol=1e-14)
+
+
+def test_steps_whose_images_are_gathered_at_once() -> None:
+    million = 2**20
+    assert [steps_at_once(938, size) for size in (64 * 784, 0, million, 3 * million)] == [14, 938, 2, 1]
+    assert [steps_at_once(steps, 2**18) for steps in (1, 2, 7, 8, 9, 12, 13)] == [1, 2, 7, 8, 3, 6, 1]
 
 
 def test_state_is_donated(tiny: Dataset) -> None:
