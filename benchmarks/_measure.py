@@ -22,12 +22,17 @@ _PACKAGES = (
 )  # fmt: skip
 
 
-def interleaved(functions: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+def interleaved(
+    functions: Mapping[str, Callable[[], object]], rounds: int, again: bool = False
+) -> dict[str, list[float]]:
     """Seconds of each call, in turns, so that a slow minute of the machine meets all alike.
 
     The order is drawn anew each round, and each waits a moment for the threads of the one before to fall asleep:
     those of some libraries go on spinning, and always in the same neighbour's time if the order stays (seen: two
     equal programs 1.7 apart). Each is called once before, which is not counted. What is returned is waited for.
+
+    Args: again: of what is done many times over, each turn is two calls, of which the second counts: the first finds
+                 the processor asleep and the caches full of another's data.
     """
     for function in functions.values():
         jax.block_until_ready(function())
@@ -36,6 +41,8 @@ def interleaved(functions: Mapping[str, Callable[[], object]], rounds: int) -> d
     for _ in range(rounds):
         for name in generator.permutation(list(functions)):
             time.sleep(_PAUSE)
+            if again:
+                jax.block_until_ready(functions[name]())
             start = time.perf_counter()
             jax.block_until_ready(functions[name]())
             seconds[name].append(time.perf_counter() - start)

@@ -32,7 +32,7 @@ RATE = 0.1
 TARGETS = (0.92, 0.925)
 
 
-def epoch_times(data: Dataset, batches: tuple[int, ...], rounds: int) -> list[dict[str, Any]]:
+def epoch_times(data: Dataset, batches: tuple[int, ...], rounds: int, say: Callable[..., None]) -> list[dict[str, Any]]:
     """One row a batch size and system."""
     bandwidth, rate = limits(rounds)
     rows = []
@@ -50,7 +50,7 @@ def epoch_times(data: Dataset, batches: tuple[int, ...], rounds: int) -> list[di
         for name, epoch in others.items():
             if epoch is not None:
                 functions[name] = functools.partial(epoch, drawn)
-        seconds = interleaved(functions, rounds)
+        seconds = interleaved(functions, rounds, again=True)
         examples, features = data.train_images.shape
         weights = 4 * data.classes * features
         floor = max(
@@ -65,7 +65,7 @@ def epoch_times(data: Dataset, batches: tuple[int, ...], rounds: int) -> list[di
                  "compile_seconds": compiling.get(name)}
             )  # fmt: skip
         absent = [name for name, epoch in others.items() if epoch is None]
-        print(f"batch {batch} done" + (f"; absent: {', '.join(absent)}" if absent else ""), flush=True)
+        say(f"batch {batch} done" + (f"; absent: {', '.join(absent)}" if absent else ""), flush=True)
     return rows
 
 
@@ -181,6 +181,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9, help="interleaved rounds of an epoch each (default: 9)")
     parser.add_argument("--out", type=Path, default=RESULTS, help="where training.json and training.svg are left")
     parser.add_argument("--smoke", action="store_true", help="a few images, one round, nothing kept: does it run?")
+    parser.add_argument("--json", action="store_true", help="print what is kept; tables go to the standard error")
     parser.add_argument("--numpy-process", action="store_true", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.numpy_process:
@@ -192,15 +193,18 @@ def main() -> None:
     if asked.smoke:
         data = dataclasses.replace(data, train_images=data.train_images[:1000], train_labels=data.train_labels[:1000])
         batches, rounds, flags = (64, 512), 1, ["--epochs", "2"]
-    epochs = epoch_times(data, batches, rounds)
-    print(table(epochs))
+    say = functools.partial(print, file=sys.stderr) if asked.json else print
+    epochs = epoch_times(data, batches, rounds, say)
+    say(table(epochs))
     if not asked.smoke:
-        print(finding(epochs))
+        say(finding(epochs))
     to_accuracy = times_to_accuracy(1 if asked.smoke else 5, flags)
-    print(table(to_accuracy))
+    say(table(to_accuracy))
+    result = {"machine": machine(), "finding": finding(epochs), "epochs": epochs, "to_accuracy": to_accuracy}
+    if asked.json:
+        print(json.dumps(result, indent=2))
     if not asked.smoke:
-        result = {"machine": machine(), "finding": finding(epochs), "epochs": epochs, "to_accuracy": to_accuracy}
-        print("kept in", keep("training", result, asked.out))
+        say("kept in", keep("training", result, asked.out))
         plot(epochs, asked.out / "training.svg")
 
 
