@@ -14,9 +14,9 @@ from jax.sharding import PartitionSpec as P
 
 from manual_vs_auto import fused
 from manual_vs_auto.model import Batch, Loss, Params, ValueAndGrad
-from manual_vs_auto.rules.floating import narrowed
 from manual_vs_auto.runs.mesh import CLASSES, DATA, placed
 from manual_vs_auto.train.epoch import BatchOf, batch_of
+from manual_vs_auto.train.pieces import Sums, in_pieces, sums_of, wide
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 Chunk: TypeAlias = tuple[Any, Any, Any]  # images, labels, order
@@ -30,7 +30,7 @@ class Place:
 
     def gradient(self, way: ValueAndGrad, loss: Loss) -> ValueAndGrad:  # noqa: ARG002
         """`way`, a gradient of this loss, as it is computed here."""
-        return way
+        return in_pieces(way) if self._device.platform == "cpu" else way
 
     def state(self, tree: Any) -> Any:
         """Parameters, and what has an entry for each of them, from the host, whose arrays stay as they are."""
@@ -99,36 +99,30 @@ class Spread(Place):
         self._parts = mesh.shape.get(DATA, 1)
 
     def gradient(self, way: ValueAndGrad, loss: Loss) -> ValueAndGrad:
-        """The gradient of the whole batch, by one sum over the devices along DATA.
-
-        Source: the mean of all is sum_d n_d mean_d / sum_d n_d, with n_d the weights of device d's examples.
-        """
+        """The gradient of the whole batch, by one sum over the devices along DATA."""
         if self._by_classes:
             way = fused.value_and_grad(loss, classes_axis=CLASSES, classes=self._classes)
+        way = super().gradient(way, loss)
         weight = Params(P(CLASSES) if self._by_classes else P())
 
         def of_device(params: Params, batch: Batch) -> tuple[Any, Params]:
-            assert batch.weights is not None
-            dtype = params.weight.dtype
-            wide = params.weight.astype(jnp.promote_types(dtype, jnp.float32))  # it is rounded once, after the sum
+            weight = wide(params).weight
             if self._rows == P():
-                mean, grads = way(Params(wide), batch)
-                return mean, Params(narrowed(grads.weight, dtype))
+                return sums_of(way, Params(weight), batch).mean(params.weight.dtype)
             # Each device's own: what is the same for all of them JAX would sum when it differentiates.
-            mean, grads = way(Params(jax.lax.pcast(wide, DATA, to="varying")), batch)
-            count = jnp.sum(batch.weights, dtype=mean.dtype)
-            total, examples, by_weight = self._summed(mean * count, count, grads.weight * count)
-            examples = jnp.where(examples == 0, 1, examples)
-            return total / examples, Params(narrowed(by_weight / examples, dtype))
+            own = Params(jax.lax.pcast(weight, DATA, to="varying"))
+            return self._summed(sums_of(way, own, batch)).mean(params.weight.dtype)
 
         return jax.shard_map(of_device, mesh=self._mesh, in_specs=(weight, self._rows), out_specs=(P(), weight))
 
-    def _summed(self, total: Any, count: Any, by_weight: Any) -> Any:
+    def _summed(self, own: Sums) -> Sums:
         """Over the devices along DATA, as one array: XLA's CPU has devices wait for each other at each array."""
         if self._by_classes:  # W's rows are each device's own, and can't be one with what is the same for all
-            return *jax.lax.psum(jnp.stack([total, count]), DATA), jax.lax.psum(by_weight, DATA)
-        flat, parts = ravel_pytree((total, count, by_weight))
-        return parts(jax.lax.psum(flat, DATA))
+            loss, count = jax.lax.psum(jnp.stack([own.loss, own.count]), DATA)
+            return Sums(loss, count, jax.lax.psum(own.weight, DATA))
+        flat, parts = ravel_pytree(own)
+        summed: Sums = parts(jax.lax.psum(flat, DATA))
+        return summed
 
     def state(self, tree: Any) -> Any:
         return jax.tree.map(self._placed, tree)
