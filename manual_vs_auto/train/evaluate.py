@@ -13,7 +13,7 @@ from manual_vs_auto.train.epoch import batch_of
 
 Labels: TypeAlias = np.ndarray[Any, np.dtype[np.int32]]
 _FEW = 10  # test images of a class, up to which it tells nothing that none is predicted
-PIECE = 4096  # images at a time: each takes at least four bytes a pixel while it is evaluated
+PIECE = 1000  # images at a time: each takes at least four bytes a pixel while it is evaluated
 
 
 @dataclass(frozen=True)
