@@ -1,15 +1,23 @@
 """JAX in its strict mode: float64 is there, nothing is promoted in silence. The report begins with what it ran on."""
 
+import atexit
 import gc
 import os
 import platform
+import shutil
 import signal
+import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
 # Every worker has a processor's share and no more: threads that wait for each other cost more than they bring.
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(name, "1")
+
+# Compiled programs are kept for as long as the tests run, and for them alone: each command is a process.
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    os.environ["MANUAL_VS_AUTO_CACHE"] = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, os.environ["MANUAL_VS_AUTO_CACHE"], ignore_errors=True)
 
 # Under nohup a process ignores SIGHUP, and so do its children: a test would wait for ever for one to end.
 if hasattr(signal, "SIGHUP"):

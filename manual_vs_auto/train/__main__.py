@@ -4,9 +4,10 @@ import os
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from manual_vs_auto import command
-from manual_vs_auto.runs import processes, signals
+from manual_vs_auto.runs import processes, programs, signals
 from manual_vs_auto.train.config import Config, parse
 
 
@@ -18,6 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _train(config: Config, started: float) -> int:
+    config = replace(config, cache=config.cache and programs.quiet())
     # Only now: --help answers without jax, and jax is imported while the images are being unpacked.
     from manual_vs_auto.data import load
 

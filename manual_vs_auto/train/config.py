@@ -19,6 +19,7 @@ _ASIDE = (
     "keep_checkpoints",
     "json",
     "quiet",
+    "cache",
     "plot",
     "dry_run",
     "find_learning_rate",
@@ -55,6 +56,7 @@ class Config:
     resume:        go on with the run that is there.
     keep_checkpoints: how many of the last ones stay there, beside the best.
     quiet:         print the last line only.
+    cache:         keep compiled programs for the next process.
     plot:          leave pictures in `out`, too.
     tensorboard:   leave the metrics there as TensorBoard's event files, too.
     """
@@ -84,6 +86,7 @@ class Config:
     resume: bool = False
     keep_checkpoints: int = 3
     quiet: bool = False
+    cache: bool = True
     plot: bool = False
     tensorboard: bool = False
 

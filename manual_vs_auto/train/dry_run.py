@@ -18,7 +18,7 @@ def show(config: Config, dataset: Dataset, device: jax.Device, mesh: Mesh | None
 
     Raises: NoRoomError where it would not fit into memory.
     """
-    trainer = Trainer(config, dataset, device, mesh)
+    trainer = Trainer(config, dataset, device, mesh, keep=config.cache)
     trainer.compile()
     memory = {"data": trainer.data_bytes, "state": trainer.state_bytes, "working": trainer.working_bytes()}
     if config.json:

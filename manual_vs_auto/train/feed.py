@@ -6,7 +6,7 @@ an order of these. So the batches are the same, and so is each number that comes
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
@@ -178,7 +178,9 @@ class Stepping:
         return state, reports[0] if len(reports) == 1 else jax.tree.map(lambda *of: np.concatenate(of), *reports)
 
 
-def compiling(jitted: Any, state: Any, feed: Feed, shape: tuple[int, int], pool: Executor) -> Callable[[], Stepping]:
+def compiling(
+    jitted: Any, state: Any, feed: Feed, shape: tuple[int, int], begin: Callable[[Any], Future[Any]]
+) -> Callable[[], Stepping]:
     """Begin to compile the steps, `make_epoch`'s, for orders of this shape; what is returned waits until they are."""
-    futures = {chunk[2].shape[0]: pool.submit(jitted.lower(state, *chunk).compile) for chunk in feed.shapes(*shape)}
+    futures = {chunk[2].shape[0]: begin(jitted.lower(state, *chunk)) for chunk in feed.shapes(*shape)}
     return lambda: Stepping(feed, {steps: future.result() for steps, future in futures.items()}, jitted)

@@ -125,6 +125,13 @@ def parser_of_flags() -> Parser:
     )
     run_flags(parser)
     add("--plot", action="store_true", help="leave pictures of the run in DIR/pictures; needs --out and matplotlib")
+    add(
+        "--no-cache",
+        dest="cache",
+        action="store_false",
+        help="compile everything, and keep no program for the next run (they are in $MANUAL_VS_AUTO_CACHE, or in the "
+        "user's cache directory, 64 MB at most)",
+    )
     add("--quiet", action="store_true", help="print the last line only")
     return parser
 

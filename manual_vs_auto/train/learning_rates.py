@@ -26,6 +26,7 @@ from manual_vs_auto.model import Loss
 from manual_vs_auto.runs.awaited import awaited
 from manual_vs_auto.runs.errors import UsageError
 from manual_vs_auto.runs.pictures import files, style
+from manual_vs_auto.runs.programs import compiled
 from manual_vs_auto.train.config import Config
 from manual_vs_auto.train.epoch import State, make_epoch, order
 from manual_vs_auto.train.feed import compiling, feed_of
@@ -69,10 +70,15 @@ def tried(config: Config, dataset: Dataset, device: jax.Device) -> Sweep:
     optimize = optimizer(replace(config, learning_rate=peak, schedule="growing"), len(index))
     params = model.init(dataset.classes, features, np, jnp.promote_types(dtype, jnp.float32))
     state = jax.jit(lambda: State(jax.tree.map(jnp.asarray, params), optimize.init(params)))()
-    epoch = make_epoch(GRADIENTS[config.gradient](cast(Loss, config.loss)), optimize, dtype, lambda *_: None)
-    feed = feed_of(dataset, Place(device))
+    loss, place = cast(Loss, config.loss), Place(device)
+    epoch = make_epoch(place.gradient(GRADIENTS[config.gradient](loss), loss), optimize, dtype, lambda *_: None)
+    feed = feed_of(dataset, place)
+    kept_for = device if config.cache else None
     with ThreadPoolExecutor(1) as pool:
-        program = compiling(epoch, state, feed, index.shape, pool)()
+        begun = compiling(
+            epoch, state, feed, index.shape, lambda lowered: pool.submit(compiled, lowered, device=kept_for)
+        )
+        program = begun()
 
     def smaller(batch_size: int) -> Any:
         chunk, *_ = feed.shapes(-(-examples // batch_size), batch_size)

@@ -117,7 +117,7 @@ class _Run:
     ) -> None:
         self._config, self._dataset, self._device = config, dataset, device
         self._display, self._keeping, self._started = display, keeping, started
-        self._trainer = Trainer(config, dataset, device, mesh)
+        self._trainer = Trainer(config, dataset, device, mesh, keep=config.cache)
         self._reached: Reached | None = None
         self._done = 0
         self._seconds = 0.0

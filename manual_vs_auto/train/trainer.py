@@ -3,7 +3,7 @@
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeAlias, cast
 
 import jax
@@ -17,6 +17,7 @@ from manual_vs_auto.data.mapped import gathered
 from manual_vs_auto.model import Batch, Loss, Params, ValueAndGrad
 from manual_vs_auto.runs.awaited import awaited
 from manual_vs_auto.runs.collectives import told
+from manual_vs_auto.runs.programs import compiled
 from manual_vs_auto.train.agreement import Agreement, compare, rounding_bound
 from manual_vs_auto.train.config import Config
 from manual_vs_auto.train.epoch import Audit, State, make_epoch, narrowed_to, order
@@ -52,10 +53,15 @@ class Trainer:
     first_batch_size: images that `first_batch` compares.
     by_hand:         'fused' where it trains, else 'manual': what is compared with auto.
     compile_seconds: until training could begin; 0 before `compile`.
+
+    Args: keep: the compiled programs for the next process, see `runs.programs`.
     """
 
-    def __init__(self, config: Config, dataset: Dataset, device: jax.Device, mesh: Mesh | None = None) -> None:
+    def __init__(
+        self, config: Config, dataset: Dataset, device: jax.Device, mesh: Mesh | None = None, keep: bool = False
+    ) -> None:
         self._config, self._dataset, self._device = config, dataset, device
+        self._kept_for = device if keep and mesh is None else None  # what several share is compiled for all of them
         self.mesh = mesh
         self._dtype = jnp.dtype(config.dtype)
         self._loss = cast(Loss, config.loss)
@@ -66,7 +72,8 @@ class Trainer:
         self._optimizer = optimizer(config, self.steps * config.epochs)
         params = model.init(dataset.classes, features, np, jnp.promote_types(self._dtype, jnp.float32))
         # In one program: op by op, each would be compiled by itself.
-        state = jax.jit(lambda: State(jax.tree.map(jnp.asarray, params), self._optimizer.init(params)))()
+        begin = jax.jit(lambda: State(jax.tree.map(jnp.asarray, params), self._optimizer.init(params)))
+        state = compiled(begin.lower(), device=self._kept_for)()
         self._state = self._place.state(jax.device_get(state)) if mesh else state
         self._done, self._kept = 0, self._place.host(self._state)
         self.parameters = params.weight.size
@@ -96,9 +103,13 @@ class Trainer:
             self._place.shardings(self._state),
         )
         pool = ThreadPoolExecutor(2)
-        epoch = compiling(self._jitted, self._state, self._feed, (self.steps, self._config.batch_size), pool)
+
+        def begin(lowered: Any, options: Mapping[str, Any] | None = None) -> Future[Any]:
+            return pool.submit(compiled, lowered, options, self._kept_for)
+
+        epoch = compiling(self._jitted, self._state, self._feed, (self.steps, self._config.batch_size), begin)
         seen = self._judged_at(self._kept)
-        evaluate = [pool.submit(make_evaluator(self._loss).lower(seen, *pair).compile) for pair in self._judged]
+        evaluate = [begin(make_evaluator(self._loss).lower(seen, *pair)) for pair in self._judged]
         self._initial = jax.device_get(seen)
         both = jax.jit(self._both).lower(self._initial, self._first_batch())
         self._epoch, self._evaluate = epoch(), [program.result() for program in evaluate]
@@ -106,7 +117,7 @@ class Trainer:
         smaller = None if self._config.full_batch else self._compiled_for
         expect_room(self._device, self._epoch.longest, self._evaluate, self._config.batch_size, smaller)
         # Wanted when training is over, so it is compiled while training runs.
-        self._gradients = pool.submit(both.compile, compiler_options=_ONCE[self._device.platform])
+        self._gradients = begin(both, _ONCE[self._device.platform])
 
     def working_bytes(self) -> int:
         """Of memory that the largest program takes while it runs; after `compile`."""
