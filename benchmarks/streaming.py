@@ -21,7 +21,7 @@ import numpy as np
 from benchmarks._measure import RESULTS, interleaved, keep, machine, quartiles, table
 from manual_vs_auto.data import Dataset, deform, load, mapped
 from manual_vs_auto.train.config import Config
-from manual_vs_auto.train.run import configure
+from manual_vs_auto.train.configured import configure
 from manual_vs_auto.train.trainer import Trainer
 
 BATCHES = (64, 512, 4096)

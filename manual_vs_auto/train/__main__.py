@@ -1,7 +1,6 @@
 """`python -m manual_vs_auto.train`: see `--help`."""
 
 import os
-import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -9,16 +8,17 @@ from dataclasses import replace
 from manual_vs_auto import command
 from manual_vs_auto.runs import processes, programs, signals
 from manual_vs_auto.train.config import Config, parse
+from manual_vs_auto.train.stages import Stages
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command, and return its exit status."""
-    started = time.perf_counter()
+    stages = Stages()
     config = parse(arguments)
-    return processes.through(config.processes, "manual_vs_auto.train", lambda: _train(config, started))
+    return processes.through(config.processes, "manual_vs_auto.train", lambda: _train(config, stages))
 
 
-def _train(config: Config, started: float) -> int:
+def _train(config: Config, stages: Stages) -> int:
     config = replace(config, cache=config.cache and programs.quiet())
     # Only now: --help answers without jax, and jax is imported while the images are being unpacked.
     from manual_vs_auto.data import load
@@ -32,10 +32,11 @@ def _train(config: Config, started: float) -> int:
 
         events.require()
     with ThreadPoolExecutor(1) as pool:
-        reading = pool.submit(load, config.data, config.npz_keys)
+        reading = pool.submit(stages.beside("images", load), config.data, config.npz_keys)
         from manual_vs_auto.train.run import run
 
-        return run(config, reading.result, started)
+        stages.was("imports")
+        return run(config, reading.result, stages)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ _ASIDE = (
     "json",
     "quiet",
     "cache",
+    "profile",
     "plot",
     "dry_run",
     "find_learning_rate",
@@ -57,6 +58,7 @@ class Config:
     keep_checkpoints: how many of the last ones stay there, beside the best.
     quiet:         print the last line only.
     cache:         keep compiled programs for the next process.
+    profile:       say at the end where the seconds went.
     plot:          leave pictures in `out`, too.
     tensorboard:   leave the metrics there as TensorBoard's event files, too.
     """
@@ -87,6 +89,7 @@ class Config:
     keep_checkpoints: int = 3
     quiet: bool = False
     cache: bool = True
+    profile: bool = False
     plot: bool = False
     tensorboard: bool = False
 
@@ -130,6 +133,8 @@ def parse(arguments: Sequence[str] | None = None) -> Config:
         parser.error("--find-learning-rate begins from nothing: leave --resume out")
     if config.processes and config.find_learning_rate:
         parser.error("--find-learning-rate is for one process: leave the others out")
+    if config.profile and (config.json or config.quiet or config.dry_run or config.find_learning_rate):
+        parser.error("--profile ends a run with a table: leave --json, --quiet, --dry-run, --find-learning-rate out")
     if config.dry_run and config.find_learning_rate:
         parser.error("--dry-run does nothing, and --find-learning-rate trains a little: leave one out")
     return config

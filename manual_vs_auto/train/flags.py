@@ -132,6 +132,7 @@ def parser_of_flags() -> Parser:
         help="compile everything, and keep no program for the next run (they are in $MANUAL_VS_AUTO_CACHE, or in the "
         "user's cache directory, 64 MB at most)",
     )
+    add("--profile", action="store_true", help="say at the end where the seconds went, from the start of the process")
     add("--quiet", action="store_true", help="print the last line only")
     return parser
 

@@ -8,24 +8,25 @@ from typing import Any
 import jax
 from jax.sharding import Mesh
 
-from manual_vs_auto.data import Dataset, split
+from manual_vs_auto.data import Dataset
 from manual_vs_auto.runs import signals, together
 from manual_vs_auto.runs.display import Display
-from manual_vs_auto.runs.errors import NoRoomError, UsageError
+from manual_vs_auto.runs.errors import NoRoomError
 from manual_vs_auto.runs.keeping import opened
-from manual_vs_auto.runs.machine import device_of
 from manual_vs_auto.runs.mesh import mesh_of, prepare, spread_name
 from manual_vs_auto.runs.processes import agreement
 from manual_vs_auto.runs.values import AXES
 from manual_vs_auto.train import dry_run, learning_rates
 from manual_vs_auto.train.agreement import Tally, epoch_metrics
 from manual_vs_auto.train.config import Config, as_table
+from manual_vs_auto.train.configured import configure, held_out
 from manual_vs_auto.train.display import words
 from manual_vs_auto.train.facts import run_facts
 from manual_vs_auto.train.following import expect_same, follow, share
 from manual_vs_auto.train.keeping import Keeping
 from manual_vs_auto.train.leave import leave
 from manual_vs_auto.train.reached import DivergedError, Epoch, Reached
+from manual_vs_auto.train.stages import Stages
 from manual_vs_auto.train.stopping import reason
 from manual_vs_auto.train.summary import (
     accuracy_line,
@@ -41,18 +42,18 @@ from manual_vs_auto.train.trainer import Trainer
 FAILED = 1
 
 
-def run(config: Config, read: Callable[[], Dataset], started: float) -> int:
+def run(config: Config, read: Callable[[], Dataset], stages: Stages) -> int:
     """`_run`, by every process."""
     prepare(config.mesh, AXES[: 1 + (config.gradient == "fused")], "--gradient fused has it", config.processes)
-    return together.of_all(_run(config, read, started))
+    return together.of_all(_run(config, read, stages))
 
 
-def _run(config: Config, read: Callable[[], Dataset], started: float) -> int:
+def _run(config: Config, read: Callable[[], Dataset], stages: Stages) -> int:
     """Do what the command line says, and return the exit status: 0, FAILED, or by a signal 130 or 143.
 
     Args:   config:  from the command line.
             read:    returns the data, or raises DataError.
-            started: time.perf_counter() when the process began, in seconds.
+            stages:  where the seconds of the process went until now.
     Raises: UsageError and DataError before anything is trained; UsageError where the directory can't be written;
             NoRoomError where there is too little memory.
     """
@@ -69,7 +70,7 @@ def _run(config: Config, read: Callable[[], Dataset], started: float) -> int:
     display = Display(words(config.epochs), json=config.json, quiet=config.quiet)
     with display, opened(config.out, config.resume, config.keep_checkpoints, config.tensorboard) as found:
         keeping = Keeping(config, dataset, spread_name(device, mesh), found) if found else None
-        run = _Run(config, dataset, device, mesh, display, keeping, started)
+        run = _Run(config, dataset, device, mesh, display, keeping, stages)
         try:
             return run.train()
         except DivergedError as error:
@@ -82,28 +83,6 @@ def _run(config: Config, read: Callable[[], Dataset], started: float) -> int:
             raise NoRoomError(f"no memory is left: use a smaller one than --batch-size {config.batch_size:,}") from None
 
 
-def held_out(config: Config, dataset: Dataset) -> Dataset:
-    """The data as --val asks for them. Raises UsageError where it leaves nothing to stop by."""
-    try:
-        return split(dataset, config.val, config.seed) if config.val else dataset
-    except ValueError as error:
-        raise UsageError(f"--val {error}") from None
-
-
-def configure(config: Config) -> jax.Device:
-    """Point JAX at the device, and give it the dtype and the matrix products that the run needs.
-
-    Raises: UsageError if the device is not there.
-    """
-    device = device_of(config.device)
-    if config.dtype == "float64":
-        jax.config.update("jax_enable_x64", True)
-    # Some GPUs and TPUs shorten a float32 product to fewer bits unless they are told not to.
-    jax.config.update("jax_default_matmul_precision", "highest")
-    jax.config.update("jax_default_device", device)
-    return device
-
-
 class _Run:
     def __init__(
         self,
@@ -113,10 +92,10 @@ class _Run:
         mesh: Mesh | None,
         display: Display,
         keeping: Keeping | None,
-        started: float,
+        stages: Stages,
     ) -> None:
         self._config, self._dataset, self._device = config, dataset, device
-        self._display, self._keeping, self._started = display, keeping, started
+        self._display, self._keeping, self._stages = display, keeping, stages
         self._trainer = Trainer(config, dataset, device, mesh, keep=config.cache)
         self._reached: Reached | None = None
         self._done = 0
@@ -134,24 +113,33 @@ class _Run:
             for said in self._keeping.said:
                 self._display.warn(said)
         self._display.facts(run_facts(self._config, self._dataset, self._device, self._trainer))
+        self._stages.next()
         self._trainer.compile()
+        self._stages.was("transfer", but=self._trainer.compile_seconds)
+        self._stages.add("compiling", self._trainer.compile_seconds)
         if self._keeping:
             self._begin(self._keeping)
         share(self._keeping.snapshot if self._keeping else None, bool(self._reached and self._stopped))
         self._mark = time.perf_counter()
+        self._stages.next()
         if self._reached and self._stopped:
             leave(self._config, self._dataset, self._reached.weight)  # which may not have come to it
             self._display.last(f"{self._config.out} is finished: {self._stopped}")
             return 0
         for epoch in self._trainer.epochs():
+            self._stages.add("training", epoch.seconds)
+            self._stages.was("evaluating", but=epoch.seconds)
             self._take(epoch)
             if agreement.agreed(bool(self._stopped)):
                 break
+            self._stages.next()
         if self._keeping:
             self._keeping.flush()
+        self._stages.next()
         first_batch = first_batch_lines(
             self._trainer.by_hand, self._trainer.first_batch_size, *self._trainer.first_batch()
         )
+        self._stages.was("comparing")
         if self._keeping:
             leave(self._config, self._dataset, epoch.weight)
         self._summarise([*first_batch, *tally_lines(self._tally)])
@@ -207,7 +195,8 @@ class _Run:
             *([f"{'moved':<12} {moved}"] if (moved := self._trainer.moved()) else []),
             *([f"{'stopped':<12} after epoch {self._done:,}: {self._stopped}"] if self._stopped else []),
             f"{'time':<12} compiling {self._trainer.compile_seconds:.2f} s, training {self._seconds:.2f} s{rate}, "
-            f"in all {time.perf_counter() - self._started:.2f} s",
+            f"in all {time.perf_counter() - self._stages.started:.2f} s",
+            *(self._stages.lines() if self._config.profile else []),
             *([f"{'kept in':<12} {self._config.out}"] if self._keeping else []),
         )
         self._display.last(accuracy_line(self._reached.evaluation))
@@ -224,7 +213,9 @@ class _Run:
         }
         now = time.perf_counter()
         if epoch.number < self._config.epochs:
-            self._stopped = reason(self._config, [*self._history, metrics], now - self._started, now - self._mark)
+            self._stopped = reason(
+                self._config, [*self._history, metrics], now - self._stages.started, now - self._mark
+            )
         self._mark = now
         if self._stopped:
             metrics["stopped"] = self._stopped
@@ -245,6 +236,6 @@ class _Run:
             "test_accuracy": reached.evaluation.accuracy,
             **({"val_loss": val.loss, "val_accuracy": val.accuracy} if (val := reached.validation) else {}),
             "compile_seconds": self._trainer.compile_seconds,
-            "seconds_since_start": time.perf_counter() - self._started,
+            "seconds_since_start": time.perf_counter() - self._stages.started,
             **self._tally.metrics(),
         }

@@ -92,6 +92,7 @@ class Trainer:
         judged = [(data.test_images, data.test_labels), (data.val_images, data.val_labels)]
         # The test images, and those of --val where there are any.
         self._judged = [jax.device_put(pair, self._device) for pair in judged if pair[0] is not None]
+        self._feed.shapes(self.steps, self._config.batch_size)  # so are all others
         start = time.perf_counter()
         value_and_grad = GRADIENTS[self._config.gradient](self._loss)
         self._jitted = make_epoch(

@@ -13,7 +13,7 @@ from manual_vs_auto import model
 from manual_vs_auto.data import Dataset, split
 from manual_vs_auto.model import Batch, Params
 from manual_vs_auto.train import Config
-from manual_vs_auto.train import run as run_module
+from manual_vs_auto.train.configured import held_out
 from manual_vs_auto.train.reached import DivergedError
 from manual_vs_auto.train.trainer import Trainer
 from tests.train.conftest import Command, Flags
@@ -149,7 +149,7 @@ def test_a_dry_run_tells_what_a_run_would_be(command: Command, short: Flags, mon
 
 
 def test_nothing_is_done_in_place_of_a_run_without_being_asked(tiny: Dataset) -> None:
-    assert run_module.held_out(Config(), tiny) is tiny
+    assert held_out(Config(), tiny) is tiny
 
 
 def test_a_run_that_has_stopped_is_finished_until_it_may_go_on(command: Command, short: Flags, tmp_path: Path) -> None:
