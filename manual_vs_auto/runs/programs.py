@@ -31,8 +31,9 @@ def quiet() -> bool:
         return True
     if find_spec("jax_plugins") or find_spec("libtpu"):
         return False
-    if "jaxlib" not in sys.modules:  # which looks at it once
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # XLA looks at it once, and a parent that has imported JAX leaves a 1 there.
+    if "jaxlib" not in sys.modules and os.environ.get("TF_CPP_MIN_LOG_LEVEL", "1") == "1":
+        os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     return os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "3"
 
 

@@ -150,6 +150,8 @@ def test_where_they_are(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, folder:
         ("0.10.1", (), False, None, (True, "3")),
         ("0.10.1", (), True, None, (False, None)),
         ("0.10.1", (), True, "3", (True, "3")),
+        ("0.10.1", (), False, "1", (True, "3")),
+        ("0.10.1", (), True, "1", (False, "1")),
         ("0.10.1", (), False, "0", (False, "0")),
         ("0.11.2", ("libtpu",), False, None, (False, None)),
         ("0.10.1", ("jax_plugins",), False, None, (False, None)),
