@@ -229,4 +229,4 @@ def test_what_was_measured_of_scaling_and_what_was_not_are_the_benchmark_s_own()
         assert word in " ".join(measured.split())
 
 
-_SYSTEMS = (("manual", "manual"), ("auto", "auto"), ("NumPy", "numpy"))
+_SYSTEMS = (("manual", "manual"), ("again", "manual again"), ("auto", "auto"), ("NumPy", "numpy"))
