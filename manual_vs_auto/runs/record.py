@@ -36,6 +36,9 @@ class Record:
         self._config = origin.text(settings, about)
         with self._writing(CONFIG):
             origin.write(self._directory / CONFIG, self._config)
+        if self._events:
+            with self._writing(FOLDER):
+                self._events.write_anew(())
 
     def keep(self, metrics: Mapping[str, Any], weights: bytes, before: Sequence[Mapping[str, Any]] = ()) -> None:
         """Append a line of metrics and replace the weights, the content of their file: both, or neither.

@@ -8,6 +8,7 @@ from typing import Any
 from manual_vs_auto.runs import origin
 from manual_vs_auto.runs.configuration import Parser
 from manual_vs_auto.runs.errors import UsageError
+from manual_vs_auto.runs.events import FOLDER
 from manual_vs_auto.runs.values import path, whole
 
 _AS_IT_BEGAN = "--resume goes on in the run's own directory, as it began: leave {} out"
@@ -61,7 +62,8 @@ def _as_begun(run: Path, parser: Parser, arguments: Sequence[str] | None) -> lis
         if any(argument.split("=")[0] == flag for argument in given):
             parser.error(_AS_IT_BEGAN.format(flag))
     try:
-        return ["--config", str(beginning(run)), *given]
+        # A resume may have begun them.
+        return ["--config", str(beginning(run)), *(["--tensorboard"] if (run / FOLDER).is_dir() else []), *given]
     except UsageError as error:
         parser.exit(2, f"{parser.prog.removeprefix('python -m ')}: error: {error}\n")
 

@@ -69,6 +69,15 @@ def test_a_run_that_goes_on_has_what_is_kept_and_no_more(tmp_path: Path) -> None
     }  # fmt: skip
 
 
+def test_a_new_run_has_no_others(tmp_path: Path) -> None:
+    _kept(tmp_path, LINES)
+    (tmp_path / "metrics.jsonl").unlink()
+    for name in ("config.toml", "model.safetensors"):
+        (tmp_path / name).unlink()
+    _kept(tmp_path, [{"epoch": 1, "loss": 0.25}, {"epoch": 2, "loss": 0.125}])
+    assert points(tmp_path) == {(".", "loss", 1): 0.25, (".", "loss", 2): 0.125}
+
+
 def test_a_run_that_keeps_nothing_leaves_nothing(tmp_path: Path) -> None:
     with recorded(tmp_path / "run", events=True) as record:
         record.start({}, {})

@@ -16,6 +16,7 @@ from manual_vs_auto.model import Batch, Loss, Params, ValueAndGrad
 from manual_vs_auto.runs import checkpoints, machine
 from manual_vs_auto.runs.display import Display
 from manual_vs_auto.train import keeping, trainer
+from manual_vs_auto.train.config import parse
 from tests.killing import Killing, ends
 from tests.runs.events import expect_the_metrics
 from tests.train.conftest import Command, Done, Flags
@@ -228,3 +229,12 @@ def test_a_run_that_is_killed_at_random_moments(process: Killing, tiny_file: Pat
         *("--data", tiny_file, "--epochs", 60, "--batch-size", 16),
         run=tmp_path / "run", kills=kills, most=(1200, 0.05),
     )  # fmt: skip
+
+
+def test_event_files_that_a_resume_began_go_on(command: Command, tiny_file: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    command("--data", tiny_file, "--epochs", 2, "--out", run)
+    assert not parse(["--resume", str(run)]).tensorboard
+    assert parse(["--resume", str(run), "--tensorboard"]).tensorboard
+    (run / "tensorboard").mkdir()
+    assert parse(["--resume", str(run)]).tensorboard
