@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "auto": {"model"},
     "fused": {"rules", "model"},
     "solve": {"rules", "model"},
-    "runs": {"command", "data", "model", "rules"},
+    "runs": {"__version__", "command", "data", "model", "rules"},
     "launch": {"command", "runs"},
     "train": {"command", "runs", "rules", "data", "model", "manual", "auto", "fused"},
     "predict": {"command", "runs"},

@@ -9,19 +9,21 @@ from pathlib import Path
 
 import jax
 
+from manual_vs_auto import __version__
 from manual_vs_auto.runs.errors import UsageError
 
 _CGROUPS = [
     ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
     ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
 ]
-_PACKAGES = ("manual_vs_auto", "jax", "jaxlib", "numpy", "optax")
+_PACKAGES = ("jax", "jaxlib", "numpy", "optax")
 
 
 @cache  # each is read from a file as long as its README
 def versions() -> dict[str, str]:
     """Of Python and of every package that a result depends on."""
-    return {"python": platform.python_version()} | {name: version(name) for name in _PACKAGES}
+    own = {"python": platform.python_version(), "manual_vs_auto": __version__}  # which need not be installed
+    return own | {name: version(name) for name in _PACKAGES}
 
 
 def device_of(name: str) -> jax.Device:
