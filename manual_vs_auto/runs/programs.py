@@ -19,6 +19,7 @@ from typing import Any
 
 _BOUND = 2**26  # bytes, of all that is kept
 _DIGEST = 32  # bytes of SHA-256 before each
+_SUFFIX = ".program"
 
 
 def quiet() -> bool:
@@ -75,13 +76,13 @@ def _keep(program: Any, path: Path) -> None:
 
     payload, *_ = serialize(program)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=_SUFFIX, delete=False) as file:
         file.write(hashlib.sha256(payload).digest() + payload)
     Path(file.name).replace(path)
     left = _BOUND
-    for one in sorted(directory().rglob("*"), key=lambda one: -one.stat().st_mtime):
+    for one in sorted(directory().glob(f"jaxlib-*/*{_SUFFIX}"), key=lambda one: -one.stat().st_mtime):
         left -= one.stat().st_size
-        if left < 0 and one.is_file():
+        if left < 0:
             one.unlink()
 
 
@@ -92,7 +93,7 @@ def _path(lowered: Any, options: Mapping[str, Any] | None) -> Path:
     asked = [lowered.as_text(), sorted((options or {}).items()), sorted(jax.config.values.items()), _processor()]
     asked.append(os.environ.get("XLA_FLAGS"))
     name = hashlib.sha256(repr(asked).encode()).hexdigest()
-    return directory() / f"jaxlib-{version('jaxlib')}" / f"{name}.program"
+    return directory() / f"jaxlib-{version('jaxlib')}" / f"{name}{_SUFFIX}"
 
 
 @cache

@@ -19,7 +19,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _train(config: Config, stages: Stages) -> int:
-    config = replace(config, cache=config.cache and programs.quiet())
+    alone = not (config.mesh or config.processes)  # XLA says what ends one of several
+    config = replace(config, cache=config.cache and alone and programs.quiet())
     # Only now: --help answers without jax, and jax is imported while the images are being unpacked.
     from manual_vs_auto.data import load
 

@@ -123,6 +123,21 @@ def test_the_oldest_go_where_there_are_too_many(folder: Path, monkeypatch: pytes
     assert (run(2.0), run(4.0), run(3.0)) == (0, 0, 1)
 
 
+def test_what_others_have_there_stays(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder may be anybody's: a home, say."""
+    monkeypatch.setattr(programs, "_BOUND", 1000)
+    others = [folder / "thesis.tex", folder / "photos" / "1.program", folder / "jaxlib-1" / "notes"]
+    for path in others:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(bytes(2000))
+        os.utime(path, (0, 0))
+    (half := folder / "jaxlib-1" / "half.program").write_bytes(bytes(2000))  # of a process that was killed
+    os.utime(half, (0, 0))
+    run()
+    assert all(path.exists() for path in others)
+    assert not half.exists()
+
+
 def test_others_are_not_kept(folder: Path) -> None:
     for device in (None, SimpleNamespace(platform="gpu")):
         lowered = Counted(2.0)
