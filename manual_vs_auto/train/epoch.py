@@ -1,6 +1,7 @@
 """The training loop: one epoch is one jitted scan over its batches."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import jax
@@ -49,6 +50,17 @@ def order(seed: int, epoch: int, examples: int, batch_size: int) -> np.ndarray[A
     padded = np.full(steps * batch_size, examples, np.int32)
     padded[:examples] = np.random.default_rng((seed, epoch)).permutation(examples)
     return padded.reshape(steps, batch_size)
+
+
+def ahead(draw: Callable[[int], Any], numbers: range) -> Iterator[tuple[int, Callable[[], Any]]]:
+    """The epochs with these numbers, and what gives each one's order, drawn while the one before is trained."""
+    with ThreadPoolExecutor(1) as pool:
+        following: Future[Any] | None = None
+        for number in numbers:
+            drawn, following = following or pool.submit(draw, number), None
+            if number + 1 in numbers:
+                following = pool.submit(draw, number + 1)
+            yield number, drawn.result
 
 
 def batch_of(images: jax.Array, labels: jax.Array, index: jax.Array) -> Batch:

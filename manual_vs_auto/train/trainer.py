@@ -20,7 +20,7 @@ from manual_vs_auto.runs.collectives import told
 from manual_vs_auto.runs.programs import compiled
 from manual_vs_auto.train.agreement import Agreement, compare, rounding_bound
 from manual_vs_auto.train.config import Config
-from manual_vs_auto.train.epoch import Audit, State, make_epoch, narrowed_to, order
+from manual_vs_auto.train.epoch import Audit, State, ahead, make_epoch, narrowed_to, order
 from manual_vs_auto.train.evaluate import make_evaluator, summarised
 from manual_vs_auto.train.feed import compiling, feed_of
 from manual_vs_auto.train.optimizers import optimizer
@@ -161,11 +161,11 @@ class Trainer:
         """Train, an epoch at a time, those that are not done yet. Raises DivergedError."""
         sizes = np.full(self.steps, self._config.batch_size)
         sizes[-1] = self._examples - self._config.batch_size * (self.steps - 1)
-        for number in range(self._done + 1, self._config.epochs + 1):
+        for number, drawn in ahead(self._order, range(self._done + 1, self._config.epochs + 1)):
             # The state is donated: this copy is where an epoch that diverges starts again.
             kept = self._kept
             start = time.perf_counter()
-            self._state, report = awaited(self._epoch, self._state, self._order(number))
+            self._state, report = awaited(self._epoch, self._state, drawn())
             seconds = time.perf_counter() - start
             losses = np.asarray(report.losses, np.float64)
             now = self._place.host(self._state)

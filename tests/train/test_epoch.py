@@ -14,7 +14,7 @@ from manual_vs_auto import auto, manual, model
 from manual_vs_auto.data import Dataset
 from manual_vs_auto.model import Batch, Params
 from manual_vs_auto.train import Config
-from manual_vs_auto.train.epoch import State, _differentiable, batch_of, make_epoch, order, steps_at_once
+from manual_vs_auto.train.epoch import State, _differentiable, ahead, batch_of, make_epoch, order, steps_at_once
 from manual_vs_auto.train.flags import LEARNING_RATES
 from manual_vs_auto.train.optimizers import optimizer
 from manual_vs_auto.train.trainer import Trainer
@@ -34,6 +34,23 @@ def test_order_is_a_permutation_and_a_pure_function() -> None:
     assert not np.array_equal(drawn, order(3, 1, 50, 16))
     assert not np.array_equal(drawn, order(4, 2, 50, 16))
     assert not np.array_equal(order(0, 1, 50, 16), order(1, 0, 50, 16))
+
+
+def test_orders_are_drawn_once_each_and_one_ahead() -> None:
+    asked: list[int] = []
+
+    def draw(number: int) -> int:
+        asked.append(number)
+        return 10 * number
+
+    for number, drawn in ahead(draw, range(3, 6)):
+        assert drawn() == 10 * number
+    assert asked == [3, 4, 5]
+    for _, drawn in ahead(draw, range(7, 10)):
+        drawn()
+        break
+    assert asked[3:] == [7, 8]
+    assert list(ahead(draw, range(4, 4))) == []
 
 
 def test_padding_counts_for_nothing() -> None:
