@@ -54,13 +54,16 @@ def order(seed: int, epoch: int, examples: int, batch_size: int) -> np.ndarray[A
 
 def ahead(draw: Callable[[int], Any], numbers: range) -> Iterator[tuple[int, Callable[[], Any]]]:
     """The epochs with these numbers, and what gives each one's order, drawn while the one before is trained."""
-    with ThreadPoolExecutor(1) as pool:
-        following: Future[Any] | None = None
+    pool = ThreadPoolExecutor(1)
+    following: Future[Any] | None = None
+    try:
         for number in numbers:
             drawn, following = following or pool.submit(draw, number), None
             if number + 1 in numbers:
                 following = pool.submit(draw, number + 1)
             yield number, drawn.result
+    finally:
+        pool.shutdown(wait=False)  # there may be nobody to wait: Python may be at its end
 
 
 def batch_of(images: jax.Array, labels: jax.Array, index: jax.Array) -> Batch:

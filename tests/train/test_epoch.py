@@ -1,6 +1,8 @@
 """The scan: every example once, the mean over real ones, one compile, state donated."""
 
 import logging
+import subprocess
+import sys
 from typing import Any
 
 import jax
@@ -49,7 +51,7 @@ def test_orders_are_drawn_once_each_and_one_ahead() -> None:
     for _, drawn in ahead(draw, range(7, 10)):
         drawn()
         break
-    assert asked[3:] == [7, 8]
+    assert asked[3:] in ([7], [7, 8])  # nobody waits for the last
     assert list(ahead(draw, range(4, 4))) == []
 
 
@@ -195,3 +197,13 @@ def test_each_name_is_its_optimizer(name: str) -> None:
     # How a gradient's size tells: not at all, or in proportion.
     update, _ = optimize.update(np.full(1, 3.0, np.float32), optimize.init(params), params)
     assert -float(update[0]) == pytest.approx(6.0 if name in ("sgd", "momentum") else 2.0)
+
+
+def test_a_run_that_is_left_says_nothing_when_python_ends() -> None:
+    code = """
+from manual_vs_auto.train.epoch import ahead
+left = ahead(lambda number: number, range(3))
+next(left)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stderr == ""
