@@ -172,7 +172,7 @@ def plot(rows: list[dict[str, Any]], path: Path) -> None:
     axes.set_xticks([row["batch"] for row in manual_rows], [str(row["batch"]) for row in manual_rows])
     axes.minorticks_off()
     axes.grid(alpha=0.3)
-    axes.legend()
+    figure.legend(loc="outside right upper")
     figure.savefig(path)
 
 
