@@ -23,7 +23,7 @@ from manual_vs_auto.train.place import Chunk, Place
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
 _CHUNK = 1 << 28  # bytes of images: the more, the closer together those lie in the file that are read at once
-_SHARE = 16  # chunks at least an epoch of many steps, since nothing is read ahead of the first
+_SHARE = 8  # chunks at least an epoch of many steps, since nothing is read ahead of the first
 
 
 class Feed(Protocol):
