@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from manual_vs_auto import command
-from manual_vs_auto.runs import processes, programs, signals
+from manual_vs_auto.runs import processes, signals
 from manual_vs_auto.train.config import Config, parse
 from manual_vs_auto.train.stages import Stages
 
@@ -19,9 +19,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _train(config: Config, stages: Stages) -> int:
+    # Only now: --help answers without jax, and jax is imported while the images are being unpacked.
+    from manual_vs_auto.runs import programs
+
     alone = not (config.mesh or config.processes)  # XLA says what ends one of several
     config = replace(config, cache=config.cache and alone and programs.quiet())
-    # Only now: --help answers without jax, and jax is imported while the images are being unpacked.
     from manual_vs_auto.data import load
 
     if config.plot:
