@@ -54,6 +54,7 @@ def compiled(lowered: Any, options: Mapping[str, Any] | None = None, device: Any
     """
     if device is None or device.platform != "cpu":
         return lowered.compile(compiler_options=options)
+    path = None
     # Whatever may be wrong with what is kept: it is compiled.
     with suppress(Exception):
         path = _path(lowered, options)
@@ -66,8 +67,9 @@ def compiled(lowered: Any, options: Mapping[str, Any] | None = None, device: Any
             os.utime(path)  # it was wanted
             return program
     program = lowered.compile(compiler_options=options)
-    with suppress(Exception):
-        _keep(program, _path(lowered, options))
+    if path:
+        with suppress(Exception):
+            _keep(program, path)
     return program
 
 

@@ -92,6 +92,15 @@ def test_a_folder_that_cannot_be_is_none(folder: Path) -> None:
     assert (run(), run()) == (1, 1)
 
 
+def test_where_nobody_has_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    def expanduser(_: Path) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("MANUAL_VS_AUTO_CACHE")
+    monkeypatch.setattr(Path, "expanduser", expanduser)
+    assert (run(), run()) == (1, 1)
+
+
 def test_what_it_depends_on(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (run(), run()) == (1, 0)
     assert run(options={"xla_backend_optimization_level": "0"}) == 1
