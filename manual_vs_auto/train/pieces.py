@@ -67,8 +67,8 @@ def in_pieces(way: ValueAndGrad) -> ValueAndGrad:
 
         weight = jnp.zeros_like(wide(params).weight)
         number = jnp.zeros_like(batch.labels[0], dtype=weight.dtype)  # spread over devices as the batch is
-        total, _ = jax.lax.scan(add, Sums(number, number, weight), jax.tree.map(cut, batch))
-        return Sums(*total).mean(params.weight.dtype)
+        total: Sums = jax.lax.scan(add, Sums(number, number, weight), jax.tree.map(cut, batch))[0]
+        return total.mean(params.weight.dtype)
 
     return gradient
 

@@ -38,7 +38,15 @@ def test_in_pieces_is_the_whole(
     labels = generator.integers(0, 4, examples, dtype=np.int32)
     batch = Batch(images, labels, jnp.asarray(generator.random(examples) < 0.8))
     params = Params(jnp.asarray(generator.normal(size=(4, 6)), dtype))
-    found, grads = jax.jit(in_pieces(way.value_and_grad(loss)))(params, batch)
+    seen = []
+
+    def watched(params: Params, batch: Batch) -> Any:
+        seen.append(batch.images.shape)
+        return way.value_and_grad(loss)(params, batch)
+
+    found, grads = jax.jit(in_pieces(watched))(params, batch)
+    assert seen
+    assert max(seen) <= (5, 6)
     exact = Params(np.asarray(params.weight, np.float64)), Batch(images / 255.0, labels, np.asarray(batch.weights))
     expected, by_weight = manual.value_and_grad(loss)(*exact)
     assert grads.weight.dtype == params.weight.dtype
