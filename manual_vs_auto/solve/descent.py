@@ -1,7 +1,6 @@
 """Down to the optimum: a direction, a step along it, and float32 as long as float32 can tell better from worse."""
 
 import math
-from collections import deque
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -15,10 +14,8 @@ from manual_vs_auto.solve.objective import Objective, Point, Theta, dot, levelle
 Solver: TypeAlias = Literal["lbfgs", "newton"]
 
 # Before which steps the metric is made anew. The Hessian changes most in the first ones.
-_REFRESHED = {"lbfgs": (0, 16, 64, 256, 1024), "newton": (0, 2, 4, 8, 16, 32, 64, 256)}
-# One for each class takes the time of some passes: it is made where the way down has become slow, and seldom again.
-_SLOW, _STEPS = 0.25, 4  # what is left of the slope after so many steps
-_SELDOM = 64  # steps, from which on the list above holds for it, too
+_REFRESHED = {"lbfgs": (0, 4, 16, 64, 256, 1024), "newton": (0, 2, 4, 8, 16, 32, 64, 256)}
+_SHARED, _LONG = 4, 64  # steps, until it is seen which rows each class is unsure of, and until it pays to look at many
 # How sure a value of the objective is, relative to it: sums of float64, of losses in the dtype.
 _CERTAIN = {np.float32: 5e-8, np.float64: 4e-15}
 _FINE = 1e-6  # of the terms of the gradient: entries of it that float32 tells from 0
@@ -33,8 +30,7 @@ class Halfway(NamedTuple):
     iteration: of this descent.
     single:    whether it is still in float32.
     taken:     iterations of all its descents.
-    made_at, by_class, l2: of the metric.
-    slopes:    of the last steps.
+    made_at, own, l2: of the metric.
     pairs:     those of the memory.
     """
 
@@ -43,9 +39,8 @@ class Halfway(NamedTuple):
     single: bool
     taken: int
     made_at: Theta | None
-    by_class: bool
+    own: int
     l2: float
-    slopes: tuple[float, ...]
     pairs: tuple[Pair, ...]
 
 
@@ -58,7 +53,6 @@ class Descent:
     def __init__(self, objective: Objective, solver: Solver, told: Callable[[int, Point], bool | None]) -> None:
         self._objective, self._solver, self._told = objective, solver, told
         self._metric, self._memory = Metric(objective), Memory()
-        self._slopes: deque[float] = deque(maxlen=_STEPS + 1)
         self._taken = self._iteration = 0
         self._dtype: Any = np.float64
         self._theta: Theta | None = None
@@ -67,7 +61,6 @@ class Descent:
         """Go on with another penalty. The steps so far tell of it what they told of the one before."""
         more = l2 - self._objective.l2
         self._objective.l2 = l2
-        self._slopes.clear()
         self._metric.follow()
         self._memory.change(lambda step: self._objective.pull(step, more), self._metric)
 
@@ -92,7 +85,7 @@ class Descent:
     def halfway(self, theta: Theta | None) -> Halfway:
         """Where it is, when it tells that it is at theta, or when it has ended."""
         metric, single = self._metric, self._dtype is np.float32
-        learned = (metric.made_at, metric.by_class, metric.l2, tuple(self._slopes), self._memory.pairs())
+        learned = (metric.made_at, metric.own, metric.l2, self._memory.pairs())
         return Halfway(theta, self._iteration, single, self._taken, *learned)
 
     def take_up(self, halfway: Halfway) -> None:
@@ -100,8 +93,7 @@ class Descent:
         self._theta, self._iteration, self._taken = halfway.theta, halfway.iteration, halfway.taken
         self._dtype = np.float32 if halfway.single else np.float64
         if halfway.made_at is not None:
-            self._metric.refresh(halfway.made_at, halfway.by_class, halfway.l2)
-        self._slopes.extend(halfway.slopes)
+            self._metric.refresh(halfway.made_at, halfway.own, halfway.l2)
         self._memory.take_up(halfway.pairs)
 
     def _down(self, here: Point, tol: float, max_iter: int) -> tuple[Point, int, bool]:
@@ -129,15 +121,9 @@ class Descent:
 
     def _keep_up(self, theta: Theta) -> None:
         """Make the metric anew where it is time to."""
-        slow = len(self._slopes) > _STEPS and self._slopes[-1] > _SLOW * self._slopes[0]
-        due = self._taken in _REFRESHED[self._solver] or self._metric.made_at is None
-        if self._metric.by_class:
-            if due and self._taken >= _SELDOM:
-                self._metric.refresh(theta, by_class=True)
-        elif slow and self._objective.by_class:
-            self._metric.refresh(theta, by_class=True)
-        elif due:
-            self._metric.refresh(theta, by_class=False)
+        if self._taken in _REFRESHED[self._solver] or self._metric.made_at is None:
+            few, many = self._objective.own
+            self._metric.refresh(theta, 0 if self._taken < _SHARED else few if self._taken < _LONG else many)
 
     def _step(self, here: Point, dtype: Any) -> Point | None:
         """The next point, or None where no difference to it can be told in this dtype."""
@@ -147,7 +133,6 @@ class Descent:
             step = self._memory.direction(here.gradient, self._metric)
         step = levelled(step)
         slope = dot(here.gradient, step)
-        self._slopes.append(-slope)
         unsure = _CERTAIN[dtype] * abs(here.value)
         size = 1.0
         for _ in range(_SHORTENINGS):

@@ -48,7 +48,7 @@ def path(
     features: Array,
     labels: Array,
     classes: int,
-    l2s: Sequence[float],
+    l2s: Sequence[float] | Array,
     *,
     loss: Loss = "cross_entropy",
     weights: Array | None = None,
@@ -84,7 +84,7 @@ def path(
     Returns: a Solution for each of l2s, in their order.
     Raises:  ValueError and TypeError that name what can't be used.
     """
-    where = None if mesh else _device(device)
+    where, l2s = None if mesh else _device(device), [float(l2) for l2 in l2s]
     if mesh and DATA not in mesh.shape:
         raise ValueError(f"mesh must have an axis {DATA!r} for the rows, not only {mesh.axis_names}")
     _expect(features, labels, classes, l2s, loss, weights, solver)

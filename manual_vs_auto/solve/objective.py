@@ -19,25 +19,24 @@ from jax.sharding import Mesh
 
 from manual_vs_auto.model import Loss
 from manual_vs_auto.rules import Array
-from manual_vs_auto.solve.passes import (
-    GRADIENTS,
-    PRODUCTS,
+from manual_vs_auto.solve.gram import (
+    Gram,
+    Inverse,
     gram,
     gram_compiled,
     inverse,
     inverse_compiled,
-    over_chunks,
-    over_devices,
-    over_rows,
-    spread,
     times,
     times_compiled,
 )
+from manual_vs_auto.solve.passes import GRADIENTS, PRODUCTS, over_chunks, over_devices, over_rows, spread
 
 Theta: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
 
 _CHUNK = 1 << 20  # bytes of a chunk's features and logits in float32, and a few more of them while it is worked on
 _ROWS_A_COLUMN, _LEAST_ROWS = 16, 4096  # of the sample
+_OWN, _NARROW = 512, 64  # rows of a class that are looked at where there are no more columns than that
+_ROOM = 1 << 31  # bytes that they may take
 _LITTLE = 1e8  # N D K: about 40 passes, which NumPy makes in the time of a compilation
 _FAR = 10  # standard deviations from 0
 
@@ -68,6 +67,8 @@ class Objective:
           mesh:      over whose axis "data" the rows are cut, each device making the pass over its own; or None. What is
                      not summed over all rows every process does for itself, from the same numbers.
           on_program: as `minimise.path` takes it.
+
+    own: how many rows of each class a metric is worth making of, at first and where the way is long; (0, 0) of none.
     """
 
     def __init__(
@@ -89,9 +90,6 @@ class Objective:
         self.loss, self.l2, self.intercept = loss, l2, intercept
         self.shape = (classes, width + intercept)
         self.passes = 0
-        # A matrix for each class takes some D^2 / N passes to make, and four times its room for a moment.
-        room = 4 * 4 * classes * width**2
-        self.by_class = classes > 2 and width**2 <= 16 * rows and room <= max(1 << 31, features.nbytes)
         self._mesh, self._on_program = mesh, on_program
         self._programs: dict[Any, Any] = {}  # for a mesh, by what is asked of the rows, and in which dtype
         self.compiled = mesh is not None or device is not None or rows * width * classes > _LITTLE
@@ -106,6 +104,13 @@ class Objective:
         whole = (features, labels.astype(np.int32), shares)
         self._rows = tuple(spread(mesh, part) for part in whole) if mesh else self.put(whole)
         self._sample, self._sample_shares = self.put(sample)
+        self.own = (0, 0)
+        if classes > 2 and width**2 <= 16 * rows:
+            # What is made of them takes three times the room of those [K, m, D] that are kept, m <= D.
+            room, size = max(_ROOM, features.nbytes) // (3 * 4 * classes * self.shape[1]), len(sample[1])
+            few = _OWN if width <= _NARROW else max(width // 4, _NARROW)
+            most = (few, max(width, _OWN)) if room >= self.shape[1] else (min(few, room),) * 2
+            self.own = (min(most[0], size), min(most[1], size))
         self._chunk = max(64, min(4096, _CHUNK // (4 * (width + classes)) * 4 // 64 * 64))
 
     def joined(self, weight: Array, bias: Array) -> Theta:
@@ -144,23 +149,23 @@ class Objective:
         (product,) = self._over_rows(PRODUCTS[hessian][self.loss], (theta, direction), dtype)
         return np.asarray(product) + self.pull(direction, self.l2)
 
-    def gram(self, theta: Theta, by_class: bool = False) -> Array:
-        """sum_i s_i c_i x_i x_i' over a sample of rows, c of `curvature.DIAGONAL`: [1, D, D] or [K, D, D], or D + 1."""
+    def gram(self, theta: Theta, own: int = 0) -> Gram:
+        """How a sample of rows bends at theta, and beside it so many of them for each class."""
         (there,) = self.put((theta.astype(np.float32 if self.compiled else np.float64, order="C"),))
         made = gram_compiled if self.compiled else gram
         sample = (self._sample, self._sample_shares, self._centre)
-        return made(there, *sample, loss=self.loss, intercept=self.intercept, by_class=by_class)
+        return made(there, *sample, loss=self.loss, intercept=self.intercept, own=own)
 
-    def inverse(self, matrices: Array, l2: float) -> Array:
-        """The inverse of each with a penalty, where the passes run."""
+    def inverse(self, found: Gram, l2: float) -> Inverse:
+        """The inverse with a penalty, where the passes run."""
         penalty = self.pull(np.ones((1, self.shape[1])), l2)[0]
-        return (inverse_compiled if self.compiled else inverse)(matrices, penalty)
+        return (inverse_compiled if self.compiled else inverse)(found, penalty)
 
-    def times(self, theta: Theta, matrices: Array) -> Theta:
-        """Each class's theta times the matrix of its class: [K, D]."""
+    def times(self, theta: Theta, inverse: Inverse) -> Theta:
+        """The inverse times each class's theta: [K, D]."""
         if self.compiled:
-            return np.asarray(times_compiled(theta.astype(matrices.dtype), matrices), np.float64)
-        return np.asarray(times(theta, matrices))
+            return np.asarray(times_compiled(theta.astype(inverse.root.dtype), inverse), np.float64)
+        return np.asarray(times(theta, inverse))
 
     def _over_rows(self, work: Any, thetas: tuple[Theta, ...], dtype: Any) -> Any:
         self.passes += 1

@@ -1,4 +1,4 @@
-"""What is summed over all rows, and the Gram matrix of some: NumPy as it stands, or JAX in chunks.
+"""What is summed over all rows: NumPy as it stands, or JAX in chunks.
 
 A chunk of rows stays in the processor's cache between the product that makes the logits and the one that takes what
 belongs to them back to theta, notes (10), so that the features are read once. What the chunks give is summed in
@@ -12,20 +12,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
-from jax.scipy.linalg import cho_solve
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from manual_vs_auto.model import LOSSES, Loss
 from manual_vs_auto.rules import Array, softmax
 from manual_vs_auto.rules.targets import one_hot
-from manual_vs_auto.solve.curvature import CONVEX, DIAGONAL, EXACT
+from manual_vs_auto.solve.curvature import CONVEX, EXACT
 
 DATA = "data"  # the axis of a mesh over which the rows are cut
-_ROWS_A_CLASS = 512  # or D of them
-_ROWS, _ROWS_A_COLUMN = 4096, 4  # of the sample, for what all classes share
-_BORROWED = 0.1  # of the mean
-_RIDGE, _LEAST = 1e-6, 1e-18  # of D times the diagonal; where every row is sure, and the matrix 0
 
 
 def _value_and_grad(loss: Loss, scores: Any, labels: Array, shares: Array, theta: Array) -> tuple[Array, Array]:
@@ -58,7 +53,7 @@ def over_rows(
     Args: work: of GRADIENTS or PRODUCTS. features: [B, D]. labels, shares: [B]. centre: [D], taken from each row.
           thetas: [K, D + 1] in the dtype that is worked in, or [K, D] without an intercept.
     """
-    rows, shares = _moved(features, centre, thetas[0].dtype), shares.astype(thetas[0].dtype)
+    rows, shares = moved(features, centre, thetas[0].dtype), shares.astype(thetas[0].dtype)
     xp, width = rows.__array_namespace__(), rows.shape[1]
 
     def scores(theta: Array) -> Array:
@@ -66,7 +61,7 @@ def over_rows(
         return logits + theta[None, :, width] if intercept else logits
 
     *numbers, by_logits = work(scores, labels, shares, *thetas)
-    by_theta = _turned(by_logits) @ rows
+    by_theta = turned(by_logits) @ rows
     if intercept:
         by_theta = xp.concat([by_theta, xp.sum(by_logits, axis=0)[:, None]], axis=1)
     return tuple(part.astype(np.float64) for part in (*numbers, by_theta))
@@ -128,68 +123,11 @@ def spread(mesh: Mesh, rows: Array) -> jax.Array:
     return jax.make_array_from_callback(shape, NamedSharding(mesh, P(DATA)), of_device)
 
 
-def gram(
-    theta: Array, features: Array, shares: Array, centre: Array | None, *, loss: Loss, intercept: bool, by_class: bool
-) -> Array:
-    """sum_i s_i c_i x_i x_i', in theta's dtype: [1, D, D] with the mean curvature c of a row, or [K, D, D] by class.
-
-    A class asks something of few rows. Of these the most uncertain are summed; what the others have, and a part of it
-    all, for few rows leave many directions open, is put where the mean has it.
-    """
-    rows, shares = _moved(features, centre, theta.dtype), shares.astype(theta.dtype)
-    xp = rows.__array_namespace__()
-    if intercept:
-        rows = xp.concat([rows, xp.ones_like(rows[:, :1])], axis=1)
-    least = xp.finfo(theta.dtype).tiny
-    few = slice(None, None, max(1, len(rows) // max(_ROWS, _ROWS_A_COLUMN * rows.shape[1])))
-    if not by_class:
-        rows, shares = rows[few], shares[few] * (xp.sum(shares) / xp.maximum(xp.sum(shares[few]), least))
-        asked = shares * xp.sum(DIAGONAL[loss](softmax(rows @ theta.T)), axis=1) / (len(theta) - 1)
-        return (_turned(rows * asked[:, None]) @ rows)[None]
-    bends = shares[:, None] * DIAGONAL[loss](softmax(rows @ theta.T))
-    mean = _turned(rows[few] * xp.sum(bends[few], axis=1)[:, None]) @ rows[few]
-    squares, size = xp.sum(rows * rows, axis=1), xp.linalg.trace(mean)
-    size = xp.where(size > least, size, xp.ones_like(size))  # where all of these rows are sure, the mean is 0
-    kept = min(len(rows), max(_ROWS_A_CLASS, rows.shape[1]))
-
-    def of_class(bends: Array) -> Array:
-        first = jax.lax.top_k(bends, kept)[1] if xp is jnp else np.argpartition(bends, -kept)[-kept:]
-        some = rows[first]
-        own = (1 - _BORROWED) * (_turned(some * bends[first, None]) @ some)
-        return own + (xp.sum(bends * squares) - xp.linalg.trace(own)) / size * mean
-
-    return jax.lax.map(of_class, bends.T) if xp is jnp else np.stack([of_class(each) for each in bends.T])
-
-
-def inverse(matrices: Array, penalty: Array) -> Array:
-    """(M + diag(penalty))^-1 of each of [_, D, D], with a ridge in each column that float32 can tell from 0."""
-    xp = matrices.__array_namespace__()
-    unit = xp.eye(len(penalty), dtype=matrices.dtype)
-    ridges = xp.maximum(_RIDGE * len(unit) * xp.linalg.diagonal(matrices), _LEAST)
-    added = penalty.astype(matrices.dtype)[None, :] + ridges
-    whole = matrices + added[:, None, :] * unit[None]
-    if xp is np:
-        return np.linalg.inv(whole)
-    return jax.lax.map(lambda each: cho_solve((jnp.linalg.cholesky(each), True), unit), whole)
-
-
-def times(theta: Array, matrices: Array) -> Array:
-    """Each class's theta [K, D] times the matrix of its class, or the only one."""
-    if len(matrices) == 1:
-        return theta @ matrices[0]
-    return (theta[:, None, :] @ matrices)[:, 0, :]
-
-
-gram_compiled = jax.jit(gram, static_argnames=("loss", "intercept", "by_class"))
-inverse_compiled = jax.jit(inverse)
-times_compiled = jax.jit(times)
-
-
-def _turned(rows: Array) -> Array:
+def turned(rows: Array) -> Array:
     """The transpose as an array of its own: a product that reads its first operand across takes twice the time."""
     return rows.T if isinstance(rows, np.ndarray) else jax.lax.optimization_barrier(rows.T)
 
 
-def _moved(rows: Array, centre: Array | None, dtype: Any) -> Array:
+def moved(rows: Array, centre: Array | None, dtype: Any) -> Array:
     """x - c, taken before the rows are rounded to the dtype."""
     return rows.astype(dtype) if centre is None else (rows.astype(np.float64) - centre[None, :]).astype(dtype)

@@ -76,9 +76,8 @@ class State:
             "iteration": halfway.iteration,
             "single": halfway.single,
             "taken": halfway.taken,
-            "by_class": halfway.by_class,
+            "own": halfway.own,
             "metric_l2": halfway.l2,
-            "slopes": list(halfway.slopes),
             "pairs": [[pair.bend, pair.scale] for pair in halfway.pairs],
             "found": [
                 {"l2": l2} | {name: asdict(solution)[name] for name in _PLAIN} for l2, solution in self.found.items()
@@ -102,9 +101,8 @@ class State:
         }
         plain = {name: numbers[name] for name in ("iteration", "single", "taken")}
         # What an older state lacks is found anew, and then the bits are others.
-        metric = {"made_at": arrays.get("made_at"), "by_class": numbers.get("by_class", False)}
-        metric |= {"l2": numbers.get("metric_l2", 0.0), "slopes": tuple(numbers.get("slopes", ()))}
-        halfway = Halfway(arrays.get("theta"), pairs=pairs, **plain, **metric)
+        own, l2 = numbers.get("own", 0), numbers.get("metric_l2", 0.0)
+        halfway = Halfway(arrays.get("theta"), made_at=arrays.get("made_at"), own=own, l2=l2, pairs=pairs, **plain)
         return cls(numbers["l2"], found, arrays["before"], arrays["here"], numbers["passes"], halfway)
 
 

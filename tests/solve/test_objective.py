@@ -8,9 +8,7 @@ import numpy as np
 import pytest
 
 from manual_vs_auto.model import Loss
-from manual_vs_auto.rules import softmax
 from manual_vs_auto.solve import objective as module
-from manual_vs_auto.solve.curvature import DIAGONAL
 from manual_vs_auto.solve.objective import Objective
 from tests.solve.problems import Array, gradient, levelled, made, value
 
@@ -80,65 +78,27 @@ def test_narrow_features_are_widened_not_rounded_again(dtype: Any) -> None:
     np.testing.assert_array_equal(found.gradient, wide.gradient)
 
 
-def test_the_gram_matrix_is_the_mean_hessian_at_zero() -> None:
-    """At theta = 0 every row is as unsure as can be: c = 1 / K, and M is the Hessian's own block."""
-    features, labels = made(90, 4, 3)
-    ours = _objective(features, labels, l2=0.0)
-    zero = np.zeros(ours.shape)
-    # A direction that changes p: the classes' sum is 0.
-    along = np.outer([1.0, -1.0, 0.0], np.random.default_rng(2).normal(size=5))
-    (gram,) = np.asarray(ours.gram(zero), np.float64)
-    # The Gram matrix is a sum in float32.
-    near = 50 * float(np.finfo(np.float32).eps)
-    np.testing.assert_allclose(ours.product(zero, along), along @ gram, rtol=0, atol=near)
+def test_classes_have_rows_of_their_own_where_there_are_some_classes_and_enough_rows() -> None:
+    assert _objective(*made(90, 4, 3)).own == (90, 90)
+    assert _objective(*made(90, 4, 2)).own == (0, 0)
+    assert _objective(*made(20, 30, 3)).own == (0, 0)
 
 
-@pytest.mark.parametrize("loss", ["cross_entropy", "squared_distance"])
-@pytest.mark.parametrize("device", [None, CPU])
-def test_a_matrix_for_each_class_is_of_its_most_uncertain_rows(
-    loss: Loss, device: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("manual_vs_auto.solve.passes._ROWS_A_CLASS", 30)
-    jax.clear_caches()  # or one that was compiled with the other number is found
-    features, labels = made(91, 4, 3)
-    ours = _objective(features, labels, loss, l2=0.0, intercept=False, device=device)
-    theta = 2 * np.random.default_rng(1).normal(size=ours.shape)
-    (shared,) = np.asarray(ours.gram(theta), np.float64)
-    found = np.asarray(ours.gram(theta, by_class=True), np.float64)
-    assert found.shape == (3, 4, 4)
-    p = softmax(features @ theta.T)
-    for bends, each in zip(DIAGONAL[loss](p).T / 91, found, strict=True):
-        rows = np.argsort(bends)[-30:]
-        own = features[rows].T @ (features[rows] * bends[rows, None])
-        all_of_it = bends @ (features**2).sum(axis=1)
-        rest = all_of_it - 0.9 * np.trace(own)
-        near = 50 * float(np.finfo(np.float32).eps)
-        np.testing.assert_allclose(each, 0.9 * own + rest / np.trace(shared) * shared, rtol=0, atol=near)
-        assert np.trace(each) == pytest.approx(all_of_it, rel=near)
-
-
-@pytest.mark.parametrize("device", [None, CPU])
-def test_rows_that_are_sure_say_nothing_and_spoil_nothing(device: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every second row is looked at for what all classes share, and just these are sure."""
-    for name, rows in (("_ROWS", 45), ("_ROWS_A_COLUMN", 0), ("_ROWS_A_CLASS", 30)):
-        monkeypatch.setattr(f"manual_vs_auto.solve.passes.{name}", rows)
-    jax.clear_caches()  # or one that was compiled with other numbers is found
-    features, labels = made(90, 4, 3)
-    features[::2, 0] = 1e4
-    features[1::2] = 1e3 * np.clip(features[1::2], -1, 1) * [0, 1, 1, 1]
-    ours = _objective(features, labels, l2=0.0, intercept=False, device=device)
-    theta = np.zeros(ours.shape)
-    theta[:, 0] = [1, 0, -1]
-    assert not np.asarray(ours.gram(theta)).any()
-    found = np.asarray(ours.gram(theta, by_class=True))
-    assert np.isfinite(found).all()
-    assert found.any()
-
-
-def test_a_matrix_by_class_is_for_problems_of_some_classes_and_enough_rows() -> None:
-    assert _objective(*made(90, 4, 3)).by_class
-    assert not _objective(*made(90, 4, 2)).by_class
-    assert not _objective(*made(20, 30, 3)).by_class
+def test_a_class_has_as_many_rows_as_pay_and_as_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    for rows, width, own, kept in (
+        (900, 4, (512, 512), (5, 5)), (900, 64, (512, 512), (65, 65)), (900, 65, (64, 512), (64, 66)),
+        (6000, 300, (75, 512), (75, 301)), (26000, 600, (150, 600), (150, 600)),
+    ):  # fmt: skip
+        ours = _objective(*made(rows, width, 3), device=None)
+        assert ours.own == own
+        for few, most in zip(own, kept, strict=True):
+            assert ours.gram(np.zeros(ours.shape), few).rows.shape == (3, most, width + 1)
+    # What is made of them takes no more room than the features, where these take much.
+    monkeypatch.setattr(module, "_ROOM", 0)
+    features, labels = made(900, 40, 3)
+    assert _objective(features, labels).own == (512, 512)
+    few = 1600 // 16 * 40 * 2 // (3 * 4 * 3 * 41)
+    assert _objective(features[:100].astype(np.float16), labels[:100]).own == (few, few)
 
 
 def test_the_scale_of_the_gradient_is_of_the_rows_that_count() -> None:
@@ -148,23 +108,6 @@ def test_the_scale_of_the_gradient_is_of_the_rows_that_count() -> None:
     ours = _objective(1e4 * features, labels, weights=weights)
     rows = 1e4 * np.abs(features[2900:])
     assert 0.5 * rows.mean(axis=0).max() < ours.scale < rows.max()
-
-
-@pytest.mark.parametrize("device", [None, CPU])
-def test_the_metric_inverts_what_cannot_be_inverted(device: Any) -> None:
-    """A column that is 0, one that is there twice, a class that nothing is asked of: a ridge keeps it finite."""
-    features, labels = made(91, 4, 3)
-    features[:, 1], features[:, 3] = 0, features[:, 2]
-    ours = _objective(features, labels, l2=0.0, device=device)
-    sure = np.zeros(ours.shape)
-    sure[:, -1] = [0, 0, -1e4]
-    for theta, by_class in ((np.zeros(ours.shape), False), (np.zeros(ours.shape), True), (sure, True)):
-        inverse = ours.inverse(ours.gram(theta, by_class), 0.0)
-        step = ours.times(np.random.default_rng(0).normal(size=ours.shape), inverse)
-        assert np.isfinite(step).all()
-        for each in np.asarray(inverse, np.float64):
-            sizes = np.sqrt(np.diag(each))  # some 1e9 times the others where a column is 0
-            assert np.linalg.eigvalsh((each + each.T) / 2 / np.outer(sizes, sizes))[0] > 0
 
 
 def test_far_columns_are_moved_and_nobody_sees_it() -> None:

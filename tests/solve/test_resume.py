@@ -39,8 +39,8 @@ def through_json(state: State) -> State:
 @pytest.mark.parametrize("device", ["auto", "cpu"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_goes_on_from_wherever_it_was(kind: str, solver: Any, device: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(descent, "_STEPS", 1)
-    monkeypatch.setattr(descent, "_SLOW", 0.0)  # a metric by class from the second step on
+    monkeypatch.setattr(descent, "_SHARED", 2)
+    monkeypatch.setattr(descent, "_REFRESHED", dict.fromkeys(("lbfgs", "newton"), (0, 2, 16)))  # by class from 2 on
     if device == "cpu" and kind not in ("plain", "shifted", "squared distance"):
         pytest.skip("in NumPy, which is quicker")
     options: dict[str, Any] = {"features": FEATURES, "tol": 1e-7, "solver": solver, "device": device} | KINDS[kind]
@@ -57,7 +57,7 @@ def test_it_goes_on_from_wherever_it_was(kind: str, solver: Any, device: Any, mo
 
     whole = path(labels=LABELS, classes=4, l2s=L2S, on_iteration=iterated, on_solution=ended, **options)
     assert len(states) > 10
-    assert any(state.halfway.by_class for state in states)
+    assert any(state.halfway.own for state in states)
     assert len({state.halfway.single for state in states if state.halfway.theta is not None}) == 1 + (device == "cpu")
     # Compiled, or with products, each resume takes longer: every third or seventh is of every penalty and both dtypes.
     for number in range(0, len(states), 7 if solver == "newton" else 3 if device == "cpu" else 1):
@@ -95,7 +95,7 @@ def test_a_state_of_before_there_was_a_metric_by_class_is_taken_up() -> None:
     whole = path(FEATURES, LABELS, 4, L2S, tol=1e-7, on_iteration=lambda progress: states.append(progress.state))
     state = states[-2]
     arrays = {name: array for name, array in state.arrays().items() if name != "made_at"}
-    numbers = {name: part for name, part in state.numbers().items() if name not in ("by_class", "metric_l2", "slopes")}
+    numbers = {name: part for name, part in state.numbers().items() if name not in ("own", "metric_l2")}
     again = path(FEATURES, LABELS, 4, L2S, tol=1e-7, resume=State.of(arrays, numbers))
     for one, other in zip(again, whole, strict=True):
         assert one.converged
