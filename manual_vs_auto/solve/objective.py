@@ -11,11 +11,13 @@ it saves, they run in NumPy.
 """
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import numpy as np
 from jax.sharding import Mesh
+from threadpoolctl import threadpool_limits
 
 from manual_vs_auto.model import Loss
 from manual_vs_auto.rules import Array
@@ -37,6 +39,7 @@ _CHUNK = 1 << 20  # bytes of a chunk's features and logits in float32, and a few
 _ROWS_A_COLUMN, _LEAST_ROWS = 16, 4096  # of the sample
 _OWN, _NARROW = 512, 64  # rows of a class that are looked at where there are no more columns than that
 _ROOM = 1 << 31  # bytes that they may take
+_SOON = 1024  # columns that LAPACK is soon done with
 _LITTLE = 1e8  # N D K: about 40 passes, which NumPy makes in the time of a compilation
 _FAR = 10  # standard deviations from 0
 
@@ -99,7 +102,7 @@ class Objective:
         seen, counted = np.asarray(sample[0][some], np.float64), np.asarray(sample[1][some])
         self._centre = _far(seen) if intercept else None
         # How large the terms of an entry of the gradient are, at most: of W as the user has it, and of b.
-        sizes = counted @ np.abs(seen) / (counted.sum() or 1)
+        sizes = np.sum(counted[:, None] * np.abs(seen), axis=0) / (counted.sum() or 1)
         self.scale = max(float(np.max(sizes)), float(intercept))
         whole = (features, labels.astype(np.int32), shares)
         self._rows = tuple(spread(mesh, part) for part in whole) if mesh else self.put(whole)
@@ -152,20 +155,28 @@ class Objective:
     def gram(self, theta: Theta, own: int = 0) -> Gram:
         """How a sample of rows bends at theta, and beside it so many of them for each class."""
         (there,) = self.put((theta.astype(np.float32 if self.compiled else np.float64, order="C"),))
-        made = gram_compiled if self.compiled else gram
         sample = (self._sample, self._sample_shares, self._centre)
-        return made(there, *sample, loss=self.loss, intercept=self.intercept, own=own)
+        how: dict[str, Any] = {"loss": self.loss, "intercept": self.intercept, "own": own}
+        return self._by_lapack(gram_compiled, there, *sample, **how) if self.compiled else gram(there, *sample, **how)
 
     def inverse(self, found: Gram, l2: float) -> Inverse:
         """The inverse with a penalty, where the passes run."""
         penalty = self.pull(np.ones((1, self.shape[1])), l2)[0]
-        return (inverse_compiled if self.compiled else inverse)(found, penalty)
+        return self._by_lapack(inverse_compiled, found, penalty) if self.compiled else inverse(found, penalty)
 
     def times(self, theta: Theta, inverse: Inverse) -> Theta:
         """The inverse times each class's theta: [K, D]."""
         if self.compiled:
             return np.asarray(times_compiled(theta.astype(inverse.root.dtype), inverse), np.float64)
         return np.asarray(times(theta, inverse))
+
+    def _by_lapack(self, function: Any, *args: Any, **options: Any) -> Any:
+        """What the function returns, computed. Where it is soon done, by one thread of LAPACK's BLAS.
+
+        Others spin for a tenth of a second once they have nothing to do, and the passes take twice as long meanwhile.
+        """
+        with threadpool_limits(1, "blas") if self.shape[1] <= _SOON else nullcontext():
+            return jax.block_until_ready(function(*args, **options))
 
     def _over_rows(self, work: Any, thetas: tuple[Theta, ...], dtype: Any) -> Any:
         self.passes += 1

@@ -6,6 +6,7 @@ import jax
 import ml_dtypes
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from manual_vs_auto.model import Loss
 from manual_vs_auto.solve import objective as module
@@ -99,6 +100,33 @@ def test_a_class_has_as_many_rows_as_pay_and_as_there_is_room_for(monkeypatch: p
     assert _objective(features, labels).own == (512, 512)
     few = 1600 // 16 * 40 * 2 // (3 * 4 * 3 * 41)
     assert _objective(features[:100].astype(np.float16), labels[:100]).own == (few, few)
+
+
+@pytest.mark.parametrize("width", [3, 40])
+def test_lapack_works_alone_where_it_is_soon_done(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For its other threads are in the way of the next passes; and it is as it was afterwards."""
+    monkeypatch.setattr(module, "_SOON", 10)
+    ours = _objective(*made(90, width, 3))
+    seen: list[set[int]] = []
+    ours.inverse(ours.gram(np.zeros(ours.shape)), 0.1)  # LAPACK is loaded when it is first asked for
+
+    def threads() -> set[int]:
+        return {each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"}
+
+    def noting(work: Any) -> Any:
+        def noted(*args: Any, **how: Any) -> Any:
+            seen.append(threads())
+            return work(*args, **how)
+
+        return noted
+
+    for name in ("gram_compiled", "inverse_compiled"):
+        monkeypatch.setattr(module, name, noting(getattr(module, name)))
+    with threadpool_limits(2, "blas"):
+        for own in ours.own:
+            ours.inverse(ours.gram(np.zeros(ours.shape), own), 0.1)
+        assert threads() == {2}
+    assert seen == 4 * [{1} if width == 3 else {2}]
 
 
 def test_the_scale_of_the_gradient_is_of_the_rows_that_count() -> None:
