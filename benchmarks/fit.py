@@ -20,6 +20,7 @@ from manual_vs_auto.data import load
 from manual_vs_auto.solve import minimise, path
 
 GAP = 1e-4
+_OURS = "manual_vs_auto lbfgs"
 _PATIENCE = 11  # times our own seconds, and at least 15 s, before a solver is given up
 IMAGENET = (1_281_167, 1024, 1000)
 
@@ -103,15 +104,15 @@ def fewest(fit: Fit, near: Callable[[Any], bool], patience: float) -> tuple[int,
     return high, seconds
 
 
-def race(problem: Problem, rounds: int) -> list[dict[str, Any]]:
-    """One row a solver."""
+def race(problem: Problem, rounds: int, some: tuple[str, ...]) -> list[dict[str, Any]]:
+    """One row a solver. Args: some: only ours, and those that have one of these in their names."""
     start = time.perf_counter()
     minimise(problem.features, problem.labels, problem.classes, l2=problem.l2)
     first = time.perf_counter() - start
     best = minimise(problem.features, problem.labels, problem.classes, l2=problem.l2, tol=1e-8, max_iter=3000)
     optimum = objective(problem, best.weight, best.bias)
     solvers: dict[str, Fit | str] = {
-        "manual_vs_auto lbfgs": ours(problem, "lbfgs"),
+        _OURS: ours(problem, "lbfgs"),
         "manual_vs_auto newton": ours(problem, "newton"),
         "scikit-learn lbfgs": scikit_learn(problem, "lbfgs"),
         "scikit-learn lbfgs, BLAS in one thread": scikit_learn(problem, "lbfgs", threads=1),
@@ -120,6 +121,8 @@ def race(problem: Problem, rounds: int) -> list[dict[str, Any]]:
         "scikit-learn saga": scikit_learn(problem, "saga"),
         "PyTorch LBFGS": torch_lbfgs(problem),
     }
+
+    solvers = {name: fit for name, fit in solvers.items() if name == _OURS or any(part in name for part in some)}
 
     def near(parts: Any) -> bool:
         return objective(problem, *parts) - optimum <= GAP * optimum
@@ -135,19 +138,19 @@ def race(problem: Problem, rounds: int) -> list[dict[str, Any]]:
             given_up[name] = f"more than {patience:.0f} s"
         else:
             counts[name] = found[0]
-        if name == "manual_vs_auto lbfgs" and name in counts:
+        if name == _OURS and name in counts:
             assert not isinstance(found, str)
             assert found is not None
             patience = max(15.0, _PATIENCE * found[1])
         print(f"{problem.name}: {name}: {counts.get(name, given_up.get(name))}", flush=True)
     fits = {name: (lambda fit=solvers[name], n=n: fit(n)) for name, n in counts.items()}
     seconds = interleaved(fits, rounds)
-    own = np.array(seconds["manual_vs_auto lbfgs"])
+    own = np.array(seconds[_OURS])
     rows = [
         {
             "problem": problem.name, "solver": name, "iterations": counts[name], **quartiles(times),
             "times_ours": float(np.median(np.array(times) / own)),
-            "first_fit": first if name == "manual_vs_auto lbfgs" else None, "not_timed": None,
+            "first_fit": first if name == _OURS else None, "not_timed": None,
         }
         for name, times in seconds.items()
     ]  # fmt: skip
@@ -203,7 +206,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fit", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds of a fit each (default: 5)")
     parser.add_argument("--only", default="", help="problems whose name has this in it")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="where fit.json is left")
+    parser.add_argument(
+        "--solvers", default="", help="only ours and those with one of these in their names: newton-cg,saga"
+    )
+    parser.add_argument("--out", type=Path, default=RESULTS, help="where fit.json is left, or fit-some.json")
     parser.add_argument("--smoke", action="store_true", help="a few rows, one round, nothing kept: does it run?")
     asked = parser.parse_args()
     rounds = 1 if asked.smoke else asked.rounds
@@ -215,12 +221,12 @@ def main() -> None:
     if not chosen:
         parser.error(f"--only {asked.only}: no problem has that in its name")
     for problem in chosen:
-        rows += race(problem, rounds)
+        rows += race(problem, rounds, tuple(asked.solvers.split(",")))
         sweeps.append(sweep(problem, rounds))
         extrapolated = at_imagenet(max(found["passes_single"] for found in sweeps), rate)
         result = {"machine": machine(), "gap": GAP, "rows": rows, "sweeps": sweeps, "extrapolated": extrapolated}
         if not asked.smoke:  # after each: the whole takes most of an hour
-            print("kept in", keep("fit", result, asked.out), flush=True)
+            print("kept in", keep("fit-some" if asked.solvers else "fit", result, asked.out), flush=True)
     print(table(rows))
     print(table(sweeps))
     print("calculated, not measured:", extrapolated)
