@@ -190,14 +190,16 @@ def markdown(rows: list[dict[str, Any]]) -> str:
     names = list(dict.fromkeys(row["problem"] for row in rows))
     found = {(row["solver"], row["problem"]): row for row in rows}
 
-    def cell(row: dict[str, Any]) -> str:
+    def cell(row: dict[str, Any] | None) -> str:
+        if row is None:
+            return "not run"
         if row["median"] is None:
             return "not run" if row["not_timed"].startswith("a Hessian") else row["not_timed"]
         return f"{row['median']:.2g} s ({row['times_ours']:.2g}), {row['iterations']}"
 
     lines = [f"| to within 1e-4 | {' | '.join(names)} |", "|---|" + "---|" * len(names)]
     for solver in dict.fromkeys(row["solver"] for row in rows):
-        lines.append(f"| {solver} | {' | '.join(cell(found[solver, name]) for name in names)} |")
+        lines.append(f"| {solver} | {' | '.join(cell(found.get((solver, name))) for name in names)} |")
     return "\n".join(lines)
 
 
