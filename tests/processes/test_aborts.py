@@ -44,6 +44,14 @@ def test_another_abort_is_none_of_ours() -> None:
         ("os.abort()", -6, "", "said\n"),
         ("os.write(2, FATAL); os.abort()", 4, "", "manual_vs_auto: error: process 0 is gone\n"),
         ("known.append(143); os.write(2, FATAL); os.abort()", 143, "", ""),
+        # As the process says it itself, and is not through with it; as it would, when the abort has begun to.
+        ("aborts.saying(); Thread(target=own).start(); os.write(2, FATAL); os.abort()", 5, "", "own\n"),
+        (
+            "aborts._write = slowly; Thread(target=fail).start(); time.sleep(0.5); aborts.saying(); own()",
+            4,
+            "",
+            "manual_vs_auto: error: process 0 is gone\n",
+        ),
         ("print('told', file=sys.stderr); aborts.pass_on()", 0, "", "told\nsaid\n"),
         ("time.sleep(1); os.kill(os.getpid(), 9)", -9, "", "said\n"),
     ],
@@ -52,10 +60,21 @@ def test_what_is_told_when_a_process_aborts(then: str, status: int, out: str, er
     """Another abort stays one, with all that C++ has said."""
     code = f"""
 import os, sys, time
+from threading import Thread
 from manual_vs_auto.runs.processes.aborts import Aborts
 FATAL = {(FATAL + "UNAVAILABLE: Failed to send RPC to coordination service").encode()!r}
 known = []
 aborts = Aborts(lambda: known[0] if known else None)
+def own():
+    time.sleep(0.5)
+    print("own", file=sys.stderr)
+    known.append(5)
+def slowly(text, write=aborts._write):
+    write(text)
+    time.sleep(1)
+def fail():
+    os.write(2, FATAL)
+    os.abort()
 os.write(2, b"said\\n")
 {then}
 """

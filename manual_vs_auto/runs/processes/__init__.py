@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from manual_vs_auto.runs import signals
 from manual_vs_auto.runs.ending import ended
+from manual_vs_auto.runs.errors import LostError
 from manual_vs_auto.runs.processes.asked import NAMES, Asked, flags, taken, timeouts
 
 __all__ = ["NAMES", "Asked", "flags", "taken", "through", "timeouts"]
@@ -29,7 +30,10 @@ def through(asked: Asked | None, name: str, work: Callable[[], int]) -> int:
         try:
             return work()
         except Exception as error:  # of a collective that the main thread has waited for itself
-            raise signals.cause(error) from error.__cause__
+            cause = signals.cause(error)
+            if isinstance(cause, LostError):
+                runtime.saying()
+            raise cause from error.__cause__
 
     try:
         status = ended(name, joined)

@@ -15,13 +15,14 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from tempfile import TemporaryFile
-from threading import Thread
+from threading import Event, Lock, Thread
 from typing import TextIO
 
 from manual_vs_auto.runs.errors import LostError
 from manual_vs_auto.runs.processes.rollcall import gone, named
 
 _LATER = 0.3  # seconds after which what C++ has written is passed on, if it has not been its last
+_SAYING = 2.0  # seconds in which a process has said why it ends, and says with what status
 _MOST = 1 << 20  # bytes of it at once
 _FATAL = b"the JAX distributed service detected fatal errors"
 _LAST = re.compile(b"coordination_service|detected fatal errors")  # in what it writes before it aborts, and not else
@@ -54,6 +55,7 @@ class Aborts:
 
     def __init__(self, known: Callable[[], int | None]) -> None:
         self._known = known
+        self._first, self._mine = Lock(), False
         self._stderr = os.dup(2)
         self._file = TemporaryFile(buffering=0)  # noqa: SIM115  a pipe that is full would hold C++ up
         self._position, self._written = 0, b""
@@ -66,6 +68,12 @@ class Aborts:
         libc = ctypes.CDLL(None)
         libc.signal.argtypes, libc.signal.restype = (ctypes.c_int, _Handler), ctypes.c_void_p
         libc.signal(signal.SIGABRT, self._handler)
+
+    def saying(self) -> None:
+        """The process is about to say why it ends: then no abort does. Where one has begun to, this does not return."""
+        if not self._mine and not self._first.acquire(blocking=False):
+            Event().wait()
+        self._mine = True
 
     def pass_on(self) -> None:
         """Pass on what C++ has written until now, if that is news."""
@@ -94,10 +102,13 @@ class Aborts:
         if not why:
             self._write(self._written)  # and when this returns, it aborts
             return
-        if status is None:
+        if status is None and self._first.acquire(blocking=False):
             self._write(f"manual_vs_auto: error: {why}\n".encode())
-            status = LostError.status
-        os._exit(status)
+        until = time.monotonic() + _SAYING
+        while status is None and self._mine and time.monotonic() < until:
+            time.sleep(_LATER / 10)
+            status = self._known()
+        os._exit(LostError.status if status is None else status)
 
 
 def rewritten(stream: TextIO, descriptor: int) -> TextIO:

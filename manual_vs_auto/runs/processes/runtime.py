@@ -86,6 +86,12 @@ def join(asked: Asked) -> None:
     signals.together(news.cause)
 
 
+def saying() -> None:
+    """Tell that this process will say that it has lost another one: then JAX's abort for the same reason does not."""
+    if member:
+        member.aborts.saying()
+
+
 def leave(status: int, abruptly: bool = False) -> int:
     """End together with the others, and return the status to end with.
 
@@ -104,9 +110,11 @@ def leave(status: int, abruptly: bool = False) -> int:
     try:
         finished(jax.distributed.shutdown, waits, signals.check_end if agreed else lambda: None)
     except LostError:
+        saying()
         raise
     except (TimeoutError, RuntimeError) as error:  # where another one is gone; it may have been said
         if agreed:
+            saying()
             raise LostError(f"JAX's runtime has failed: {_line(error)}") from None
     member.aborts.pass_on()
     return status
