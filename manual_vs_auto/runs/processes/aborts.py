@@ -104,8 +104,9 @@ class Aborts:
             return
         if status is None and self._first.acquire(blocking=False):
             self._write(f"manual_vs_auto: error: {why}\n".encode())
+            status = LostError.status
         until = time.monotonic() + _SAYING
-        while status is None and self._mine and time.monotonic() < until:
+        while status is None and time.monotonic() < until:  # it is being said
             time.sleep(_LATER / 10)
             status = self._known()
         os._exit(LostError.status if status is None else status)
