@@ -1,11 +1,12 @@
 """Down to the optimum: a direction, a step along it, and float32 as long as float32 can tell better from worse."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
+from manual_vs_auto.solve.ahead import End, ahead
 from manual_vs_auto.solve.lbfgs import Memory, Pair
 from manual_vs_auto.solve.metric import Metric
 from manual_vs_auto.solve.newton import truncated_newton
@@ -62,7 +63,7 @@ class Descent:
         more = l2 - self._objective.l2
         self._objective.l2 = l2
         self._metric.follow()
-        self._memory.change(lambda step: self._objective.pull(step, more), self._metric)
+        self._memory.change(lambda step: self._objective.pull(step, more))
 
     def go(self, theta: Theta, tol: float, max_iter: int) -> tuple[Point, int, bool]:
         """From theta until no entry of the gradient is above tol: the point, how many iterations, whether it is there.
@@ -70,12 +71,25 @@ class Descent:
         That it is there is said by float64 where float32 can't tell the tolerance from 0. Without `max_iter` it also
         ends where float64 itself finds no point that is lower.
         """
-        # Float32 saves time where the passes are long, and not where they are short.
-        self._iteration, self._dtype = 0, np.float32 if self._objective.compiled else np.float64
-        here = self._objective.at(theta, self._dtype)
+        here = self._first(theta)
         if not math.isfinite(here.norm):
             raise ValueError("features hold NaN or infinity, or numbers too large")
         return self._down(here, tol, max_iter)
+
+    def follow(self, ends: Sequence[End], tol: float, max_iter: int) -> tuple[Point, int, bool]:
+        """As `go`, from where the optimum seems to be; or from the last of the ends where that is lower."""
+        last = ends[-1]  # without a metric none of them took a step
+        seems = last.theta if self._metric.made_at is None else ahead(ends, self._objective, self._metric, self._memory)
+        here = self._first(seems)
+        known = last.value + self._objective.penalty(last.theta)
+        if not here.value <= known + _CERTAIN[self._dtype] * abs(known):
+            here = self._first(last.theta)
+        return self._down(here, tol, max_iter)
+
+    def _first(self, theta: Theta) -> Point:
+        # Float32 saves time where the passes are long, and not where they are short.
+        self._iteration, self._dtype = 0, np.float32 if self._objective.compiled else np.float64
+        return self._objective.at(theta, self._dtype)
 
     def go_on(self, tol: float, max_iter: int) -> tuple[Point, int, bool]:
         """As `go`, from where another descent was that has been taken up."""

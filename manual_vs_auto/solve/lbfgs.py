@@ -35,8 +35,8 @@ class Memory:
         """Remember a pair. One along which the objective does not bend upwards is left out."""
         bend = dot(step, change)
         power = dot(change, metric.solve(change))
-        if bend > 1e-14 * math.sqrt(dot(step, step) * dot(change, change)) and power > 0:
-            self._pairs.append(Pair(step, change, bend, bend / power))
+        if power > 0:
+            self._keep(Pair(step, change, bend, bend / power))
 
     def pairs(self) -> tuple[Pair, ...]:
         """The pairs that are remembered, the oldest first."""
@@ -46,12 +46,16 @@ class Memory:
         """Remember these and no others."""
         self._pairs = deque(pairs, maxlen=_PAIRS)
 
-    def change(self, added: Callable[[Theta], Theta], metric: Metric) -> None:
-        """Make of each pair what it would have been, had the gradient had this linear term, too."""
+    def change(self, added: Callable[[Theta], Theta]) -> None:
+        """Make of each pair what it would have been, had the gradient had this linear term, too, and the metric."""
         pairs = list(self._pairs)
         self._pairs.clear()
-        for pair in pairs:
-            self.add(pair.step, pair.change + added(pair.step), metric)
+        for step, change, _, scale in pairs:
+            self._keep(Pair(step, more := change + added(step), dot(step, more), scale))
+
+    def _keep(self, pair: Pair) -> None:
+        if pair.bend > 1e-14 * math.sqrt(dot(pair.step, pair.step) * dot(pair.change, pair.change)):
+            self._pairs.append(pair)
 
     def direction(self, gradient: Theta, metric: Metric) -> Theta:
         """-H gradient, the step to try: [K, D]."""

@@ -15,7 +15,7 @@ A sample of the rows is enough: M only says where the valleys lie.
 
 from manual_vs_auto.solve.objective import Objective, Theta, levelled
 
-_NEAR = 8  # times: a penalty that the inverses by class still serve
+_NEAR = 3  # times: a penalty that the inverses by class still serve
 
 
 class Metric:

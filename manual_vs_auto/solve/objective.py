@@ -134,8 +134,7 @@ class Objective:
     def at(self, theta: Theta, dtype: Any = np.float64) -> Point:
         """F and dF/dtheta. Source: notes (9) and (10) for each row, by hand; l2 W for the penalty."""
         loss, by_theta = self._over_rows(GRADIENTS[self.loss], (theta,), dtype)
-        weight = theta[:, : self.shape[1] - self.intercept]
-        value = float(loss) + self.l2 / 2 * dot(weight, weight)
+        value = float(loss) + self.penalty(theta)
         gradient = np.asarray(by_theta) + self.pull(theta, self.l2)
         users = gradient
         if self._centre is not None:  # dF/dW = sum_i r_i x_i' = sum_i r_i (x_i - c)' + dF/db c'
@@ -196,6 +195,11 @@ class Objective:
     def put(self, parts: tuple[Array, ...]) -> tuple[Array, ...]:
         """The arrays where the passes run."""
         return jax.device_put(parts, self._device) if self.compiled else parts
+
+    def penalty(self, theta: Theta) -> float:
+        """l2/2 |W|^2."""
+        weight = theta[:, : self.shape[1] - self.intercept]
+        return self.l2 / 2 * dot(weight, weight)
 
     def pull(self, theta: Theta, l2: float) -> Theta:
         """The gradient of a penalty l2/2 |W|^2: l2 W, and 0 for the bias."""

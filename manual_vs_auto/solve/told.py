@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from manual_vs_auto.rules import Array
+from manual_vs_auto.solve.ahead import End
 from manual_vs_auto.solve.descent import Halfway
 from manual_vs_auto.solve.lbfgs import Pair
 from manual_vs_auto.solve.objective import Theta
@@ -43,15 +44,16 @@ class State:
 
     l2:       the penalty of the fit that runs, or of the last one that ended.
     found:    the solutions so far, by their penalties.
-    before, here: theta of the last two of them, or where the path began.
+    begin:    theta where the path began, or, once there are ends, any that has its shape.
+    ends:     of the last few of them, the oldest first.
     passes:   over the rows, since the fit that runs began.
     halfway:  of that fit.
     """
 
     l2: float
     found: Mapping[float, Solution]
-    before: Theta
-    here: Theta
+    begin: Theta
+    ends: tuple[End, ...]
     passes: int
     halfway: Halfway
 
@@ -59,8 +61,10 @@ class State:
         """Its arrays by name, none of them empty; with `numbers` they are all of it."""
         halfway = self.halfway
         named: dict[str, Array | None] = {
-            "before": self.before, "here": self.here, "theta": halfway.theta, "made_at": halfway.made_at,
+            "begin": None if self.ends else self.begin, "theta": halfway.theta, "made_at": halfway.made_at,
         }  # fmt: skip
+        for number, end in enumerate(self.ends):
+            named |= {f"end{number}.theta": end.theta, f"end{number}.slope": end.slope}
         for number, pair in enumerate(halfway.pairs):
             named |= {f"pair{number}.step": pair.step, f"pair{number}.change": pair.change}
         for number, solution in enumerate(self.found.values()):
@@ -73,6 +77,7 @@ class State:
         return {
             "l2": self.l2,
             "passes": self.passes,
+            "ends": [end.value for end in self.ends],
             "iteration": halfway.iteration,
             "single": halfway.single,
             "taken": halfway.taken,
@@ -103,7 +108,14 @@ class State:
         # What an older state lacks is found anew, and then the bits are others.
         own, l2 = numbers.get("own", 0), numbers.get("metric_l2", 0.0)
         halfway = Halfway(arrays.get("theta"), made_at=arrays.get("made_at"), own=own, l2=l2, pairs=pairs, **plain)
-        return cls(numbers["l2"], found, arrays["before"], arrays["here"], numbers["passes"], halfway)
+        # An older state has "here" for the last end, without its slope.
+        ends = tuple(
+            End(arrays[f"end{number}.theta"], value, arrays[f"end{number}.slope"])
+            for number, value in enumerate(numbers.get("ends", []))
+        )
+        begin = ends[-1].theta if ends else arrays.get("begin", arrays.get("here"))
+        assert begin is not None
+        return cls(numbers["l2"], found, begin, ends, numbers["passes"], halfway)
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-import numpy as np
-
+from manual_vs_auto.solve.ahead import ENDS, End, end_of
 from manual_vs_auto.solve.descent import Descent, Solver
 from manual_vs_auto.solve.objective import Objective, Point, Theta
 from manual_vs_auto.solve.told import Progress, Solution, State
@@ -25,16 +24,17 @@ class Walk:
     ) -> None:
         self._objective, self._descent = objective, Descent(objective, solver, self._told)
         self._on_iteration, self._on_solution = on_iteration, on_solution
-        self._before = self._here = theta
+        self._begin = theta
+        self._ends: tuple[End, ...] = ()
         self._found: dict[float, Solution] = {}
         self._began = 0  # passes until this fit
         self._halfway: float | None = None  # the l2 of a fit that goes on
 
     def take_up(self, state: State) -> None:
         """Be where another path was. Raises: ValueError if that was of another shape."""
-        if state.here.shape != self._objective.shape:
-            raise ValueError(f"resume is of theta {state.here.shape}, and this one is {self._objective.shape}")
-        self._before, self._here, self._found = state.before, state.here, dict(state.found)
+        if state.begin.shape != self._objective.shape:
+            raise ValueError(f"resume is of theta {state.begin.shape}, and this one is {self._objective.shape}")
+        self._begin, self._ends, self._found = state.begin, state.ends, dict(state.found)
         self._objective.l2 = state.l2
         self._descent.take_up(state.halfway)
         if state.halfway.theta is not None:
@@ -51,9 +51,11 @@ class Walk:
             else:
                 self._began = self._objective.passes
                 self._descent.penalise(l2)
-                theta = _ahead(self._before, self._here, [*self._found, l2])
-                point, iterations, converged = self._descent.go(theta, tol, max_iter)
-            self._before, self._here = self._here, point.theta
+                if self._ends:
+                    point, iterations, converged = self._descent.follow(self._ends, tol, max_iter)
+                else:
+                    point, iterations, converged = self._descent.go(self._begin, tol, max_iter)
+            self._ends = (*self._ends, end_of(point, self._objective))[-ENDS:]
             weight, bias = self._objective.parts(point.theta)
             passes = self._objective.passes - self._began
             self._found[l2] = Solution(weight, bias, point.value, point.norm, iterations, passes, converged)
@@ -70,12 +72,4 @@ class Walk:
     def _state(self, theta: Theta | None) -> State:
         passes = self._objective.passes - self._began
         found = dict(self._found)
-        return State(self._objective.l2, found, self._before, self._here, passes, self._descent.halfway(theta))
-
-
-def _ahead(before: Theta, here: Theta, l2s: Sequence[float]) -> Theta:
-    """Where the optimum is for the last of l2s, from those of the two before: straight on along log(l2)."""
-    if len(l2s) < 3 or l2s[-1] == 0:
-        return here
-    far, near, wanted = np.log(l2s[-3:])
-    return np.asarray(here + min(2.0, (wanted - near) / (near - far)) * (here - before))
+        return State(self._objective.l2, found, self._begin, self._ends, passes, self._descent.halfway(theta))

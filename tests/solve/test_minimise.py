@@ -10,7 +10,6 @@ import pytest
 from manual_vs_auto.model import Loss
 from manual_vs_auto.solve import Progress, descent, minimise, path
 from manual_vs_auto.solve.metric import Metric
-from manual_vs_auto.solve.walk import _ahead
 from tests.solve.problems import Array, gradient, made, value
 
 FEATURES, LABELS = made(400, 12, 5)
@@ -231,11 +230,3 @@ def test_what_cannot_be_used_is_named(said: str, wrong: Any) -> None:
 def test_rows_that_cannot_be_used_are_named(said: str, features: Any, labels: Any, classes: int) -> None:
     with pytest.raises((ValueError, TypeError), match=said):
         minimise(features, labels, classes)
-
-
-def test_a_path_looks_straight_ahead_along_the_logarithm() -> None:
-    before, here = np.zeros((2, 3)), np.ones((2, 3))
-    np.testing.assert_allclose(_ahead(before, here, [1.0, 0.1, 0.01]), 2 * here, rtol=8 * np.finfo(np.float64).eps)
-    np.testing.assert_allclose(_ahead(before, here, [1.0, 0.01, 0.001]), 1.5 * here, rtol=8 * np.finfo(np.float64).eps)
-    np.testing.assert_array_equal(_ahead(before, here, [1.0, 0.1, 0.0]), here)  # 0 has no logarithm
-    np.testing.assert_array_equal(_ahead(before, here, [1.0, 0.1]), here)

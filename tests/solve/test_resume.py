@@ -82,20 +82,20 @@ def test_the_first_end_may_come_before_any_step() -> None:
     """There is no metric yet, and no pair."""
     states: list[State] = []
     whole = path(FEATURES, LABELS, 4, [0.1, 0.01], tol=10, on_solution=lambda *told: states.append(told[2]))
-    assert (whole[0].iterations, set(states[0].arrays())) == (
-        0,
-        {"before", "here", "solution0.weight", "solution0.bias"},
-    )
+    kept = {"end0.theta", "end0.slope", "solution0.weight", "solution0.bias"}
+    assert (whole[0].iterations, set(states[0].arrays())) == (0, kept)
     found = path(FEATURES, LABELS, 4, [0.1, 0.01], tol=10, resume=through_json(states[0]))
     assert list(map(bits, found)) == list(map(bits, whole))
 
 
-def test_a_state_of_before_there_was_a_metric_by_class_is_taken_up() -> None:
+def test_a_state_of_before_there_was_a_metric_by_class_or_a_slope_of_an_end_is_taken_up() -> None:
     states: list[State] = []
     whole = path(FEATURES, LABELS, 4, L2S, tol=1e-7, on_iteration=lambda progress: states.append(progress.state))
     state = states[-2]
     arrays = {name: array for name, array in state.arrays().items() if name != "made_at"}
-    numbers = {name: part for name, part in state.numbers().items() if name not in ("own", "metric_l2")}
+    arrays = {name: array for name, array in arrays.items() if not name.startswith("end")}
+    arrays |= {"before": state.ends[-2].theta, "here": state.ends[-1].theta}
+    numbers = {name: part for name, part in state.numbers().items() if name not in ("own", "metric_l2", "ends")}
     again = path(FEATURES, LABELS, 4, L2S, tol=1e-7, resume=State.of(arrays, numbers))
     for one, other in zip(again, whole, strict=True):
         assert one.converged
