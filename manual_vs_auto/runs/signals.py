@@ -20,11 +20,12 @@ from types import FrameType
 heard = threading.Event()
 _ECHO = 0.2  # seconds within which another is the same one once more, as `timeout` and terminals send it
 _PATIENCE = 5.0  # seconds after which processes that work together no longer wait for the place to agree
+_SOON = 1.0  # seconds in which a patient block may come to its end
 _first: tuple[int, float] = 0, 0.0  # which one was heard, and when
 _explain: Callable[[BaseException], BaseException] | None = None  # where several processes work together
 _end: BaseException | None = None
 _depth = 0
-_waiting = _listening = False
+_waiting = _listening = _patient = False
 _elsewhere = False  # heard by another process, and not yet by this one
 
 
@@ -69,7 +70,8 @@ def end(error: BaseException) -> None:
 def check() -> None:
     """Raise what is due: what another thread has said with `end`, or KeyboardInterrupt by a signal that was heard."""
     check_end()
-    if heard.is_set() and not (_explain and time.monotonic() - _first[1] < _PATIENCE):
+    patience = _PATIENCE if _explain else _SOON if _patient else 0.0
+    if heard.is_set() and time.monotonic() - _first[1] >= patience:
         raise KeyboardInterrupt
 
 
@@ -108,6 +110,22 @@ def held() -> Iterator[None]:
         raise KeyboardInterrupt
 
 
+@contextmanager
+def patient() -> Iterator[None]:
+    """A block that is worth a second: the first signal is raised at its end, or by `check` if that does not come soon.
+
+    So what it works on is not lost, and a long one is left as it stands.
+    """
+    global _patient
+    check()
+    _patient = True
+    try:
+        yield
+    finally:
+        _patient = False
+    check()
+
+
 def _hear(number: int, _: FrameType | None) -> None:
     global _first, _elsewhere, _waiting
     number = signal.SIGINT if number == signal.SIGINT else signal.SIGTERM
@@ -118,7 +136,7 @@ def _hear(number: int, _: FrameType | None) -> None:
     _first = _first[0] if _elsewhere else number, time.monotonic()
     _elsewhere = False
     heard.set()
-    if _explain:
+    if _explain or _patient:
         return
     if _depth:
         _waiting = True

@@ -15,6 +15,7 @@ from manual_vs_auto import auto, fused, manual, model
 from manual_vs_auto.data import Dataset
 from manual_vs_auto.data.mapped import gathered
 from manual_vs_auto.model import Batch, Loss, Params, ValueAndGrad
+from manual_vs_auto.runs import signals
 from manual_vs_auto.runs.awaited import awaited
 from manual_vs_auto.runs.collectives import told
 from manual_vs_auto.runs.programs import compiled
@@ -164,27 +165,30 @@ class Trainer:
         for number, drawn in ahead(self._order, range(self._done + 1, self._config.epochs + 1)):
             # The state is donated: this copy is where an epoch that diverges starts again.
             kept = self._kept
-            start = time.perf_counter()
-            self._state, report = awaited(self._epoch, self._state, drawn())
-            seconds = time.perf_counter() - start
-            losses = np.asarray(report.losses, np.float64)
-            now = self._place.host(self._state)
-            reached = self._reached(number * self.steps, now)
-            bad = np.flatnonzero(~np.isfinite(losses))
-            if len(bad) or not reached.finite:
-                failed = int(bad[0]) if len(bad) else self.steps
-                raise DivergedError((number - 1) * self.steps + failed + 1, self._replayed(kept, number, failed - 1))
-            self._done, self._kept = number, now
-            yield Epoch(
-                step=reached.step,
-                weight=reached.weight,
-                evaluation=reached.evaluation,
-                validation=reached.validation,
-                number=number,
-                loss=float(np.sum(losses * sizes) / self._examples),
-                seconds=seconds,
-                audits=report.audits,
-            )
+            with signals.patient():  # an epoch that is soon done is kept, too
+                start = time.perf_counter()
+                self._state, report = awaited(self._epoch, self._state, drawn())
+                seconds = time.perf_counter() - start
+                losses = np.asarray(report.losses, np.float64)
+                now = self._place.host(self._state)
+                reached = self._reached(number * self.steps, now)
+                bad = np.flatnonzero(~np.isfinite(losses))
+                if len(bad) or not reached.finite:
+                    failed = int(bad[0]) if len(bad) else self.steps
+                    raise DivergedError(
+                        (number - 1) * self.steps + failed + 1, self._replayed(kept, number, failed - 1)
+                    )
+                self._done, self._kept = number, now
+                yield Epoch(
+                    step=reached.step,
+                    weight=reached.weight,
+                    evaluation=reached.evaluation,
+                    validation=reached.validation,
+                    number=number,
+                    loss=float(np.sum(losses * sizes) / self._examples),
+                    seconds=seconds,
+                    audits=report.audits,
+                )
 
     def _judged_at(self, state: State) -> Params:
         """A state's parameters as the gradient sees them, on this process's own device."""

@@ -19,7 +19,7 @@ GENTLE = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 def _listening(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """As a command does, for this test alone."""
     monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
-    for name in ("_first", "_waiting", "_depth", "_listening", "_elsewhere", "_explain", "_end"):
+    for name in ("_first", "_waiting", "_depth", "_listening", "_elsewhere", "_explain", "_end", "_patient"):
         monkeypatch.setattr(signals, name, getattr(signals, name))
     before = {number: signal.getsignal(number) for number in GENTLE}
     signals.listen()
@@ -79,6 +79,32 @@ def test_what_goes_wrong_in_a_block_is_told_before_the_signal() -> None:
     with pytest.raises(ZeroDivisionError):
         block()
     assert signals.heard.is_set()
+
+
+def test_a_patient_block_ends_first() -> None:
+    done = []
+    with pytest.raises(KeyboardInterrupt), signals.patient():  # noqa: PT012
+        signal.raise_signal(signal.SIGINT)
+        signals.check()
+        with signals.held():
+            done.append("inside")
+        done.append("the block")
+    assert done == ["inside", "the block"]
+    with pytest.raises(KeyboardInterrupt), signals.patient():
+        pytest.fail("what was heard before is not waited for")
+
+
+def test_a_patient_block_that_takes_long_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    with signals.patient():
+        pass
+    with pytest.raises(KeyboardInterrupt), signals.patient():  # noqa: PT012
+        signal.raise_signal(signal.SIGTERM)
+        monkeypatch.setattr(signals, "_first", (signals._first[0], time.monotonic() - signals._SOON))
+        signals.check()
+        pytest.fail("it waits on")
+    signals.heard.clear()
+    with pytest.raises(KeyboardInterrupt):  # and behind it nothing is patient
+        signal.raise_signal(signal.SIGTERM)
 
 
 @pytest.fixture

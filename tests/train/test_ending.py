@@ -17,6 +17,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from manual_vs_auto.runs import files, model, signals
+from manual_vs_auto.runs.awaited import awaited
 from manual_vs_auto.train import trainer
 from tests.train.conftest import Command, Flags
 
@@ -79,6 +80,29 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     event = threading.Event()
     monkeypatch.setattr(signals, "heard", event)
     return event
+
+
+def test_an_epoch_that_is_soon_done_is_kept(
+    command: Command, heard: threading.Event, short: Flags, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C while the second epoch runs: that one is kept, and gone on from."""
+    run, begun = awaited, []
+
+    def interrupted(function: Any, *args: Any) -> Any:
+        begun.append(function)
+        if begun.count(begun[0]) == 2:
+            signals._hear(signal.SIGINT, None)
+        return run(function, *args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer, "awaited", interrupted)
+        patch.setattr(signals, "_first", signals._first)
+        done = command(*short, "--out", tmp_path / "run")
+    heard.clear()
+    assert (done.returncode, done.stderr) == (130, "warning: interrupted after 2 of 3 epochs\n")
+    lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in lines] == [1, 2]
+    assert command("--resume", tmp_path / "run").returncode == 0
 
 
 def test_ctrl_c_does_not_wait_for_the_epoch(
