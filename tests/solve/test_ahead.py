@@ -8,6 +8,7 @@ import pytest
 from manual_vs_auto.solve import descent, path
 from manual_vs_auto.solve.ahead import ENDS, End, ahead
 from manual_vs_auto.solve.lbfgs import Memory
+from manual_vs_auto.solve.metric import Metric
 from tests.solve.problems import Array, made
 
 _WIDTH = 3
@@ -111,3 +112,31 @@ def test_where_it_looks_wrong_a_fit_begins_where_the_last_one_ended(monkeypatch:
         assert other.converged
         assert other.evaluations <= 2 * one.evaluations + 2
         assert one.objective == pytest.approx(other.objective, rel=1e-12)
+
+
+def test_a_path_keeps_the_last_few_ends_and_no_more() -> None:
+    features, labels = made(300, 8, 4)
+    counts: list[int] = []
+    path(features, labels, 4, np.geomspace(1.0, 1e-2, 8), on_solution=lambda *told: counts.append(len(told[2].ends)))
+    assert counts == [1, 2, 3, 4, 5, 5, 5, 5]
+
+
+@pytest.mark.parametrize(("own", "inverted"), [(0, [1.0, 0.5, 0.3, 0.2]), (4, [1.0, 0.3])])
+def test_inverses_by_class_follow_a_penalty_that_is_far_one_for_all_any(own: int, inverted: list[float]) -> None:
+    made_of: list[float] = []
+
+    class Objective(_Parabola):
+        def gram(self, theta: Array, own: int) -> None:
+            pass
+
+        def inverse(self, found: None, l2: float) -> None:
+            made_of.append(l2)
+
+    objective: Any = Objective()
+    objective.l2 = 1.0
+    metric = Metric(objective)
+    metric.refresh(_both(_WANTED), own)
+    for l2 in (0.5, 0.3, 0.2):
+        objective.l2 = l2
+        metric.follow()
+    assert made_of == inverted
