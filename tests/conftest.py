@@ -7,6 +7,7 @@ import platform
 import shutil
 import signal
 import tempfile
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
@@ -23,16 +24,29 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
 if hasattr(signal, "SIGHUP"):
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
-# XLA cuts what it compiles into parts, to be made side by side; where every processor is busy, that costs a
-# fourteenth more. Another XLA may not know the option, and ends a process that names one it does not know.
+# A test's programs run once or twice on a few numbers, and to compile them is most of its time: they are compiled in a
+# hurry, also those of the processes that it starts. What it is about rounding or speed asks for `optimised`; with the
+# newest JAX, CI leaves the compiler as users have it. Another XLA may not know an option, and ends a process that
+# names one.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 if version("jaxlib").startswith("0.10."):
-    os.environ.setdefault("XLA_FLAGS", "--xla_cpu_parallel_codegen_split_count=1")
+    os.environ.setdefault("XLA_FLAGS", "--xla_cpu_parallel_codegen_split_count=1 --xla_cpu_use_fusion_emitters=false")
 
 import jax  # noqa: E402  it reads them once
+import pytest  # noqa: E402
 
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+
+@pytest.fixture
+def optimised() -> Iterator[None]:
+    """Programs as a user's are: where it matters how they round, or what becomes of them."""
+    before = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", False)  # not the context: threads compile
+    yield
+    jax.config.update("jax_disable_most_optimizations", before)
 
 
 def pytest_collection_finish() -> None:

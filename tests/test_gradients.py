@@ -16,6 +16,8 @@ from manual_vs_auto.rules import LINEAR, RULES, SOFTMAX, SQUARED_DISTANCE, compo
 from manual_vs_auto.train.agreement import compare, rounding_bound
 from tests.haste import HASTY
 
+pytestmark = [pytest.mark.newest, pytest.mark.usefixtures("optimised")]
+
 SHAPES = [(7, 10, 20), (1, 2, 3), (5, 1, 4), (3, 10, 1), (0, 4, 3)]  # B, K, D
 KINDS = ["random", "saturated", "hopeless", "tied", "equal classes", "zero weights", "black images", "padded"]
 WAYS: dict[str, Any] = {"manual": manual.value_and_grad, "auto": auto.value_and_grad}

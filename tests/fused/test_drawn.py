@@ -60,6 +60,7 @@ def test_float64_is_the_definition(options: dict[str, Any], size: tuple[int, int
 
 @pytest.mark.parametrize("options", OPTIONS[:2] + OPTIONS[4:5] + OPTIONS[6:8])
 @pytest.mark.parametrize("mode", ["in_forward", "recompute"])
+@pytest.mark.usefixtures("optimised")
 def test_float32_is_as_near_to_float64_as_autodiff_is(options: dict[str, Any], mode: str) -> None:
     generator = np.random.default_rng(len(str(options)))
     ours, theirs = [], []

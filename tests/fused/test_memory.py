@@ -8,6 +8,8 @@ import pytest
 
 from manual_vs_auto.fused import linear_softmax_loss, plan
 
+pytestmark = pytest.mark.usefixtures("optimised")
+
 SIZES = [(1024, 64, 8192, 128), (2048, 128, 16384, 256), (512, 256, 65536, 512)]
 
 

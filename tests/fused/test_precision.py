@@ -10,6 +10,8 @@ import pytest
 from manual_vs_auto.fused import linear_softmax_loss, linear_softmax_loss_and_grad
 from tests.fused.reference import quick
 
+pytestmark = pytest.mark.usefixtures("optimised")
+
 LOSSES: Any = ("cross_entropy", "squared_distance")
 MODES: Any = ("in_forward", "recompute")
 Wide = np.longdouble

@@ -58,6 +58,7 @@ def test_value_gradient_and_product(
     assert ours.passes == 2
 
 
+@pytest.mark.usefixtures("optimised")
 def test_float32_is_as_near_as_float32_can_be() -> None:
     features, labels = made(500, 6, 3)
     ours = _objective(features, labels)

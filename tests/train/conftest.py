@@ -65,14 +65,6 @@ def short(tiny_file: Path) -> Flags:
     return ("--data", tiny_file, "--epochs", 3, "--batch-size", 16, "--learning-rate", 0.1)
 
 
-@pytest.fixture
-def quickly_compiled() -> Iterator[None]:
-    """Where it does not matter how fast a program is, nor how it rounds."""
-    jax.config.update("jax_disable_most_optimizations", True)  # not the context: threads compile
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-
-
 @pytest.fixture(scope="session")
 def _programs() -> dict[Any, Any]:
     return {}

@@ -20,7 +20,6 @@ from manual_vs_auto.train import trainer
 from tests.train.conftest import Command, Flags
 
 KEPT = ["config.toml", "metrics.jsonl", "model.safetensors"]
-quick = pytest.mark.usefixtures("quickly_compiled")
 
 
 def test_mnist_with_no_flags(tmp_path: Path) -> None:
@@ -70,7 +69,6 @@ def test_both_on_mnist_as_json(command: Command, tmp_path: Path) -> None:
     assert [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()] == [metrics]
 
 
-@quick
 def test_a_wrong_gradient_is_exit_1(command: Command, short: Flags, monkeypatch: pytest.MonkeyPatch) -> None:
     """One element of a hand-coded gradient that is off by a tenth."""
     right = trainer.GRADIENTS["both"]
@@ -91,7 +89,6 @@ def test_a_wrong_gradient_is_exit_1(command: Command, short: Flags, monkeypatch:
     assert "BEYOND the" in worst
 
 
-@quick
 def test_what_a_run_leaves(command: Command, short: Flags, tiny_file: Path, tmp_path: Path) -> None:
     out = tmp_path / "deep" / "run"
     flags = (*short, "--out", out)
@@ -128,7 +125,6 @@ def test_what_a_run_leaves(command: Command, short: Flags, tiny_file: Path, tmp_
     assert np.array_equal(load_file(out / "model.safetensors")["weight"], weight)
 
 
-@quick
 @pytest.mark.parametrize("dtype", ["float64", "bfloat16", "float16"])
 def test_dtypes(command: Command, tiny_file: Path, tmp_path: Path, dtype: str) -> None:
     flags = ("--gradient", "both", "--learning-rate", 0.03)
@@ -141,7 +137,6 @@ def test_dtypes(command: Command, tiny_file: Path, tmp_path: Path, dtype: str) -
     assert {"float64": b'"F64"', "bfloat16": b'"F32"', "float16": b'"F16"'}[dtype] in stored
 
 
-@quick
 def test_the_seed_reaches_the_order(command: Command, short: Flags) -> None:
     said = [command(*short, "--json", "--seed", seed) for seed in (0, 1)]
     assert json.loads(said[0].stdout.split("\n")[0])["loss"] != json.loads(said[1].stdout.split("\n")[0])["loss"]
@@ -174,7 +169,6 @@ def test_refusals_are_one_line_and_exit_2(command: Command, name: str, tiny_file
     assert list(tmp_path.iterdir()) == [file]
 
 
-@quick
 def test_a_terminal_gets_a_bar(command: Command, short: Flags, monkeypatch: pytest.MonkeyPatch) -> None:
     ours, theirs = os.openpty()
     shown = bytearray()
@@ -203,7 +197,6 @@ def test_a_terminal_gets_a_bar(command: Command, short: Flags, monkeypatch: pyte
     assert text.count("epoch 3/3  loss") == 1
 
 
-@quick
 @pytest.mark.parametrize(
     ("flags", "status"),
     [

@@ -20,7 +20,6 @@ from tests.train.conftest import Command, Flags
 
 # Steps so large that the loss goes up and down; one program, whoever asks for however many epochs.
 WORSE = ("--optimizer", "sgd", "--learning-rate", 30, "--schedule", "constant", "--loss", "cross_entropy", "--val", 0.2)
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
 
 
 def test_patience_stops_a_run_that_gets_worse(command: Command, short: Flags, tmp_path: Path) -> None:

@@ -21,8 +21,6 @@ from manual_vs_auto.runs.awaited import awaited
 from manual_vs_auto.train import trainer
 from tests.train.conftest import Command, Flags
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
-
 
 @contextmanager
 def started(*flags: object) -> Iterator[subprocess.Popen[str]]:

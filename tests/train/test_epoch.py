@@ -22,8 +22,6 @@ from manual_vs_auto.train.flags import LEARNING_RATES
 from manual_vs_auto.train.optimizers import optimizer
 from manual_vs_auto.train.trainer import Trainer
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
-
 NO_AUDIT = lambda *_: None  # noqa: E731
 
 

@@ -32,7 +32,6 @@ from tests.train.replayed import counting, expect_replayed
 from tests.train.test_resume import stopped
 
 HERE = Place(jax.devices()[0])
-hasty = pytest.mark.usefixtures("quickly_compiled")
 
 
 @pytest.fixture(scope="session")
@@ -98,13 +97,13 @@ WAYS: dict[str, dict[str, object]] = {
 }
 
 
-@hasty
 @pytest.mark.parametrize("way", WAYS)
 def test_a_run_is_the_same_to_the_bit(staying: Dataset, tiny: Dataset, way: str, chunk: Any) -> None:
     chunk(16 * 16 * 2)
     expect_the_same(ended(staying, **WAYS[way]), ended(tiny, **WAYS[way]))
 
 
+@pytest.mark.usefixtures("optimised")
 def test_also_as_xla_compiles_for_speed(tmp_path: Path, chunk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Digits of MNIST in batches of 64, in chunks of 3 and 2 steps."""
     mnist = load()
@@ -122,7 +121,6 @@ def test_also_as_xla_compiles_for_speed(tmp_path: Path, chunk: Any, monkeypatch:
     expect_the_same(ended(load(tmp_path), **flags), ended(replace(mnist, **few), **flags))  # type: ignore[arg-type]
 
 
-@hasty
 def test_what_is_kept_out_of_the_training_is(staying: Dataset, tiny: Dataset, chunk: Any) -> None:
     chunk(16 * 16)
     expect_the_same(ended(split(staying, 0.2, 3)), ended(split(tiny, 0.2, 3)))
@@ -238,7 +236,6 @@ def test_a_signal_is_heard_between_chunks(staying: Dataset, chunk: Any, monkeypa
     assert ran == [0, 1]
 
 
-@hasty
 def test_an_epoch_that_fails_late_is_replayed(
     staying: Dataset, tiny: Dataset, chunk: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -253,7 +250,6 @@ def test_an_epoch_that_fails_late_is_replayed(
 FLAGS = ("--epochs", 4, "--batch-size", 16, "--learning-rate", 0.1)
 
 
-@hasty
 def test_the_command(
     command: Command, tiny_files: Path, tmp_path: Path, chunk: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -272,7 +268,6 @@ def test_the_command(
     assert ends(tmp_path / "run") == ends(tmp_path / "resident")
 
 
-@hasty
 def test_the_dry_run_and_the_range_test(
     command: Command, tiny_files: Path, chunk: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -287,7 +282,6 @@ def test_the_dry_run_and_the_range_test(
     assert command(*flags, "--find-learning-rate").stdout == rates
 
 
-@hasty
 def test_a_file_that_is_cut_meanwhile_is_one_line(
     command: Command, tiny_files: Path, tmp_path: Path, chunk: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

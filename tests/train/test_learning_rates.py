@@ -17,7 +17,6 @@ from manual_vs_auto.train.epoch import order
 from manual_vs_auto.train.learning_rates import judged, last, lines, tried
 from tests.train.conftest import Command, Flags
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
 RATES = 10.0 ** np.linspace(-4, 2, 601)  # a hundred a decade
 
 

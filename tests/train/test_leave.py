@@ -17,7 +17,6 @@ from manual_vs_auto.train.leave import leave
 from tests.train.conftest import Command, Flags
 
 
-@pytest.mark.usefixtures("quickly_compiled")
 def test_a_run_with_its_pictures_and_its_page(command: Command, short: Flags, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     out = tmp_path / "run"

@@ -12,8 +12,6 @@ from manual_vs_auto.model import Batch, Params
 from manual_vs_auto.train import pieces
 from manual_vs_auto.train.pieces import in_pieces, pieces_of
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
-
 
 def test_how_many_pieces() -> None:
     assert [pieces_of(examples, 784) for examples in (0, 1, 1337, 1338, 4096, 60_000)] == [1, 1, 1, 2, 4, 48]

@@ -21,8 +21,6 @@ from tests.killing import Killing, ends
 from tests.runs.events import expect_the_metrics
 from tests.train.conftest import Command, Done, Flags
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
-
 
 def stopped(command: Command, out: Path, epoch: int, *flags: object) -> Done:
     """A run that Ctrl-C ends after so many epochs."""

@@ -12,8 +12,6 @@ from manual_vs_auto.train import room, trainer
 from manual_vs_auto.train.room import expect_room_for_data, taken
 from tests.train.conftest import Command
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
-
 
 def test_a_batch_that_fits_is_named(
     command: Command, tiny_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -23,8 +23,6 @@ from manual_vs_auto.train.reached import DivergedError, Epoch, Reached
 from manual_vs_auto.train.trainer import Trainer
 from tests.train.replayed import FLAGS, counting, expect_replayed
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
-
 
 def made(tiny: Dataset, **flags: object) -> Trainer:
     config = Config(**{"epochs": 4, "batch_size": 16, "learning_rate": 0.03, **flags}).resolved(len(tiny.train_images))  # type: ignore[arg-type]
