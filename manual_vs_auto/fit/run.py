@@ -22,7 +22,7 @@ from manual_vs_auto.fit.table import Fitted, best_of, iteration_metrics, last_li
 from manual_vs_auto.fit.training import Training, training
 from manual_vs_auto.runs import events, export, signals, together
 from manual_vs_auto.runs.collectives import told
-from manual_vs_auto.runs.display import Display, Words
+from manual_vs_auto.runs.display import Display, in_all, Words
 from manual_vs_auto.runs.evaluation import FILE, evaluate
 from manual_vs_auto.runs.keeping import opened
 from manual_vs_auto.runs.machine import device_of
@@ -233,7 +233,7 @@ class _Run:
             "",
             *table(self._fits, kept),
             *([f"{'moved':<12} {told(self._programs[0], 'a chunk', 'a pass')}"] if self._programs else []),
-            f"{'time':<12} fitting {self._fits[-1].seconds:.2f} s, in all {time.perf_counter() - self._started:.2f} s",
+            f"{'time':<12} fitting {self._fits[-1].seconds:.2f} s, {in_all(self._started, self._options.resume)}",
             *([f"{'kept in':<12} {self._options.out}"] if self._keeping else []),
         )
         self._display.last(last_line(kept))

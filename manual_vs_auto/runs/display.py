@@ -2,12 +2,21 @@
 
 import json as json_module
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
 Metrics = Mapping[str, Any]
+
+
+def in_all(started: float, resumed: bool) -> str:
+    """How long this process has been at a run, from `started` of the performance counter.
+
+    Args: resumed: whether the run's other times are of the processes before it, too.
+    """
+    return f"in all {time.perf_counter() - started:.2f} s{' since --resume' if resumed else ''}"
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from jax.sharding import Mesh
 
 from manual_vs_auto.data import Dataset
 from manual_vs_auto.runs import signals, together
-from manual_vs_auto.runs.display import Display
+from manual_vs_auto.runs.display import Display, in_all
 from manual_vs_auto.runs.errors import NoRoomError
 from manual_vs_auto.runs.keeping import opened
 from manual_vs_auto.runs.mesh import mesh_of, prepare, spread_name
@@ -195,7 +195,7 @@ class _Run:
             *([f"{'moved':<12} {moved}"] if (moved := self._trainer.moved()) else []),
             *([f"{'stopped':<12} after epoch {self._done:,}: {self._stopped}"] if self._stopped else []),
             f"{'time':<12} compiling {self._trainer.compile_seconds:.2f} s, training {self._seconds:.2f} s{rate}, "
-            f"in all {time.perf_counter() - self._stages.started:.2f} s",
+            f"{in_all(self._stages.started, self._config.resume)}",
             *(self._stages.lines() if self._config.profile else []),
             *([f"{'kept in':<12} {self._config.out}"] if self._keeping else []),
         )

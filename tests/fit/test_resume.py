@@ -67,7 +67,9 @@ def test_what_is_slow_to_write_is_written_at_the_end(
         assert stopped(fitted, 10, *SWEEP, "--out", "run").returncode == 130
     lines = (folder / "run" / "metrics.jsonl").read_text().splitlines()
     assert len(lines) == 10 + ("iterations" not in json.loads(lines[9]))  # one more: the fit as it was then
-    assert fitted("--resume", "run").returncode == 0
+    then = fitted("--resume", "run")
+    assert then.returncode == 0
+    assert " s since --resume\n" in then.stdout
     assert ends(folder / "run") == ends(folder / "whole")
 
 

@@ -56,6 +56,7 @@ def test_a_resume_ends_as_a_run_never_stopped(command: Command, tiny_file: Path,
     then = command("--resume", tmp_path / "run")
     assert (then.returncode, then.stderr) == (0, whole.stderr)
     assert then.stdout.count("\nepoch ") == 2
+    assert [" s since --resume\n" in done.stdout for done in (whole, first, then)] == [False, False, True]
     assert then.stdout.splitlines()[-1] == whole.stdout.splitlines()[-1]
     assert ends(tmp_path / "run") == ends(tmp_path / "whole")
 
