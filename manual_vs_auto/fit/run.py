@@ -22,7 +22,7 @@ from manual_vs_auto.fit.table import Fitted, best_of, iteration_metrics, last_li
 from manual_vs_auto.fit.training import Training, training
 from manual_vs_auto.runs import events, export, signals, together
 from manual_vs_auto.runs.collectives import told
-from manual_vs_auto.runs.display import Display, in_all, Words
+from manual_vs_auto.runs.display import Display, Words, in_all
 from manual_vs_auto.runs.evaluation import FILE, evaluate
 from manual_vs_auto.runs.keeping import opened
 from manual_vs_auto.runs.machine import device_of

@@ -31,11 +31,12 @@ from manual_vs_auto.solve.gram import (
     times,
     times_compiled,
 )
-from manual_vs_auto.solve.passes import GRADIENTS, PRODUCTS, over_chunks, over_devices, over_rows, spread
+from manual_vs_auto.solve.passes import GRADIENTS, PRODUCTS, in_numpy, moved, over_chunks, over_devices, spread
 
 Theta: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
 
 _CHUNK = 1 << 20  # bytes of a chunk's features and logits in float32, and a few more of them while it is worked on
+_LOGITS = 24_576  # of a chunk in NumPy: arrays that are larger leave the cache, and get their room from the system anew
 _ROWS_A_COLUMN, _LEAST_ROWS = 16, 4096  # of the sample
 _OWN, _NARROW = 512, 64  # rows of a class that are looked at where there are no more columns than that
 _ROOM = 1 << 31  # bytes that they may take
@@ -100,10 +101,13 @@ class Objective:
         sample = _drawn(max(_LEAST_ROWS, _ROWS_A_COLUMN * (width + 1)), features, shares)
         some = np.random.default_rng(0).choice(len(sample[1]), min(1024, len(sample[1])), replace=False)
         seen, counted = np.asarray(sample[0][some], np.float64), np.asarray(sample[1][some])
-        self._centre = _far(seen) if intercept else None
+        self._centre = self._left = _far(seen) if intercept else None  # _left: to be taken from the rows in each pass
         # How large the terms of an entry of the gradient are, at most: of W as the user has it, and of b.
         sizes = np.sum(counted[:, None] * np.abs(seen), axis=0) / (counted.sum() or 1)
         self.scale = max(float(np.max(sizes)), float(intercept))
+        if not self.compiled:  # once, and not in each pass
+            features, self._left = moved(features, self._centre, np.float64), None
+            sample = moved(sample[0], self._centre, np.float64), sample[1]
         whole = (features, labels.astype(np.int32), shares)
         self._rows = tuple(spread(mesh, part) for part in whole) if mesh else self.put(whole)
         self._sample, self._sample_shares = self.put(sample)
@@ -114,7 +118,8 @@ class Objective:
             few = _OWN if width <= _NARROW else max(width // 4, _NARROW)
             most = (few, max(width, _OWN)) if room >= self.shape[1] else (min(few, room),) * 2
             self.own = (min(most[0], size), min(most[1], size))
-        self._chunk = max(64, min(4096, _CHUNK // (4 * (width + classes)) * 4 // 64 * 64))
+        fit = min(4096, _CHUNK // (4 * (width + classes)) * 4 // 64 * 64) if self.compiled else _LOGITS // classes
+        self._chunk = max(64, fit)
 
     def joined(self, weight: Array, bias: Array) -> Theta:
         """theta of a weight [K, D] and a bias [K]: of those that say the same, the one with the least penalty."""
@@ -154,7 +159,7 @@ class Objective:
     def gram(self, theta: Theta, own: int = 0) -> Gram:
         """How a sample of rows bends at theta, and beside it so many of them for each class."""
         (there,) = self.put((theta.astype(np.float32 if self.compiled else np.float64, order="C"),))
-        sample = (self._sample, self._sample_shares, self._centre)
+        sample = (self._sample, self._sample_shares, self._left)
         how: dict[str, Any] = {"loss": self.loss, "intercept": self.intercept, "own": own}
         return self._by_lapack(gram_compiled, there, *sample, **how) if self.compiled else gram(there, *sample, **how)
 
@@ -180,7 +185,7 @@ class Objective:
     def _over_rows(self, work: Any, thetas: tuple[Theta, ...], dtype: Any) -> Any:
         self.passes += 1
         if self._mesh is not None:
-            given = (*self._rows, self._centre, *(theta.astype(dtype, order="C") for theta in thetas))
+            given = (*self._rows, self._left, *(theta.astype(dtype, order="C") for theta in thetas))
             if (work, dtype) not in self._programs:
                 how = {"intercept": self.intercept, "chunk": self._chunk}
                 self._programs[work, dtype] = program = over_devices.lower(self._mesh, work, *given, **how).compile()
@@ -189,8 +194,8 @@ class Objective:
             return self._programs[work, dtype](*given)
         parts = self.put(tuple(theta.astype(dtype, order="C") for theta in thetas))
         if self.compiled:
-            return over_chunks(work, *self._rows, self._centre, *parts, intercept=self.intercept, chunk=self._chunk)
-        return over_rows(work, *self._rows, self._centre, *parts, intercept=self.intercept)
+            return over_chunks(work, *self._rows, self._left, *parts, intercept=self.intercept, chunk=self._chunk)
+        return in_numpy(work, *self._rows, *parts, intercept=self.intercept, chunk=self._chunk)
 
     def put(self, parts: tuple[Array, ...]) -> tuple[Array, ...]:
         """The arrays where the passes run."""

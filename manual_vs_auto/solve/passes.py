@@ -1,4 +1,4 @@
-"""What is summed over all rows: NumPy as it stands, or JAX in chunks.
+"""What is summed over all rows, a chunk of them at a time: in NumPy as it stands, or in JAX as one program.
 
 A chunk of rows stays in the processor's cache between the product that makes the logits and the one that takes what
 belongs to them back to theta, notes (10), so that the features are read once. What the chunks give is summed in
@@ -67,6 +67,15 @@ def over_rows(
     return tuple(part.astype(np.float64) for part in (*numbers, by_theta))
 
 
+def in_numpy(
+    work: Any, features: Array, labels: Array, shares: Array, *thetas: Array, intercept: bool, chunk: int
+) -> tuple[Array, ...]:
+    """`over_rows` of all rows, `chunk` of them at a time."""
+    rows = (slice(at, at + chunk) for at in range(0, len(features), chunk))
+    parts = (over_rows(work, features[i], labels[i], shares[i], None, *thetas, intercept=intercept) for i in rows)
+    return tuple(map(sum, zip(*parts, strict=True)))
+
+
 @partial(jax.jit, static_argnames=("work", "intercept", "chunk"))
 def over_chunks(
     work: Any,
@@ -130,4 +139,6 @@ def turned(rows: Array) -> Array:
 
 def moved(rows: Array, centre: Array | None, dtype: Any) -> Array:
     """x - c, taken before the rows are rounded to the dtype."""
-    return rows.astype(dtype) if centre is None else (rows.astype(np.float64) - centre[None, :]).astype(dtype)
+    if centre is not None:
+        rows = rows.astype(np.float64) - centre[None, :]
+    return rows.astype(dtype, copy=False)
