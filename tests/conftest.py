@@ -42,7 +42,10 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 
 @pytest.fixture
 def optimised() -> Iterator[None]:
-    """Programs as a user's are: where it matters how they round, or what becomes of them."""
+    """What the test compiles is as a user's is: where it matters how it rounds, or what becomes of it.
+
+    What a test before has compiled stays as it was: JAX finds programs again without asking how they were made.
+    """
     before = jax.config.read("jax_disable_most_optimizations")
     jax.config.update("jax_disable_most_optimizations", False)  # not the context: threads compile
     yield
