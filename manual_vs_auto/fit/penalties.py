@@ -14,7 +14,10 @@ def penalties(options: Options, made: Training) -> list[float]:
     if isinstance(options.sweep, tuple):
         one = 1 / (options.c * count) if options.c else 1 / count if options.l2 is None else options.l2
         return sorted(set(options.sweep) or {one}, reverse=True)
-    # In the features' own unit, the mean of x^2: a sweep is the same whatever they are measured in.
+    # In the features' own unit, the mean of x^2: a sweep is the same whatever they are measured in. And from where: how
+    # far a column lies from 0 is the intercept's affair, where there is one.
     rows = made.matrix[:: max(1, len(made.matrix) // 1000)].astype(np.float64)
+    if options.intercept:
+        rows -= rows.mean(axis=0)
     unit = float(np.mean(rows**2)) or 1.0
     return [float(f"{unit * 10.0**power:.2g}") for power in np.linspace(-1, -1 - _DECADES, options.sweep)]

@@ -59,6 +59,22 @@ def test_rows_that_are_kept_back_teach_nothing(folder: Path, fitted: Command) ->
         np.testing.assert_allclose(ours.probabilities(x), rest.probabilities(x), atol=1e-5)
 
 
+def test_a_sweep_is_the_same_wherever_the_features_are_measured_from(folder: Path, fitted: Command) -> None:
+    """Kelvin, years: what the intercept takes up is no reason for a penalty that leaves nothing to learn."""
+    x, _ = drawn()
+    np.save(folder / "far.npy", x + np.array([273.15, 0, 2000, 0, -1e4]))
+
+    def swept(features: str, *flags: str) -> list[float]:
+        fitted(features, "--labels", "y.npy", "--sweep", 4, "--out", f"of {features}{''.join(flags)}", *flags)
+        return [line["l2"] for line in ends(folder / f"of {features}{''.join(flags)}")]
+
+    near = swept("x.npy")
+    assert near == pytest.approx(0.1 * np.mean(x.var(axis=0)) * np.array([1, 1e-2, 1e-4, 1e-6]), rel=0.05)
+    assert swept("far.npy") == near
+    # Without an intercept W has to make up for it.
+    assert swept("x.npy", "--no-intercept")[0] == pytest.approx(0.1 * np.mean(x.astype(np.float64) ** 2), rel=0.05)
+
+
 def test_a_sweep_keeps_the_best_by_validation(folder: Path, fitted: Command) -> None:
     done = fitted("x.npy", "--labels", "y.npy", "--sweep", "1e-3,10,0.1", "--out", "run")
     lines = ends(folder / "run")
