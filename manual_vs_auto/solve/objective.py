@@ -101,13 +101,12 @@ class Objective:
         sample = _drawn(max(_LEAST_ROWS, _ROWS_A_COLUMN * (width + 1)), features, shares)
         some = np.random.default_rng(0).choice(len(sample[1]), min(1024, len(sample[1])), replace=False)
         seen, counted = np.asarray(sample[0][some], np.float64), np.asarray(sample[1][some])
-        self._centre = self._left = _far(seen) if intercept else None  # _left: to be taken from the rows in each pass
+        self._centre = _far(seen) if intercept else None
         # How large the terms of an entry of the gradient are, at most: of W as the user has it, and of b.
         sizes = np.sum(counted[:, None] * np.abs(seen), axis=0) / (counted.sum() or 1)
         self.scale = max(float(np.max(sizes)), float(intercept))
         if not self.compiled:  # once, and not in each pass
-            features, self._left = moved(features, self._centre, np.float64), None
-            sample = moved(sample[0], self._centre, np.float64), sample[1]
+            features = moved(features, self._centre, np.float64)
         whole = (features, labels.astype(np.int32), shares)
         self._rows = tuple(spread(mesh, part) for part in whole) if mesh else self.put(whole)
         self._sample, self._sample_shares = self.put(sample)
@@ -159,7 +158,7 @@ class Objective:
     def gram(self, theta: Theta, own: int = 0) -> Gram:
         """How a sample of rows bends at theta, and beside it so many of them for each class."""
         (there,) = self.put((theta.astype(np.float32 if self.compiled else np.float64, order="C"),))
-        sample = (self._sample, self._sample_shares, self._left)
+        sample = (self._sample, self._sample_shares, self._centre)
         how: dict[str, Any] = {"loss": self.loss, "intercept": self.intercept, "own": own}
         return self._by_lapack(gram_compiled, there, *sample, **how) if self.compiled else gram(there, *sample, **how)
 
@@ -185,7 +184,7 @@ class Objective:
     def _over_rows(self, work: Any, thetas: tuple[Theta, ...], dtype: Any) -> Any:
         self.passes += 1
         if self._mesh is not None:
-            given = (*self._rows, self._left, *(theta.astype(dtype, order="C") for theta in thetas))
+            given = (*self._rows, self._centre, *(theta.astype(dtype, order="C") for theta in thetas))
             if (work, dtype) not in self._programs:
                 how = {"intercept": self.intercept, "chunk": self._chunk}
                 self._programs[work, dtype] = program = over_devices.lower(self._mesh, work, *given, **how).compile()
@@ -194,7 +193,7 @@ class Objective:
             return self._programs[work, dtype](*given)
         parts = self.put(tuple(theta.astype(dtype, order="C") for theta in thetas))
         if self.compiled:
-            return over_chunks(work, *self._rows, self._left, *parts, intercept=self.intercept, chunk=self._chunk)
+            return over_chunks(work, *self._rows, self._centre, *parts, intercept=self.intercept, chunk=self._chunk)
         return in_numpy(work, *self._rows, *parts, intercept=self.intercept, chunk=self._chunk)
 
     def put(self, parts: tuple[Array, ...]) -> tuple[Array, ...]:
