@@ -47,6 +47,10 @@ def case(kind: str, shape: tuple[int, int, int], dtype: str, seed: int = 0) -> C
     return Case(Params(weight.astype(dtype)), Batch(images, labels, weights))
 
 
+def test_what_is_compiled_here_is_as_a_user_has_it() -> None:
+    assert not jax.config.read("jax_disable_most_optimizations")
+
+
 @cache
 def jitted(way: str, loss: Loss) -> ValueAndGrad:
     return jax.jit(WAYS[way](loss), compiler_options=HASTY)
