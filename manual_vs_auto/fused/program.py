@@ -27,6 +27,7 @@ from manual_vs_auto.fused.targets import Targets, has_weights, targets_of, unrea
 
 Aux = dict[str, jax.Array]
 Numbers = Mapping[str, jax.Array]
+_NOT_ASKED = (0,)  # the shape of a residual by which no gradient is asked for
 _CONSTANT = (
     "linear_softmax_loss has no derivative by targets and label_probabilities: pass them through "
     "jax.lax.stop_gradient, or use the unfused loss"
@@ -108,7 +109,7 @@ def _total_fwd(
     by_numbers = _by_numbers(again, numbers, asked_numbers, shares)
     # An array holds the dtype that each gradient must have in the end.
     empty = jax.tree.map(lambda leaf: jnp.zeros((0,), leaf.dtype), operands)
-    return (jnp.sum(shares * counted), aux), (grads, counted, empty, by_numbers)
+    return (jnp.sum(shares * counted), aux), (_filled(grads, empty), counted, empty, _filled(by_numbers, numbers))
 
 
 def _total_bwd(_options: Options, _planned: Plan, residuals: Any, cotangents: Any) -> Any:
@@ -116,12 +117,12 @@ def _total_bwd(_options: Options, _planned: Plan, residuals: Any, cotangents: An
     if isinstance(cotangent, SymbolicZero):
         return None, None, None, None
 
-    def scaled(gradient: jax.Array | None, as_: jax.Array) -> jax.Array | None:
+    def scaled(gradient: jax.Array, as_: jax.Array) -> jax.Array | None:
         # In the cotangent's dtype: rounded to bfloat16 it would be another one, and every number off by as much.
-        return None if gradient is None else (gradient.astype(cotangent.dtype) * cotangent).astype(as_.dtype)
+        return (gradient.astype(cotangent.dtype) * cotangent).astype(as_.dtype) if _is_asked(gradient) else None
 
-    by_numbers = jax.tree.map(lambda slope: cotangent * slope, by_numbers)
-    return Operands(*map(scaled, grads, like)), None, cotangent * losses, by_numbers
+    by_numbers = jax.tree.map(lambda slope: cotangent * slope if _is_asked(slope) else None, by_numbers)
+    return jax.tree.map(scaled, grads, like), None, cotangent * losses, by_numbers
 
 
 _total.defvjp(_total_fwd, _total_bwd, symbolic_zeros=True)
@@ -141,23 +142,22 @@ def _losses_fwd(
     asked = _asked(operands, targets), _asked_numbers(numbers)
     operands, targets, numbers = _values((operands, targets, numbers))
     out, row = _losses_and_row(operands, targets, options.with_numbers(numbers), planned)
-    # What is asked for is known when tracing: a tree without arrays.
-    return out, (operands, targets, numbers, row, jax.tree.map(lambda one: () if one else None, asked))
+    # What is asked for is known when tracing: by shapes.
+    return out, (operands, targets, numbers, row, jax.tree.map(lambda one: jnp.zeros(int(one)), asked))
 
 
 def _losses_bwd(options: Options, planned: Plan, residuals: Any, cotangents: Any) -> Any:
     operands, targets, numbers, row, asked = residuals
     if isinstance(cotangents[0], SymbolicZero):
         return None, None, None
-    wanted = Operands(*(one is not None for one in asked[0]))
+    wanted, wanted_numbers = jax.tree.map(_is_asked, asked)
     chosen = options.with_numbers(numbers)
 
     def again(numbers: Numbers) -> jax.Array:
         return _losses_and_row(operands, targets, options.with_numbers(numbers), planned)[0][0]
 
     by_operands = grads_by_classes(operands, targets, row, cotangents[0], chosen, planned, wanted)
-    asked_numbers = {name: one is not None for name, one in asked[1].items()}
-    return by_operands, None, _by_numbers(again, numbers, asked_numbers, cotangents[0])
+    return by_operands, None, _by_numbers(again, numbers, wanted_numbers, cotangents[0])
 
 
 _losses.defvjp(_losses_fwd, _losses_bwd, symbolic_zeros=True)
@@ -181,6 +181,19 @@ def _asked(operands: Any, targets: Any) -> Operands:
     if any(leaf.perturbed for leaf in jax.tree.leaves(targets, is_leaf=_is_handed)):
         raise TypeError(_CONSTANT)
     return Operands(*(one is not None and one.perturbed for one in operands))
+
+
+def _filled(grads: Any, like: Any) -> Any:
+    """The gradients as a tree that is the same whatever is asked for: an empty array where none is.
+
+    JAX keeps one tree of the residuals for a rule and its arguments, that of the last trace, and finds an earlier
+    trace's residuals again by what is asked for: they are then read by a tree that may be another's.
+    """
+    return jax.tree.map(lambda leaf, found: jnp.zeros(_NOT_ASKED, leaf.dtype) if found is None else found, like, grads)
+
+
+def _is_asked(residual: jax.Array) -> bool:
+    return residual.shape != _NOT_ASKED
 
 
 def _asked_numbers(numbers: Any) -> dict[str, bool]:

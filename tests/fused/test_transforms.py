@@ -48,6 +48,29 @@ def test_jit_vmap_and_checkpoint(loss: str, mode: str) -> None:
     np.testing.assert_allclose(jax.grad(f)(WEIGHT), expected[0], **CLOSE)  # outside jit
 
 
+def scanned(f: Any) -> Any:
+    return lambda *args: jax.lax.scan(lambda carry, _: (carry + f(*args), None), 0.0, length=1)[0]
+
+
+@pytest.mark.parametrize(("loss", "mode", "reduction", "route"), [
+    ("cross_entropy", "in_forward", "mean", jax.checkpoint), ("cross_entropy", "recompute", "none", jax.checkpoint),
+    ("squared_distance", "in_forward", "sum", scanned), ("squared_distance", "recompute", "mean", scanned),
+])  # fmt: skip
+def test_what_was_asked_for_before_changes_nothing(loss: Any, mode: Any, reduction: Any, route: Any) -> None:
+    """JAX finds a rule's traces again by what is asked for, and reads all their residuals by the last one's tree."""
+
+    def f(weight: Any, inputs: Any, bias: Any, softcap: Any) -> Any:  # as many rows as classes: one's 0 fits another
+        choices = {"loss": loss, "mode": mode, "reduction": reduction, "softcap": softcap}
+        return jnp.sum(linear_softmax_loss(weight, inputs, jnp.arange(7), bias=bias, **choices))
+
+    args = WEIGHT, WEIGHT[::-1] + 1, jnp.linspace(0.0, 1.0, 7), jnp.asarray(3.0)
+    right = jax.jit(jax.grad(f, (0, 1, 2, 3)))(*args)
+    for way in (f, route(f), f):
+        for asked in ((0,), (1,), (0, 1), (2, 3), (0, 1, 2, 3)):
+            for which, found in zip(asked, jax.grad(way, asked)(*args), strict=True):
+                np.testing.assert_allclose(found, right[which], **CLOSE, err_msg=f"{asked} {which}")
+
+
 def test_forward_mode_says_what_to_use() -> None:
     for loss, mode in CASES:
         with pytest.raises(TypeError, match="none for forward mode"):
