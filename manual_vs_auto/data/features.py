@@ -43,7 +43,7 @@ class Features:
 def split_key(text: str) -> tuple[Path, str]:
     """A file, and after a colon what is meant within it: `data.npz:x` is data.npz and x, unless it is a file."""
     path, colon, key = text.rpartition(":")
-    if colon and not Path(text).exists() and Path(path).suffix.lower() in FORMATS:
+    if colon and not Path(text).is_file() and Path(path).suffix.lower() in FORMATS:
         return Path(path), key
     return Path(text), ""
 
@@ -51,6 +51,15 @@ def split_key(text: str) -> tuple[Path, str]:
 def is_features(path: Path) -> bool:
     """Whether its name is that of a file of features."""
     return path.suffix.lower() in FORMATS
+
+
+def names_file(text: str) -> bool:
+    """Whether labels are a file that is there, `y.npy` or `FILE:KEY`.
+
+    What else is called so, as a run's directory may be, is not meant: they are an array or a column, then.
+    """
+    path, _ = split_key(text)
+    return is_features(path) and path.is_file()
 
 
 def open_features(text: str, without: str = "", columns: Sequence[str] = ()) -> Features:
@@ -86,7 +95,7 @@ def open_labels(text: str, beside: str = "") -> tuple[str, Array]:
     Raises: DataError, one line.
     """
     path, key = split_key(text)
-    if not path.exists() and beside and not key and text in (held := keys_of(within := split_key(beside)[0])):
+    if not names_file(text) and beside and text in (held := keys_of(within := split_key(beside)[0])):
         path, key = within, text
     elif not path.exists():
         held = keys_of(split_key(beside)[0]) if beside else ()
@@ -95,9 +104,11 @@ def open_labels(text: str, beside: str = "") -> tuple[str, Array]:
     if _kind(path) in _TABLES:
         from manual_vs_auto.data import tables
 
-        return f"{path}[{key}]", tables.column(path, key)
-    key = key or _only(path)
-    labels, where = _open(path, key), f"{path}[{key}]" if key else str(path)
+        key = key or _only(path)
+        labels, where = tables.column(path, key), f"{path}[{key}]"
+    else:
+        key = key or _only(path)
+        labels, where = _open(path, key), f"{path}[{key}]" if key else str(path)
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.ndim != 1:
@@ -136,6 +147,8 @@ def _text(where: str, labels: Array) -> Array:
 def _kind(path: Path) -> str:
     """The file's format, by its name. Raises: DataError where it is none, or no file."""
     kind = path.suffix.lower()
+    if path.is_dir():
+        raise DataError(path, "a directory", f"a file: {', '.join(FORMATS)}")
     if kind not in FORMATS:
         raise DataError(path, f"the ending {kind!r}" if kind else "no ending", f"one of {', '.join(FORMATS)}")
     if not path.is_file():
@@ -160,13 +173,17 @@ def _open(path: Path, key: str) -> Array:
     except (OSError, ValueError, EOFError) as error:
         if isinstance(error, DataError):
             raise
-        hint = ": save array.astype(str) or numbers" if "allow_pickle" in str(error) else ""
+        hint = ": save array.astype(str) or numbers" if "object" in str(error).lower() else ""
         raise DataError(path, f"what can't be read ({error})", f"a whole {path.suffix} file{hint}") from None
     # NumPy has no name for bfloat16, so a file that it writes says only how many bytes there are.
     return array.view(BFLOAT16) if array.dtype == np.dtype("V2") else array
 
 
 def _npy(path: Path, _: str) -> Array:
+    with path.open("rb") as file:
+        begins = file.read(len(np.lib.format.MAGIC_PREFIX))
+    if begins != np.lib.format.MAGIC_PREFIX:
+        raise ValueError("a zip archive, as a .npz is" if begins[:2] == b"PK" else "it does not begin as one does")
     array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
     if isinstance(array, np.memmap) and array.offset + array.nbytes != path.stat().st_size:
         raise ValueError(f"{path.stat().st_size:,} bytes where the header declares {array.offset + array.nbytes:,}")

@@ -1,5 +1,6 @@
 """Tables of features: Parquet and Arrow files, by pyarrow, which is imported only here."""
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,8 @@ from manual_vs_auto.data.nearest import nearest
 from manual_vs_auto.data.source import Array, DataError
 
 _PARQUET = (".parquet", ".pq")
+_STREAM = b"\xff\xff\xff\xff"  # an Arrow stream begins with a message, and Arrow's files with their name
+_INDEX = re.compile(r"__index_level_\d+__")  # what pandas' index is called that has no name
 
 
 def columns(path: Path) -> tuple[str, ...]:
@@ -20,7 +23,7 @@ def columns(path: Path) -> tuple[str, ...]:
 
 
 def column(path: Path, name: str) -> Array:
-    """One column as labels [N]: whole numbers or text. Raises: DataError."""
+    """One column as labels [N]: numbers or text. Raises: DataError."""
     pa = _pyarrow(path)
     with _opened(path) as table:
         _expect(path, table, [name])
@@ -30,9 +33,12 @@ def column(path: Path, name: str) -> Array:
             found = found.cast(found.type.value_type)
         if found.null_count:
             raise DataError(where, f"no label in row {_first_null(found):,}", "a label in each")
-        if pa.types.is_string(found.type) or pa.types.is_large_string(found.type):
+        kind = found.type
+        if any(is_text(kind) for is_text in (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)):
             return np.array(found.to_pylist(), dtype=np.str_)
-        if pa.types.is_integer(found.type) or pa.types.is_boolean(found.type):
+        if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+            return np.array(found.cast(pa.large_string()).to_pylist(), dtype=np.str_)
+        if pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_floating(kind):
             return np.asarray(found.to_numpy())
         raise DataError(where, f"labels of {found.type}", "whole numbers or text")
 
@@ -40,12 +46,14 @@ def column(path: Path, name: str) -> Array:
 def matrix(path: Path, chosen: Sequence[str], without: str) -> tuple[Array, tuple[str, ...]]:
     """The table's numbers as one matrix [N, D], filled piece by piece, and the names of its columns.
 
-    Args:   chosen:  the columns, else all but `without`. One column of lists of the same length is a matrix, too.
+    Args:   chosen:  the columns, else all but `without` and pandas' index, which numbers the rows. One column of lists
+                     of the same length is a matrix, too.
     Raises: DataError.
     """
     pa = _pyarrow(path)
     with _opened(path) as table:
-        names = list(chosen) or [name for name in table.schema.names if name != without]
+        left_out = {without, *_index_of(table.schema)}
+        names = list(chosen) or [name for name in table.schema.names if name not in left_out]
         _expect(path, table, names)
         types = [table.schema.field(name).type for name in names]
         lists = (pa.types.is_fixed_size_list, pa.types.is_list, pa.types.is_large_list)
@@ -80,6 +88,8 @@ class _Table:
         """Some rows at a time, of these columns in this order."""
         if hasattr(self._source, "iter_batches"):
             batches = self._source.iter_batches(columns=list(names))
+        elif hasattr(self._source, "to_batches"):
+            batches = self._source.to_batches()
         else:
             batches = (self._source.get_batch(at) for at in range(self._source.num_record_batches))
         for batch in batches:
@@ -93,6 +103,10 @@ def _opened(path: Path) -> Iterator[_Table]:
         if path.suffix.lower() in _PARQUET:
             with pa.parquet.ParquetFile(path, memory_map=True) as file:
                 yield _Table(file, file.schema_arrow, file.metadata.num_rows)
+        elif _begins(path, _STREAM):
+            with pa.memory_map(str(path)) as mapped, pa.ipc.open_stream(mapped) as stream:
+                read = stream.read_all()
+                yield _Table(read, read.schema, read.num_rows)
         else:
             with pa.memory_map(str(path)) as mapped, pa.ipc.open_file(mapped) as file:
                 rows = sum(file.get_batch(at).num_rows for at in range(file.num_record_batches))
@@ -102,6 +116,11 @@ def _opened(path: Path) -> Iterator[_Table]:
         raise DataError(path, f"what can't be read ({line})", f"a whole {path.suffix} file") from None
 
 
+def _begins(path: Path, mark: bytes) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(mark)) == mark
+
+
 def _pyarrow(path: Path) -> Any:
     try:
         import pyarrow
@@ -109,6 +128,15 @@ def _pyarrow(path: Path) -> Any:
     except ImportError:
         raise DataError(path, "no pyarrow here, which reads tables", "it: pip install pyarrow") from None
     return pyarrow
+
+
+def _index_of(schema: Any) -> set[str]:
+    """The columns that are the index of the data frame that was written, by what pandas noted or by their names."""
+    try:
+        noted = (schema.pandas_metadata or {}).get("index_columns", ())
+    except (ValueError, AttributeError):  # what another program wrote there
+        noted = ()
+    return {name for name in noted if isinstance(name, str)} | set(filter(_INDEX.fullmatch, schema.names))
 
 
 def _expect(path: Path, table: _Table, names: Sequence[str]) -> None:

@@ -36,6 +36,7 @@ def kept_back(labels: Array, share: float, seed: int) -> Array:
     steps = np.floor(np.arange(1, len(labels) + 1) * share)
     val = np.zeros(len(labels), np.bool_)
     val[order[np.diff(steps, prepend=0) > 0]] = True
+    classes, first = np.unique(labels[order], return_index=True)
     learned = np.bincount(labels[~val], minlength=int(labels.max()) + 1)
-    val[val & (learned[labels] == 0)] = False
+    val[order[first[learned[classes] == 0]]] = False
     return val

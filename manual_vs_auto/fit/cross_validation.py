@@ -86,15 +86,16 @@ class SoftmaxRegressionCV(Optimum):
             [_score(solution, problem.part(held), self.scoring) for solution in solutions]
             for solutions, (_, held) in zip(paths, splits, strict=True)
         ]
-        self._remember(X, problem.features)
-        self.Cs_, self.scores_ = tried, np.array(scores)
-        best = int(self.scores_.mean(axis=0).argmax())
-        self.C_ = float(tried[best])
-        self._warn([solution for solutions in paths for solution in solutions])
-        problem = problem.balanced(self.class_weight, problem.held())
-        near = [(solutions[best].weight, solutions[best].bias) for solutions in paths]
-        start = np.mean([weight for weight, _ in near], axis=0), np.mean([bias for _, bias in near], axis=0)
-        self._keep(self._minimised(problem, penalty_of(self.C_, None, problem.weights.sum()), start), problem)
+        with self._whole():
+            self._remember(X, problem.features)
+            self.Cs_, self.scores_ = tried, np.array(scores)
+            best = int(self.scores_.mean(axis=0).argmax())
+            self.C_ = float(tried[best])
+            self._warn([solution for solutions in paths for solution in solutions], 2)
+            problem = problem.balanced(self.class_weight, problem.held())
+            near = [(solutions[best].weight, solutions[best].bias) for solutions in paths]
+            start = np.mean([weight for weight, _ in near], axis=0), np.mean([bias for _, bias in near], axis=0)
+            self._keep(self._minimised(problem, penalty_of(self.C_, None, problem.weights.sum()), start), problem)
         return self
 
     def _fold(self, problem: Problem, fit: Integers, tried: Doubles) -> list[Solution]:

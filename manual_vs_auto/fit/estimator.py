@@ -82,10 +82,11 @@ class SoftmaxRegression(Optimum):
         self._check()
         problem = problem_of(X, y, sample_weight, type(self).__name__)
         problem = problem.balanced(self.class_weight, problem.held())
-        start = self._start(problem)
-        self._remember(X, problem.features)
-        self._progress = None
-        self._keep(self._minimised(problem, penalty_of(self.C, self.l2, problem.weights.sum()), start), problem)
+        with self._whole():
+            start = self._start(problem)
+            self._remember(X, problem.features)
+            self._progress = None
+            self._keep(self._minimised(problem, penalty_of(self.C, self.l2, problem.weights.sum()), start), problem)
         return self
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
@@ -105,11 +106,12 @@ class SoftmaxRegression(Optimum):
         if classes is not None and not np.array_equal(np.unique(classes), known):
             raise ValueError(f"classes={classes!r} is not the same as on the last call to partial_fit, {known!r}")
         batch = batch_of(X, y, known, sample_weight, who)
-        if first:
-            self._begin(X, batch)
-        expect_names(names_of(X), getattr(self, "feature_names_in_", None), who)
-        self._expected(batch.features)
-        self._step(batch)
+        with self._whole():
+            if first:
+                self._begin(X, batch)
+            expect_names(names_of(X), getattr(self, "feature_names_in_", None), who)
+            self._expected(batch.features)
+            self._step(batch)
         return self
 
     def _begin(self, X: Any, batch: Problem) -> None:
@@ -130,6 +132,8 @@ class SoftmaxRegression(Optimum):
             inputs = np.column_stack([inputs, np.ones(len(inputs))])
             weight, penalised = np.column_stack([weight, bias]), np.append(penalised, 0)
         before = self._progress or started(len(penalised), len(weight))
+        if len(before.curvature) != len(penalised):
+            raise ValueError("fit_intercept has changed since the last call of partial_fit: fit anew")
         held = before.held + batch.held()
         weights = batch.balanced(self.class_weight, held).weights
         seen = before.seen + float(weights.sum())

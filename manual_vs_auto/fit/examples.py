@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from manual_vs_auto.data import DataError
-from manual_vs_auto.data.features import Features, keys_of, open_features, open_labels, split_key
+from manual_vs_auto.data.features import Features, keys_of, names_file, open_features, open_labels, split_key
 from manual_vs_auto.data.labels import as_classes
 from manual_vs_auto.fit.classes import classes_of, kept_back
 from manual_vs_auto.fit.options import Options
@@ -89,7 +89,7 @@ def _with_labels(text: str, labels: str, columns: tuple[str, ...]) -> tuple[Feat
     """A file's features, and where their labels are, and these."""
     path, _ = split_key(text)
     file, key = split_key(labels)
-    inside = labels if not file.exists() else key if file == path else ""
+    inside = labels if not names_file(labels) else key if file == path else ""
     where, found = open_labels(labels, beside=text)
     features = open_features(text, without=inside, columns=columns)
     if len(found) != len(features.matrix):

@@ -72,10 +72,13 @@ class Optimum(Predictor):
         self.coef_, self.intercept_ = coefficients_of(solution.weight, solution.bias, problem.features.dtype)
         self.objective_, self.gradient_norm_ = solution.objective, solution.gradient_norm
         self.n_iter_, self.converged_ = solution.iterations, solution.converged
-        self._warn([solution])
+        self._warn([solution], 3)
 
-    def _warn(self, solutions: list[Solution]) -> None:
-        """One ConvergenceWarning where some did not reach the tolerance, of the one that is farthest from it."""
+    def _warn(self, solutions: list[Solution], depth: int) -> None:
+        """One ConvergenceWarning where some did not reach the tolerance, of the one that is farthest from it.
+
+        Args: depth: how many calls there are from the user's to this one.
+        """
         if failed := [solution for solution in solutions if not solution.converged]:
             worst = max(failed, key=lambda solution: np.nan_to_num(solution.gradient_norm, nan=np.inf))
             which = "" if len(solutions) == 1 else f" in {len(failed)} of {len(solutions)} fits of its path"
@@ -84,5 +87,5 @@ class Optimum(Predictor):
                 f"with the gradient's largest component at {worst.gradient_norm:.2g}, above tol={self.tol:g}. "
                 "Raise max_iter, scale the features, or penalise more.",
                 ConvergenceWarning,
-                stacklevel=4,
+                stacklevel=depth + 1,
             )

@@ -146,7 +146,8 @@ def _parser() -> Parser:
     add("--loss", choices=LOSSES, default="cross_entropy", help="default: cross_entropy; squared_distance, the notes' "
         "own, has local optima")  # fmt: skip
     add("--l2", type=_not_negative, metavar="X", help="the penalty l2/2 |W|^2 beside the mean loss (default: 1/N)")
-    add("--C", dest="c", type=_positive, metavar="X", help="the same as scikit-learn has it: l2 = 1/(C N)")
+    add("--C", dest="c", type=_positive, metavar="X", help="the same as scikit-learn has it: l2 = 1/(C N), of "
+        "two classes 2/(C N), for there it has one row")  # fmt: skip
     add("--standardize", action="store_true", help="bring each feature to mean 0 and standard deviation 1")
     add("--sweep", type=_sweep, default=(), metavar="N|X,X,...", help="try N values of l2, or these, and keep the best "
         "by --val")  # fmt: skip

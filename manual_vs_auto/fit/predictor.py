@@ -1,5 +1,7 @@
 """What a fitted softmax(Wx + b) answers: scores, probabilities, classes."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -53,14 +55,30 @@ class Predictor(Classifier):
         return logarithms
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """The share of samples, by weight, whose predicted class is theirs: 0..1."""
+        """The share of samples, by weight, whose predicted class is theirs: 0..1.
+
+        Raises: ValueError as `predict`, and where y has texts and the classes are numbers, or the other way round.
+        """
         predicted = self.predict(X)
         labels = labels_of(y, len(predicted), type(self).__name__)
+        if (labels.dtype.kind in "OUS") != (predicted.dtype.kind in "OUS"):
+            raise ValueError(f"y has labels of {labels.dtype}, and the classes of `fit` are of {predicted.dtype}.")
         return float(np.average(predicted == labels, weights=weights_of(sample_weight, len(predicted))))
 
     def _exponentials(self, X: Any) -> Exponentials:
         scores = self.decision_function(X)
         return exponentials(np.stack([np.zeros_like(scores), scores], axis=1) if scores.ndim == 1 else scores)
+
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
+        """All that is learned within, or nothing: what fails leaves the estimator as it was."""
+        before = vars(self).copy()
+        try:
+            yield
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            raise
 
     def _expected(self, features: Floats) -> Floats:
         """The features, if they are as many as those of `fit`."""

@@ -62,7 +62,7 @@ def _run(options: Options, started: float) -> int:
     examples = read(options)
     expect_same(options, examples)
     made = training(examples.features, examples.labels, examples.rows, options.standardize, mesh is not None)
-    l2s = penalties(options, made)
+    l2s = penalties(options, made, examples.classes)
     if not together.first():
         follow(options, made, examples.classes, l2s, mesh)
         return 0

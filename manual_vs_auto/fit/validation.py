@@ -1,6 +1,7 @@
 """What users pass as features, labels and weights, made arrays or refused in scikit-learn's words."""
 
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -67,7 +68,10 @@ def labels_of(y: Any, samples: int, who: str) -> npt.NDArray[Any]:
     if array.dtype.kind == "c":
         raise ValueError(f"Complex data not supported by {who}: y is {array.dtype}")
     if array.dtype.kind == "O" and not all(isinstance(label, str) for label in array):
-        raise ValueError(f"Unknown label type for y: {array!r}. Labels are integers or strings.")
+        other = next(label for label in array if not isinstance(label, str))
+        missing = other is None or other != other
+        what = "y contains NaN or None" if missing else f"Unknown label type for y: {type(other).__name__}"
+        raise ValueError(f"{what}. Labels are integers or strings.")
     if array.dtype.kind == "f":
         _expect_finite("y", array)
         if np.any(array != np.rint(array)):
@@ -101,7 +105,8 @@ def weights_of(sample_weight: Any, samples: int) -> npt.NDArray[np.float64]:
 def balance_of(class_weight: Any, classes: npt.NDArray[Any], held: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     """How much each class counts, float64 [K]: for None 1, for "balanced" inversely to the weights that it holds [K].
 
-    Raises: ValueError for another word, or a dict that names a class that is not there.
+    Raises: ValueError for anything else, a weight that is none, or a dict that names a class that is not there and none
+            for one that is.
     """
     if class_weight is None:
         return np.ones(len(classes))
@@ -112,10 +117,16 @@ def balance_of(class_weight: Any, classes: npt.NDArray[Any], held: npt.NDArray[A
             held.sum() / np.count_nonzero(held), held, out=np.zeros(len(classes)), where=held > 0
         )
         return balanced
-    known = {label.item() if isinstance(label, np.generic) else label for label in classes}
-    if unknown := [label for label in class_weight if label not in known]:
+    if not isinstance(class_weight, Mapping):
+        raise ValueError(f"class_weight must be 'balanced', a dict or None, got {class_weight!r}")
+    known = classes.tolist()
+    # A class that a fold happens to lack is no mistake; one beside another that has no weight looks like one.
+    if (unknown := [label for label in class_weight if label not in known]) and not set(known) <= set(class_weight):
         raise ValueError(f"The classes, {unknown}, of class_weight are not in y")
-    return np.array([float(class_weight.get(label, 1)) for label in classes.tolist()])
+    counts = np.array([float(class_weight.get(label, 1)) for label in known])
+    if not (np.isfinite(counts) & (counts >= 0)).all():
+        raise ValueError(f"class_weight must be finite and not negative, got {class_weight!r}")
+    return counts
 
 
 def names_of(X: Any) -> npt.NDArray[np.object_] | None:

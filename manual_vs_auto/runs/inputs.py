@@ -8,7 +8,15 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from manual_vs_auto.data import load
-from manual_vs_auto.data.features import FORMATS, is_features, keys_of, open_features, open_labels, split_key
+from manual_vs_auto.data.features import (
+    FORMATS,
+    is_features,
+    keys_of,
+    names_file,
+    open_features,
+    open_labels,
+    split_key,
+)
 from manual_vs_auto.data.idx import open_idx
 from manual_vs_auto.data.source import DataError, read
 from manual_vs_auto.runs import photos
@@ -106,7 +114,7 @@ def _from_file(model: Model, text: str, labels: str | None) -> Inputs:
 def _from_features(model: Model, text: str, labels: str | None) -> Inputs:
     path, _ = split_key(text)
     file, key = split_key(labels) if labels is not None else (path, "")
-    inside = labels if labels is not None and not file.exists() else key if file == path else ""
+    inside = labels if labels is not None and not names_file(labels) else key if file == path else ""
     found = open_features(text, without=inside or "", columns=model.feature_names)
     return _numbered(found.matrix)
 

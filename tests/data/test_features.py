@@ -27,11 +27,11 @@ def write(path: Path, x: Any, y: Any) -> None:
         write_table(path, {**{f"f{at}": x[:, at] for at in range(x.shape[1])}, "y": y})
 
 
-def write_table(path: Path, columns: dict[str, Any]) -> None:
+def write_table(path: Path, columns: dict[str, Any], metadata: Any = None) -> None:
     pa = pytest.importorskip("pyarrow")
     import pyarrow.parquet as pq
 
-    table = pa.table(columns)
+    table = pa.table(columns).replace_schema_metadata(metadata)
     if path.suffix == ".parquet":
         pq.write_table(table, path, row_group_size=3)
     else:
@@ -107,6 +107,79 @@ def test_a_column_of_lists_is_a_matrix(tmp_path: Path, kind: str) -> None:
     write_table(tmp_path / f"uneven.{kind}", {"x": pa.array([[1.0, 2.0], [3.0]])})
     with pytest.raises(DataError, match=r"lists of .* numbers; expected the same length"):
         open_features(str(tmp_path / f"uneven.{kind}"))
+
+
+@pytest.mark.parametrize("noted", [True, False])
+@pytest.mark.parametrize("ending", ["parquet", "arrow"])
+def test_the_index_of_a_data_frame_is_no_feature(tmp_path: Path, ending: str, noted: bool) -> None:
+    """It numbers the rows, and may so tell their labels: after `sample` it is a column of the file."""
+    pd, pa = pytest.importorskip("pandas"), pytest.importorskip("pyarrow")
+    frame = pd.DataFrame({"a": X[:, 0], "y": Y, "b": X[:, 1]}).sample(frac=1, random_state=0)
+    for index in (None, "id") if noted else (None,):
+        table = pa.Table.from_pandas(frame.rename_axis(index))
+        columns = {name: table[name] for name in table.column_names}
+        assert len(columns) == 4
+        write_table(tmp_path / f"t.{ending}", columns, table.schema.metadata if noted else None)
+        found = open_features(str(tmp_path / f"t.{ending}"), without="y")
+        assert found.names == ("a", "b")
+        np.testing.assert_array_equal(found.matrix, frame[["a", "b"]])
+        index = index or "__index_level_0__"
+        assert open_features(f"{tmp_path}/t.{ending}:a,{index}").names == ("a", index)  # who asks for it has it
+        np.testing.assert_array_equal(open_labels(f"{tmp_path}/t.{ending}:{index}")[1], frame.index)
+
+
+def test_an_arrow_stream_is_read_as_a_file_is(tmp_path: Path) -> None:
+    pa = pytest.importorskip("pyarrow")
+    table = pa.table({"a": X[:, 0], "b": X[:, 1], "y": Y})
+    with pa.OSFile(str(tmp_path / "s.arrow"), "wb") as file, pa.ipc.new_stream(file, table.schema) as writer:
+        writer.write_table(table, max_chunksize=3)
+    np.testing.assert_array_equal(open_features(f"{tmp_path}/s.arrow", without="y").matrix, X[:, :2])
+    np.testing.assert_array_equal(open_labels("y", f"{tmp_path}/s.arrow")[1], Y)
+    content = (tmp_path / "s.arrow").read_bytes()
+    (tmp_path / "s.arrow").write_bytes(content[: len(content) // 2])
+    with pytest.raises(DataError, match="what can't be read"):
+        open_features(f"{tmp_path}/s.arrow", without="y")
+
+
+@pytest.mark.parametrize("kind", ["float64", "float32", "string_view", "binary", "large_binary"])
+def test_labels_of_every_type_of_a_table(tmp_path: Path, kind: str) -> None:
+    """A column of whole numbers that once missed one is of doubles."""
+    pa = pytest.importorskip("pyarrow")
+    labels = Y if kind.startswith("float") else [f"\N{GREEK SMALL LETTER ALPHA}{label}" for label in Y]
+    write_table(tmp_path / "t.parquet", {"y": pa.array(labels, getattr(pa, kind)())})
+    for text, beside in ((f"{tmp_path}/t.parquet", ""), ("y", f"{tmp_path}/t.parquet")):
+        where, found = open_labels(text, beside)
+        assert where.endswith("t.parquet[y]")
+        assert found.tolist() == list(labels)
+
+
+def test_what_is_called_like_a_column_is_not_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run's directory, or a file that is none of labels; one of labels is."""
+    monkeypatch.chdir(tmp_path)
+    np.savez("d.npz", x=X, y=Y, of=Y)
+    for name in ("y", "d.npz:x"):
+        Path(name).mkdir()
+    Path("of").write_text("else")
+    assert open_labels("y", "d.npz")[0] == "d.npz[y]"
+    assert open_labels("of", "d.npz")[0] == "d.npz[of]"
+    assert open_features("d.npz:x").where == "d.npz[x]"
+    np.save("of.npy", Y + 1)
+    assert open_labels("of.npy", "d.npz")[0] == "of.npy"
+    for path in ("y", "."):
+        with pytest.raises(DataError, match="a directory"):
+            open_labels(path)
+
+
+def test_what_is_called_npy_and_is_none(tmp_path: Path) -> None:
+    for name in ("x.npz", "x.parquet"):
+        write(tmp_path / name, X, Y)
+        (tmp_path / name).rename(tmp_path / "x.npy")
+        for read in (open_features, open_labels):
+            with pytest.raises(DataError, match="a zip archive, as a .npz is" if name == "x.npz" else "does not begin"):
+                read(f"{tmp_path}/x.npy")
+    np.save(tmp_path / "y.npy", np.array(["a", None], object))
+    with pytest.raises(DataError, match=r"save array.astype\(str\) or numbers"):
+        open_labels(f"{tmp_path}/y.npy")
 
 
 def test_texts_are_labels(tmp_path: Path) -> None:

@@ -48,6 +48,25 @@ def test_the_optimum_is_scikit_learn_s(folder: Path, fitted: Command) -> None:
     np.testing.assert_allclose(read(folder / "run").probabilities(x), theirs.predict_proba(z), atol=1e-5)
 
 
+def test_c_of_two_classes_is_scikit_learn_s(folder: Path, fitted: Command) -> None:
+    """There W is one row, whose square is twice that of two rows with the same difference."""
+    linear = pytest.importorskip("sklearn.linear_model")
+    x, y = drawn()
+    np.savez("two.npz", x=x, y=y == 2)
+    fitted("two.npz", "--labels", "y", "--C", 0.5, "--standardize", "--tol", 1e-9, "--out", "run")
+    z = (x.astype(np.float64) - x.mean(0, np.float64)) / x.std(0, dtype=np.float64)
+    theirs = linear.LogisticRegression(C=0.5, tol=1e-10, max_iter=10_000).fit(z, y == 2)
+    np.testing.assert_allclose(read(folder / "run").probabilities(x), theirs.predict_proba(z), atol=1e-6)
+
+
+def test_a_run_may_be_called_like_the_labels(folder: Path, fitted: Command, predicted: Command) -> None:
+    x, y = drawn()
+    np.savez("d.npz", x=x, y=y)
+    assert fitted("d.npz:x", "--labels", "y", "--out", "y").returncode == 0
+    assert fitted("--resume", "y").returncode == 0
+    assert "top-1" in predicted("y", "d.npz:x", "--labels", "y", "--score").stdout
+
+
 def test_rows_that_are_kept_back_teach_nothing(folder: Path, fitted: Command) -> None:
     x, y = drawn()
     held = kept_back(y, 0.3, 7)

@@ -124,3 +124,11 @@ def test_what_a_step_refuses() -> None:
         SoftmaxRegression().partial_fit(inputs, np.zeros(120), [0])
     with pytest.raises(ValueError, match="loss must be one of"):
         SoftmaxRegression(loss="hinge").partial_fit(inputs, labels, [0, 1, 2])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_an_intercept_does_not_come_or_go_between_steps(before: bool) -> None:
+    inputs, labels = drawn(3)
+    model = SoftmaxRegression(fit_intercept=before).partial_fit(inputs, labels, np.unique(labels))
+    with pytest.raises(ValueError, match="fit_intercept has changed since the last call of partial_fit: fit anew"):
+        model.set_params(fit_intercept=not before).partial_fit(inputs, labels)

@@ -135,3 +135,11 @@ def test_each_class_keeps_the_same_share_back(share: float) -> None:
     assert not held[340:].any(), "a class keeps its only row"
     assert (kept_back(labels, share, seed=0) == held).all()
     assert (kept_back(labels, share, seed=1) != held).any()
+
+
+@pytest.mark.parametrize(("classes", "rows", "share"), [(3, 40, 0.999), (100, 5, 0.9), (50, 3, 0.8), (7, 1, 0.9)])
+def test_of_a_class_that_would_be_kept_back_whole_one_row_is_learned(classes: int, rows: int, share: float) -> None:
+    labels = np.repeat(np.arange(classes), rows)
+    held = np.bincount(labels[kept_back(labels, share, seed=0)], minlength=classes)
+    assert (held >= min(rows - 1, int(share * rows))).all()
+    assert (held <= min(rows - 1, int(share * rows) + 1)).all()

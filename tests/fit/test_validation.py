@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from manual_vs_auto import SoftmaxRegression
+from manual_vs_auto import SoftmaxRegression, SoftmaxRegressionCV
 from manual_vs_auto.fit.validation import features_of, weights_of
 from tests.fit.problems import drawn
 
@@ -70,12 +70,55 @@ def test_data_that_is_refused(inputs: Any, labels: Any, weights: Any, message: s
         ({"device": "abacus"}, "abacus"),
         ({"class_weight": "fair"}, "class_weight must be 'balanced', a dict or None, got 'fair'"),
         ({"class_weight": {7: 1}}, r"\[7\], of class_weight are not in y"),
+        ({"class_weight": [1, 2, 3]}, r"class_weight must be 'balanced', a dict or None, got \[1, 2, 3\]"),
+        ({"class_weight": {0: -2}}, "class_weight must be finite and not negative, got {0: -2}"),
+        ({"class_weight": {0: np.inf}}, "class_weight must be finite"),
+        ({"class_weight": {1: np.nan}}, "class_weight must be finite"),
         ({"class_weight": dict.fromkeys(range(3), 0)}, "class_weight leaves no sample"),
     ],
 )
 def test_settings_that_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         SoftmaxRegression(**settings).fit(INPUTS, LABELS)
+
+
+def test_a_class_that_is_not_there_may_have_a_weight_where_all_have() -> None:
+    """A fold may lack a class that is rare."""
+    weights = {0: 1.0, 1: 2.0, 2: 3.0}
+    found = SoftmaxRegression(class_weight={**weights, 9: 1.0}).fit(INPUTS, LABELS)
+    np.testing.assert_array_equal(found.coef_, SoftmaxRegression(class_weight=weights).fit(INPUTS, LABELS).coef_)
+
+
+@pytest.mark.parametrize("missing", [None, np.nan])
+def test_a_label_that_is_missing_is_said(missing: Any) -> None:
+    labels = np.array(list("abc"), object)[LABELS]
+    labels[1] = missing
+    with pytest.raises(ValueError, match="y contains NaN or None"):
+        SoftmaxRegression().fit(INPUTS, labels)
+
+
+def test_what_is_refused_leaves_the_estimator_as_it_was() -> None:
+    more, wide = np.arange(4)[LABELS], np.column_stack([INPUTS, INPUTS])
+    for make in (SoftmaxRegression, SoftmaxRegressionCV):
+        model = make().fit(INPUTS, LABELS)
+        right = model.predict_proba(INPUTS)
+        with pytest.raises(ValueError, match="magic"):
+            model.set_params(solver="magic").fit(wide, LABELS)
+        np.testing.assert_array_equal(model.predict_proba(INPUTS), right)
+    for wrong in ({"l2": -1.0}, {"class_weight": {0: -1}}):
+        steps = SoftmaxRegression(**wrong)
+        with pytest.raises(ValueError, match="negative"):
+            steps.partial_fit(INPUTS, LABELS, classes=[0, 1, 2])
+        assert not hasattr(steps, "coef_")
+        steps.set_params(l2=0.1, class_weight=None).partial_fit(INPUTS, more, classes=[0, 1, 2, 3])
+
+
+def test_labels_of_another_kind_are_not_all_wrong_but_refused() -> None:
+    model = SoftmaxRegression().fit(INPUTS, LABELS)
+    with pytest.raises(ValueError, match=r"y has labels of <U.*the classes of `fit` are of int64"):
+        model.score(INPUTS, LABELS.astype(str))
+    for kind in (np.float32, np.uint8):
+        assert model.score(INPUTS, LABELS.astype(kind)) == model.score(INPUTS, LABELS)
 
 
 def test_floats_are_not_copied_and_others_become_float64() -> None:
