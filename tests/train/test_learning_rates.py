@@ -21,13 +21,35 @@ RATES = 10.0 ** np.linspace(-4, 2, 601)  # a hundred a decade
 
 
 def test_the_suggestion_is_a_third_of_where_the_loss_is_lowest() -> None:
-    found = judged(RATES, (np.log10(RATES) + 1) ** 2)  # lowest at 0.1, and even around it
+    found = judged(RATES, (np.log10(RATES) + 1) ** 2 + 1)  # lowest at 0.1, and even around it
     assert found.suggestion == 0.033
     at = int(np.argmin(found.averages))
     assert found.centres[at] == pytest.approx(0.1)
     assert len(found.averages) == len(found.centres) == 601 - 33 + 1
     # The mean of (log r + 1)^2 over 33 rates around its minimum.
-    assert found.averages[at] == pytest.approx(np.mean((np.arange(-16, 17) / 100) ** 2))
+    assert found.averages[at] == pytest.approx(1 + np.mean((np.arange(-16, 17) / 100) ** 2))
+
+
+def test_where_nothing_is_left_to_learn_no_rate_is_seen_to_be_too_large() -> None:
+    losses = np.maximum(2 - np.log10(RATES / 1e-4), 0)  # 0 from 0.01 on, whatever the rate
+    losses += 1e-9 * np.arange(601)[::-1]  # and lowest at 100
+    found = judged(RATES, losses)
+    assert found.suggestion == pytest.approx(0.01 / 3, rel=0.3)
+    assert last(found).endswith("a third of where the loss is a twentieth of the first")
+    (marked,) = (row for row in lines(found) if "a twentieth of the first" in row)
+    assert float(marked.split()[0]) == pytest.approx(0.01, rel=0.3)
+
+
+def test_images_that_are_soon_known_by_heart() -> None:
+    drawn = np.random.default_rng(0)
+    middles = drawn.integers(0, 256, (5, 64))
+    labels = np.arange(200) % 5
+    images = np.clip(middles[labels] + drawn.normal(0, 30, (200, 64)), 0, 255).astype(np.uint8)
+    labels = labels.astype(np.int32)
+    five = Dataset("five", images, labels, images, labels, (8, 8), 5)
+    found = tried(Config().resolved(200), five, jax.devices()[0])
+    assert found.suggestion is not None
+    assert 1e-3 < found.suggestion < 0.1  # it was 0.4 to 0.8, which ruins a training
 
 
 def test_one_lucky_batch_is_not_the_lowest() -> None:
@@ -37,7 +59,7 @@ def test_one_lucky_batch_is_not_the_lowest() -> None:
 
 
 def test_what_follows_a_lost_loss_is_left_out() -> None:
-    losses = (np.log10(RATES) + 1) ** 2
+    losses = (np.log10(RATES) + 1) ** 2 + 1
     losses[400:] = -100.0
     losses[399] = np.nan
     assert judged(RATES, losses).suggestion == 0.033
@@ -53,7 +75,7 @@ def test_rates_that_help_nothing_suggest_nothing() -> None:
 
 
 def test_the_table_is_small_and_marks_the_lowest() -> None:
-    head, *rows, blank = lines(judged(RATES, (np.log10(RATES) + 1) ** 2))
+    head, *rows, blank = lines(judged(RATES, (np.log10(RATES) + 1) ** 2 + 1))
     assert head.split() == ["learning", "rate", "loss"]
     assert blank == ""
     assert len(rows) <= 13
@@ -110,7 +132,7 @@ def test_a_picture_has_its_axes_named() -> None:
     from matplotlib.figure import Figure
 
     figure = Figure()
-    module.draw(judged(RATES, (np.log10(RATES) + 1) ** 2), figure, "cross_entropy")
+    module.draw(judged(RATES, (np.log10(RATES) + 1) ** 2 + 1), figure, "cross_entropy")
     (axis,) = figure.axes
     assert (axis.get_xlabel(), axis.get_ylabel()) == ("learning rate", "cross entropy, mean per example")
     assert axis.get_xscale() == "log"
