@@ -39,7 +39,8 @@ def run(main: Callable[[], int | None], leave: Callable[[int], NoReturn] = sys.e
     except OSError as error:
         status = _unwritten(error)
     try:
-        sys.stdout.flush()
+        if sys.stdout:  # closed before the start it is None
+            sys.stdout.flush()
     except OSError as error:
         status = status or _unwritten(error)  # what went wrong before has been said
         # Python flushes once more at its end, and would say that it could not.

@@ -17,9 +17,13 @@ ROOT = Path(manual_vs_auto.__file__).parent
 RUNNABLE = [path for path in sorted(ROOT.rglob("*.py")) if '__name__ == "__main__"' in path.read_text()]
 
 
+def _command(code: str) -> str:
+    return f"import sys\nfrom manual_vs_auto.command import run\n{code}\nrun(main)"
+
+
 def _end(code: str, out: int) -> tuple[int, str]:
     """The status of a command, `main` in this code, and what it says on standard error."""
-    code = f"import sys\nfrom manual_vs_auto.command import run\n{code}\nrun(main)"
+    code = _command(code)
     buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     done = subprocess.run(
         [sys.executable, "-c", code], stdout=out, stderr=subprocess.PIPE, text=True, check=False, env=buffered
@@ -55,6 +59,14 @@ def test_a_reader_that_has_gone_is_no_error(code: str) -> None:
         assert _end(code, writing) == ENDS[code]
     finally:
         os.close(writing)
+
+
+@pytest.mark.parametrize("code", ["def main(): print('said')", "def main(): print('x' * 100_000); return 3"])
+def test_no_output_is_none_that_failed(code: str) -> None:
+    """As a daemon starts commands, with standard output closed."""
+    line = f"import os, sys; os.close(1); os.execv(sys.executable, [sys.executable, '-c', {_command(code)!r}])"
+    done = subprocess.run([sys.executable, "-c", line], stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (3 if "return" in code else 0, "")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")

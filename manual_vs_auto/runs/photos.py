@@ -93,6 +93,19 @@ def _paper(grey: Array) -> tuple[Array, float]:
     return paper, _NOISE * _DEVIATION * float(np.median(off))
 
 
+def _as_bytes(path: Path, wide: Array, floating: bool, sixteen: bool) -> Array:
+    """Numbers of more than 8 bits as 0..255, by the white of their kind and not by the lightest that is there.
+
+    Floating ones have it at 1, or at 255 where some are larger; whole ones of 16 bits at 65,535. Raises: UsageError.
+    """
+    most = float(wide.max(initial=0))
+    small = not sixteen and most <= 255
+    white = (1 if most <= 1 else 255) if floating else 255 if small else 65535
+    if not (wide >= 0).all() or most > white:  # NaN, too
+        raise UsageError(f"{path}: numbers from {wide.min():g} to {most:g} where 0 is black and {white:,} white")
+    return np.rint(wide * (255 / white)).astype(np.uint8)
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     """The picture upright, on white where it is transparent."""
@@ -108,9 +121,11 @@ def _opened(path: Path) -> Iterator[Any]:
             if upright.has_transparency_data:
                 upright = upright.convert("RGBA")
                 upright = Image.alpha_composite(Image.new("RGBA", upright.size, "white"), upright)
-            if upright.mode.startswith("I") or upright.mode == "F":  # more than 8 bits: to 0..255
-                wide = np.asarray(upright, np.float64)
-                upright = Image.fromarray((wide * (255 / max(wide.max(), 255))).astype(np.uint8))
+            if upright.mode.startswith("I") or upright.mode == "F":
+                sixteen = upright.mode.startswith("I;16") or picture.format == "PNG"
+                upright = Image.fromarray(
+                    _as_bytes(path, np.asarray(upright, np.float64), upright.mode == "F", sixteen)
+                )
             yield upright
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         if isinstance(error, UsageError):

@@ -71,7 +71,33 @@ def test_a_picture_is_upright(tmp_path: Path) -> None:
 
 def test_sixteen_bits_are_eight(tmp_path: Path) -> None:
     Image.fromarray(np.array([[0, 65535], [32768, 0]], np.uint16)).save(tmp_path / "deep.png")
-    assert as_image(tmp_path / "deep.png", (2, 2), digit=False).tolist() == [0, 255, 127, 0]
+    assert as_image(tmp_path / "deep.png", (2, 2), digit=False).tolist() == [0, 255, 128, 0]
+
+
+WIDE: dict[str, tuple[Any, str, list[int]]] = {
+    "16 bits, all dark": (np.array([[0, 5140], [2570, 0]], np.uint16), "png", [0, 20, 10, 0]),
+    "16 bits in a TIFF": (np.array([[0, 5140], [2570, 0]], np.uint16), "tiff", [0, 20, 10, 0]),
+    "32 bits that hold 16": (np.array([[0, 65535], [2570, 0]], np.int32), "tiff", [0, 255, 10, 0]),
+    "32 bits that hold 8": (np.array([[0, 255], [100, 0]], np.int32), "tiff", [0, 255, 100, 0]),
+    "0 to 1": (np.array([[0, 1], [0.2, 0.5]], np.float32), "tiff", [0, 255, 51, 128]),
+    "0 to 255": (np.array([[0, 255], [51, 0.2]], np.float32), "tiff", [0, 255, 51, 0]),
+}
+
+
+@pytest.mark.parametrize("name", WIDE)
+def test_white_is_that_of_the_kind(name: str, tmp_path: Path) -> None:
+    """Not the lightest that is there: a dark picture stays dark."""
+    pixels, ending, right = WIDE[name]
+    path = tmp_path / f"wide.{ending}"
+    Image.fromarray(pixels).save(path)
+    assert as_image(path, (2, 2), digit=False).tolist() == right
+
+
+@pytest.mark.parametrize("pixel", [np.nan, -0.5, 300.0, np.inf])
+def test_numbers_that_are_no_grey_are_refused(pixel: float, tmp_path: Path) -> None:
+    Image.fromarray(np.array([[0, pixel], [1, 0]], np.float32)).save(tmp_path / "f.tiff")
+    with pytest.raises(UsageError, match=r"f.tiff: numbers from .* where 0 is black"):
+        as_image(tmp_path / "f.tiff", (2, 2), digit=False)
 
 
 def test_what_is_no_picture_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

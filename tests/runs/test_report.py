@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import os
 import re
 import subprocess
 import sys
@@ -216,6 +217,15 @@ def test_one_run_that_was_interrupted(tmp_path: Path, capsys: pytest.CaptureFixt
     assert page.row("epochs") == ["3"]
 
 
+def test_a_page_is_written_again_and_through_a_link(tmp_path: Path) -> None:
+    trained(tmp_path / "run")
+    (tmp_path / "link.html").symlink_to("page.html")
+    for _ in range(2):
+        assert main([str(tmp_path / "run"), "--out", str(tmp_path / "link.html")]) == 0
+        assert (tmp_path / "link.html").is_symlink()
+        assert "</html>" in (tmp_path / "page.html").read_text("utf-8")
+
+
 def test_a_run_that_has_told_nothing_yet(tmp_path: Path) -> None:
     trained(tmp_path)
     for name in ("evaluation.json", "metrics.jsonl", "model.safetensors"):
@@ -254,6 +264,11 @@ def _flipped(root: Path) -> list[str]:
     return [str(root)]
 
 
+def _piped(root: Path) -> list[str]:
+    os.mkfifo(root / "pipe")
+    return [str(root), "--out", str(root / "pipe")]
+
+
 REFUSED: dict[str, tuple[Callable[[Path], list[str]], str]] = {
     "nothing there": (lambda root: [str(root / "none")], "is no directory"),
     "a file": (lambda root: [str(root / "config.toml")], "is no directory"),
@@ -264,7 +279,14 @@ REFUSED: dict[str, tuple[Callable[[Path], list[str]], str]] = {
         lambda root: [str(root), "--out", str(root / "no" / "page.html")],
         "page.html can't be written",
     ),
-    "a directory in its place": (lambda root: [str(root), "--out", str(root)], "can't be written"),
+    "a directory in its place": (lambda root: [str(root), "--out", str(root)], "is a directory: name a file in it"),
+    "no name": (lambda root: [str(root), "--out", ""], "'.' is a directory"),
+    "the root": (lambda root: [str(root), "--out", "/"], "'/' is a directory"),
+    "the weights in its place": (
+        lambda root: [str(root), "--out", str(root / "model.safetensors")],
+        "is there, and is no page of this command",
+    ),
+    "a pipe in its place": (_piped, "is there, and is no page of this command"),
 }
 
 
@@ -273,8 +295,9 @@ def test_what_is_refused_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixtu
     arguments, said = REFUSED[name]
     run = tmp_path / "run"
     trained(run)
+    asked = arguments(run)
     before = sorted(tmp_path.rglob("*"))
-    assert main(arguments(run)) == 2
+    assert main(asked) == 2
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)
     assert err.startswith("manual_vs_auto.report: error: ")

@@ -53,6 +53,7 @@ figure { margin: 0; } .row figure { width: 8.2rem; font-size: .85rem; line-heigh
 #calibration .chart svg { width: 32rem; min-width: 22rem; }
 details { margin: .5rem 0; } summary { cursor: pointer; }
 """
+_MADE = "Made by <code>python -m manual_vs_auto.report</code>"
 
 
 def write(directories: Sequence[Path], out: Path | None = None) -> Path:
@@ -70,12 +71,13 @@ def write(directories: Sequence[Path], out: Path | None = None) -> Path:
             raise UsageError(f"{directories[at]} is named twice: a run is compared with others")
     runs = [kept.read(directory) for directory in directories]
     require()
-    path = out or directories[0] / FILE
+    path = directories[0] / FILE if out is None else out
+    place = _free(path)
     content = page(runs)
-    partial = files.partial(path)
+    partial = files.partial(place)
     try:
         files.write(partial, content.encode())
-        partial.replace(path)
+        partial.replace(place)
     except OSError as error:
         hint = "" if out else ": say where to with --out"
         raise UsageError(f"{path} can't be written: {error.strerror}{hint}") from None
@@ -83,6 +85,19 @@ def write(directories: Sequence[Path], out: Path | None = None) -> Path:
         if partial.is_file():
             partial.unlink()
     return path
+
+
+def _free(path: Path) -> Path:
+    """Where the page goes: nothing is there, or a page of before. Of a link, what it leads to.
+
+    Raises: UsageError, one line.
+    """
+    place = path.resolve()
+    if place.is_dir():
+        raise UsageError(f"--out {str(path)!r} is a directory: name a file in it")
+    if place.exists() and not (place.is_file() and _MADE in place.read_text("utf-8", "replace")):
+        raise UsageError(f"--out {path} is there, and is no page of this command: name another file")
+    return place
 
 
 def page(runs: Sequence[Kept]) -> str:
@@ -116,7 +131,7 @@ def page(runs: Sequence[Kept]) -> str:
 </header>
 <main>
 {body}</main>
-<footer>Made by <code>python -m manual_vs_auto.report</code>. The page needs no network and no script.</footer>
+<footer>{_MADE}. The page needs no network and no script.</footer>
 </body>
 </html>
 """
