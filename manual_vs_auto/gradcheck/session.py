@@ -53,6 +53,7 @@ class Session:
 
     def report(self) -> Report:
         """Judge it."""
+        properties.expect_a_function(self._engine, self._sample)
         case = Case("the sample", self._sample, self._cotangents.random(self._sample))
         exact = accuracy_of(self._engine, self._options.f_accuracy, case)
         # What is far from every limit is no iteration towards one: it is what it is.

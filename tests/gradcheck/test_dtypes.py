@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -102,3 +103,38 @@ def test_what_a_function_refuses_of_a_precision_is_its_own_error() -> None:
     with pytest.raises(TypeError, match="no bfloat16 here") as error:
         check_gradient(f, lambda x: f(x) * 0 + 2 * x, X, dtypes=["float32", "bfloat16"], probes=False)
     assert error.value.__notes__ == ["with the sample in bfloat16, as dtypes= asks for"]
+
+
+_ROOT = np.float32(np.sqrt(2 / np.pi))
+
+
+def gelu_vjp(ct: Any, x: Any, root: Any = _ROOT) -> Any:
+    tanh = jnp.tanh(root * (x + 0.044715 * x**3))
+    return ct * (0.5 * (1 + tanh) + 0.5 * x * (1 - tanh**2) * root * (1 + 3 * 0.044715 * x**2))
+
+
+CONSTANTS: dict[str, tuple[Any, Any]] = {
+    "exp2": (jnp.exp2, lambda ct, x: ct * np.float32(np.log(2)) * jnp.exp2(x)),
+    "log10": (lambda x: jnp.log10(4 + x), lambda ct, x: ct * np.float32(1 / np.log(10)) / (4 + x)),
+    "weights": (lambda x: x * np.arange(1, 7) / 7, lambda ct, x: ct * (np.arange(1, 7) / 7).astype(np.float32)),
+    "gelu": (jax.nn.gelu, gelu_vjp),  # far out little is left of the derivative, and a constant is more of it
+}
+
+
+@pytest.mark.parametrize("name", CONSTANTS)
+def test_a_constant_is_as_exact_as_the_inputs(name: str) -> None:
+    """The rule is run in float64, too, and there a constant in float32 is off by half an ulp of that."""
+    f, vjp = CONSTANTS[name]
+    x = np.array([2.04, -2.55, 0.42, -0.56, -0.45, -0.21], np.float32)
+    assert check_vjp(f, vjp, x, effort="quick").verdict is Verdict.AGREE
+    assert check_vjp(f, vjp, x.astype(np.float64), effort="quick").verdict is Verdict.DISAGREE
+    off = check_vjp(f, lambda ct, x: vjp(ct, x) * (1 + 1e-6), x, effort="quick")
+    assert off.verdict is Verdict.DISAGREE or name == "gelu"
+
+
+@pytest.mark.parametrize("f", [jnp.exp2, jax.nn.gelu, lambda x: jnp.sin(1e9 * x)])
+def test_that_excuses_no_fault(f: Any) -> None:
+    x = np.array([2.04, -2.55, 0.42, -0.56, -0.45, -0.21], np.float32)
+    for factor in (0.0, 1.001):
+        wrong = check_vjp(f, lambda ct, x, by=factor: by * jax.vjp(f, x)[1](ct)[0], x, effort="quick")
+        assert wrong.verdict is Verdict.DISAGREE

@@ -101,6 +101,7 @@ def test_options_without_a_meaning(name: str) -> None:
     assert "\n" not in str(refused.value)
 
 
+DRAWN = np.random.default_rng(0)
 QUESTIONS: dict[str, tuple[Callable[[], Report], str]] = {
     "no arguments": (lambda: check_gradient(lambda: 1.0, lambda: 0.0), "argnums=0 with 0 arguments"),
     "integers": (lambda: check_gradient(squares, squares_grad, np.arange(3)), "nothing to differentiate"),
@@ -126,6 +127,12 @@ QUESTIONS: dict[str, tuple[Callable[[], Report], str]] = {
     "a vector of NumPy": (lambda: check_gradient(lambda x: np.sin(np.array(x)), np.cos, X), r"returns \(3,\)"),
     "nothing floating comes out": (lambda: check_vjp(lambda x: jnp.argmax(x), lambda ct, x: (x,), X), "float"),
     "not finite": (lambda: check_gradient(squares, squares_grad, np.array([1.0, np.nan])), "not finite"),
+    "dropout that draws by itself": (
+        lambda: check_vjp(lambda x: np.array(x) * (DRAWN.random(3) > 0.5), lambda ct, x: (-ct,), X), "another one each",
+    ),
+    "noise": (
+        lambda: check_gradient(lambda x: float(np.sum(x + DRAWN.normal(size=3))), np.ones_like, X), "it is called",
+    ),
     "no rule in it": (lambda: check_custom_rule(squares, X), "no custom_vjp and no custom_jvp in squares"),
     "not even JAX": (lambda: check_custom_rule(lambda x: float(np.sum(x)), X), "no custom_vjp and no custom_jvp"),
 }  # fmt: skip

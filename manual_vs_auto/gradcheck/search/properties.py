@@ -5,15 +5,29 @@ from collections.abc import Callable
 import numpy as np
 
 from manual_vs_auto.gradcheck.claims.claim import Claim
-from manual_vs_auto.gradcheck.claims.errors import refusing
+from manual_vs_auto.gradcheck.claims.errors import UsageError, refusing
 from manual_vs_auto.gradcheck.claims.verdict import Verdict
 from manual_vs_auto.gradcheck.engines.engine import Engine, Found, widen
-from manual_vs_auto.gradcheck.numerics.precision import eps
+from manual_vs_auto.gradcheck.numerics.precision import eps, largest
 from manual_vs_auto.gradcheck.numerics.tolerance import ALONE, allowed
 from manual_vs_auto.gradcheck.witnesses.compare import names_of
 from manual_vs_auto.gradcheck.witnesses.outcome import Case, Mark, Outcome
 from manual_vs_auto.gradcheck.witnesses.reference import reference
 from manual_vs_auto.gradcheck.witnesses.rounding import gap
+
+_CALLS = 4  # of f: a dropout of few numbers may be the same twice
+
+
+def expect_a_function(engine: Engine, sample: Found) -> None:
+    """Raises: UsageError where f says another thing when it is called again: it has no derivative to compare with.
+
+    JAX traces f, and calls it no more.
+    """
+    if engine.excluded is None:
+        first, *others = (engine.value(widen(sample)) for _ in range(_CALLS))
+        ulp = allowed(engine.longest_sum) * eps(engine.dtype)
+        if any(np.any(gap(b, a) > ulp * largest(a)) for found in others for a, b in zip(first, found, strict=True)):
+            raise UsageError("f is another one each time it is called: draw its random numbers outside, or from a seed")
 
 
 def called_twice(claim: Claim, engine: Engine, judged: Outcome) -> Outcome:

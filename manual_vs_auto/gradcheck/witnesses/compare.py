@@ -16,7 +16,7 @@ from manual_vs_auto.gradcheck.claims.errors import Refused, WrongShapeError
 from manual_vs_auto.gradcheck.claims.verdict import Verdict
 from manual_vs_auto.gradcheck.engines.engine import Engine, Found, widen
 from manual_vs_auto.gradcheck.numerics.precision import eps, is_float, largest, size
-from manual_vs_auto.gradcheck.numerics.tolerance import AUTHORS, FLOOR, PRIMAL, UNSEEN, allowed, units
+from manual_vs_auto.gradcheck.numerics.tolerance import AUTHORS, FLOOR, HALF_THE_DIGITS, PRIMAL, UNSEEN, allowed, units
 from manual_vs_auto.gradcheck.witnesses.kinks import Convention
 from manual_vs_auto.gradcheck.witnesses.linearity import judge_linearity
 from manual_vs_auto.gradcheck.witnesses.opaque import doubt_the_last_digits, forgive_a_constant
@@ -82,6 +82,11 @@ def try_case(
     if any(map(np.any, suspects)):
         slack = _with_lost_digits(engine, outcome, truth, slack, limit, inside)
         suspects = _suspects(outcome.manual, truth, slack)
+    if own > eps("float64") and any(map(np.any, suspects)):
+        more = [s + _of_constants(v, m / inside) for s, v, m in zip(slack, truth.values, moves.reference, strict=True)]
+        over = _suspects(outcome.manual, truth, more)
+        slack = [s if np.any(left) else wider for s, wider, left in zip(slack, more, over, strict=True)]
+        suspects = _suspects(outcome.manual, truth, slack)
     outcome.slack = slack
     outcome.reference, outcome.compared = truth.values, sum(int(np.sum(k)) for k in truth.known)
     outcome.marks = [
@@ -138,6 +143,17 @@ def _slack(
     """What rounding may make of each element, or how far off the reference itself may be."""
     rounding = limit * np.maximum(units(value, move, inside, 2.0**-1022), shaky)
     return np.asarray(np.maximum(rounding, np.where(np.isfinite(bound), bound, 0.0)))
+
+
+def _of_constants(value: np.ndarray, per_input: np.ndarray) -> np.ndarray:
+    """What constants make of each element that are written in float32, as an author may whose inputs are.
+
+    As much as inputs that are off by an ulp of it; no more than half of its digits, which would excuse anything.
+
+    Args: per_input: how far the element moves for inputs that move by their own size.
+    """
+    ulp, value = eps("float32"), np.abs(np.where(np.isfinite(value), value, 0.0))
+    return np.asarray(ulp * np.clip(per_input, value, value * ulp**-HALF_THE_DIGITS))
 
 
 def _other_output(claim: Claim, own: Found, plain: Found, tolerance: float) -> Mark | None:
