@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 
-from manual_vs_auto.runs import files, origin
+from manual_vs_auto.runs import evaluation, files, origin
 from manual_vs_auto.runs.checkpoints import Checkpoints, Snapshot
 from manual_vs_auto.runs.claim import claim
 from manual_vs_auto.runs.errors import UsageError
@@ -70,8 +70,8 @@ def resumed(directory: Path, keep: int, events: bool = False) -> Iterator[Resume
 
     Args:   keep:   how many of the last checkpoints stay.
             events: whether TensorBoard's files are written, too.
-    Raises: UsageError if it holds no run, is another's at this moment, can't be written, or began otherwise than its
-            config.toml says.
+    Raises: UsageError if it holds no run, is another's at this moment, can't be written, began otherwise than its
+            config.toml says, or has ended and lost its checkpoints.
     """
     beginning(directory)
     with _claimed(directory, "--resume", []) as metrics:
@@ -86,6 +86,12 @@ def resumed(directory: Path, keep: int, events: bool = False) -> Iterator[Resume
         if damaged:
             names = ", ".join(record.checkpoints.path(number).name for number in damaged)
             said.append(f"damaged, so not used: {CHECKPOINTS}/{names}; the run {after}")
+        elif not snapshot and (directory / METRICS).stat().st_size:
+            if (directory / evaluation.FILE).exists():
+                raise UsageError(
+                    f"{directory}: the run had ended, and {CHECKPOINTS} is gone: begin another, with --out"
+                )
+            said.append(f"there is nothing in {CHECKPOINTS}: the run begins anew")
         if snapshot:
             _expect_same(directory, config, snapshot.config)
             if (directory / METRICS).read_bytes()[: len(snapshot.metrics)] != snapshot.metrics:

@@ -29,7 +29,7 @@ _EPILOG = "Exit status: 0 predicted; 2 flags, a run or files that can't be used;
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command, and return its exit status."""
     parser = _parser()
-    options = parser.parse_args(arguments)
+    options = parser.parse_intermixed_args(arguments)  # flags may stand before INPUT, too
     if not options.inputs and options.onnx is None:
         parser.error("the following arguments are required: INPUT")
     return ended("manual_vs_auto.predict", lambda: _predict(options))

@@ -81,9 +81,10 @@ def mesh(text: str) -> str:
     """Devices in a grid, "data=4" or "data=2,classes=4": each axis once, in this order; "" for no grid."""
     if not text:
         return ""
-    sizes = dict(pair.partition("=")[::2] for pair in text.replace(" ", "").split(","))
+    pairs = [pair.partition("=")[::2] for pair in text.replace(" ", "").split(",")]
+    sizes = dict(pairs)
     known = {axis: sizes.pop(axis) for axis in AXES if axis in sizes}
-    if sizes or not known or not all(size.isdecimal() and int(size) for size in known.values()):
+    if sizes or len(known) < len(pairs) or not all(size.isdecimal() and int(size) for size in known.values()):
         raise argparse.ArgumentTypeError(f"{text!r} is no mesh: data=4, or data=2,classes=4")
     return ",".join(f"{axis}={int(size)}" for axis, size in known.items())
 

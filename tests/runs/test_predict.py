@@ -163,3 +163,10 @@ def test_help_answers_without_jax_and_safetensors() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert "--score" in done.stdout
+
+
+def test_flags_may_stand_anywhere(folder: Path, predict: Predict) -> None:
+    np.save("x.npy", np.eye(2, PROBES.weight.shape[1]))
+    right = predict("run", "x.npy", "--top", 2, "--json")
+    assert predict("run", "--top", 2, "x.npy", "--json") == right
+    assert predict("--json", "run", "--top", 2, "x.npy") == right

@@ -62,7 +62,18 @@ def test_fitting(tmp_path: Path) -> None:
 def test_what_a_mesh_may_be() -> None:
     assert mesh(" classes=2,data=4 ") == "data=4,classes=2"
     assert mesh("") == ""
-    for wrong in ("2", "data", "data=0", "data=-1", "data=2,data=", "rows=2", "data=2,", ","):
+    for wrong in (
+        "2",
+        "data",
+        "data=0",
+        "data=-1",
+        "data=2,data=",
+        "data=2,data=2",
+        "data=3,data=2",
+        "rows=2",
+        "data=2,",
+        ",",
+    ):
         with pytest.raises(Exception, match=r"is no mesh: data=4, or data=2,classes=4"):
             mesh(wrong)
 

@@ -73,6 +73,23 @@ def test_a_finished_run_says_so(command: Command, short: Flags, tmp_path: Path) 
     assert ends(out) == before
 
 
+def test_a_run_without_its_checkpoints(command: Command, short: Flags, tmp_path: Path) -> None:
+    """What it had learned is not replaced in silence by what is learned anew."""
+    out = tmp_path / "run"
+    command(*short, "--out", out)
+    shutil.rmtree(out / "checkpoints")
+    before = {path: path.read_bytes() for path in out.iterdir() if path.is_file()}
+    done = command("--resume", out)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert "the run had ended, and checkpoints is gone: begin another, with --out" in done.stderr
+    assert {path: path.read_bytes() for path in out.iterdir() if path.is_file()} == before
+    (out / "evaluation.json").unlink()  # killed before its first checkpoint it has none, either
+    done = command("--resume", out)
+    assert done.returncode == 0
+    assert "there is nothing in checkpoints: the run begins anew" in done.stdout + done.stderr
+    assert (out / "model.safetensors").read_bytes() == before[out / "model.safetensors"]
+
+
 def test_a_run_that_has_had_enough_is_finished(command: Command, tiny_file: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     flags = ("--data", tiny_file, "--batch-size", 16, "--learning-rate", 0.1, "--target-accuracy", 0.5)
