@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from manual_vs_auto.gradcheck import Verdict, check_vjp
 from manual_vs_auto.gradcheck.engines.jax.together import Together, beside
 
 
@@ -70,6 +71,26 @@ def test_nothing_is_lost_where_the_second_refuses() -> None:
     np.testing.assert_array_equal(both.first(X)[0], [2.0, 4.0])
     with pytest.raises(ValueError, match="no squares"):
         both.second(X)
+
+
+def _nearest(x: Any) -> Any:
+    codes = jnp.array([-1.0, 0.25, 2.0])
+    return x + codes[jnp.argmin((x[:, None] - codes) ** 2, axis=-1)]
+
+
+@pytest.mark.parametrize(
+    ("f", "vjp"),
+    [
+        (lambda x: x[jnp.argmax(x)], lambda ct, x: (jnp.zeros_like(x).at[jnp.argmax(x)].set(ct),)),
+        (lambda x: jax.nn.one_hot(jnp.argmin(x), 3) * x, lambda ct, x: (ct * (jnp.arange(3) == jnp.argmin(x)),)),
+        (_nearest, lambda ct, x: (ct,)),
+    ],
+)
+def test_nothing_is_lost_where_the_second_can_be_traced_but_not_compiled(f: Any, vjp: Any) -> None:
+    """JAX traces argmax of complex numbers, and refuses it when it is compiled: the complex step has no say."""
+    x = np.array([0.3, -1.2, 2.5], np.float32)
+    assert check_vjp(f, vjp, x).verdict is Verdict.AGREE
+    assert check_vjp(f, lambda ct, x: (2 * vjp(ct, x)[0],), x).verdict is Verdict.DISAGREE
 
 
 def test_both_are_one_program() -> None:

@@ -50,7 +50,7 @@ class Together:
     """first(*groups) and second(*groups) of groups of arrays, mostly asked for one after the other.
 
     The first is computed whenever it is asked for; what the second makes of the same numbers is kept until it is asked
-    for, once. both: the two as one program; without it each is called alone.
+    for, once. both: the two as one program; without it, or where it refuses to run, each is called alone.
     """
 
     def __init__(self, first: Function, second: Function, both: Function | None) -> None:
@@ -62,8 +62,14 @@ class Together:
         """What the first function returns."""
         if self._both is None:
             return self._first(*copied(groups))
-        found, second = self._both(*copied(groups))
         self._kept = None
+        try:
+            with refusing():
+                found, second = self._both(*copied(groups))
+        except Refused:
+            # What can be traced may still not compile, as argmax of complex numbers.
+            found, self._both = self._first(*copied(groups)), None
+            return found
         if second is not None:
             self._met.add(shapes_of(*groups))
             self._kept = _key(groups), second
@@ -71,7 +77,7 @@ class Together:
 
     def second(self, *groups: Arrays) -> Any:
         """What the second function returns."""
-        if shapes_of(*groups) not in self._met:
+        if self._both is None or shapes_of(*groups) not in self._met:
             return self._second(*copied(groups))
         if self._kept is None or self._kept[0] != _key(groups):
             self.first(*groups)
