@@ -15,6 +15,7 @@ import numpy as np
 from manual_vs_auto.gradcheck.api import check_custom_rule, check_gradient, check_jvp, check_vjp
 from manual_vs_auto.gradcheck.claims.errors import UsageError
 from manual_vs_auto.gradcheck.claims.outputs import floating
+from manual_vs_auto.gradcheck.claims.paired import Paired
 from manual_vs_auto.gradcheck.claims.tensors import is_function
 from manual_vs_auto.gradcheck.claims.trees import flatten, import_jax
 from manual_vs_auto.gradcheck.options import Settings
@@ -99,7 +100,7 @@ def pairs_in(module: ModuleType) -> Iterator[Pair]:
             if name + suffix in held:
                 yield Pair(name, form, f, held[name + suffix])
         if f"{name}_fwd" in held and f"{name}_bwd" in held and not carries(f):
-            yield Pair(name, "vjp", f, paired(held[f"{name}_fwd"], held[f"{name}_bwd"]))
+            yield Pair(name, "vjp", f, Paired(held[f"{name}_fwd"], held[f"{name}_bwd"]))
         if carries(f):
             yield Pair(name, "custom", f, None)
 
@@ -108,16 +109,6 @@ def carries(f: Any) -> bool:
     """Whether it is a jax.custom_vjp, a jax.custom_jvp or a torch.autograd.Function."""
     jax = import_jax()
     return is_function(f) or (jax is not None and isinstance(f, jax.custom_vjp | jax.custom_jvp))
-
-
-def paired(fwd: Callable[..., Any], bwd: Callable[..., Any]) -> Callable[..., Any]:
-    """JAX's pair as one vjp."""
-
-    def vjp(cotangent: Any, *args: Any) -> Any:
-        return bwd(fwd(*args)[1], cotangent)
-
-    vjp.__name__ = getattr(bwd, "__name__", "bwd")
-    return vjp
 
 
 def form_of(rule: Callable[..., Any]) -> str:

@@ -148,13 +148,13 @@ class Session:
         if self._engine.has_autodiff:
             # A rule that stands apart from f is neither mapped nor differentiated by whoever uses f.
             traces = getattr(self._engine, "rule_traces", False)
-            carried = self._claim.paired is not None and traces
+            carried = self._claim.carried and traces
             if carried and self._full("under vmap"):
                 yield from self._kept("under vmap", self._under_vmap)
             if self._options.order == 2 or (carried and self._full("second order")):
                 yield from self._second_order()
             elif (traces or self._engine.xp == "torch") and not carried:
-                apart = "" if self._claim.paired is not None else "a rule apart from f: "
+                apart = "" if self._claim.carried else "a rule apart from f: "
                 self._probes.append(Probe("second order", None, f"{apart}order=2 tries it"))
         if self._options.shapes is not None or self._full("other shapes"):
             yield from self._shapes()
@@ -217,7 +217,7 @@ class Session:
             # With fewer axes torch spreads an argument, and sums its gradient in silence, whatever was meant.
             spread = self._engine.xp == "torch" and label == "one rank less"
             for outcome in self._shape(label, arrays, strict=False):
-                if (self._claim.paired is not None and not spread) or outcome.verdict is not Verdict.DISAGREE:
+                if (self._claim.carried and not spread) or outcome.verdict is not Verdict.DISAGREE:
                     yield outcome
                 else:
                     self._notes.append(f"at {label} than the sample's, the rule is no longer f's derivative")

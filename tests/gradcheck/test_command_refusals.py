@@ -176,3 +176,27 @@ except SystemExit as left:
     assert done.stdout.startswith("usage: python -m manual_vs_auto.gradcheck")
     assert "exit status: 0 all agree, 1 one disagrees" in done.stdout
     assert done.stdout.splitlines()[-1] == "0 []"
+
+
+@pytest.mark.parametrize("np", ["numpy", "jax.numpy"])
+@pytest.mark.parametrize(
+    ("returned", "verdict"),
+    [
+        ("{'a': np.sin(x), 'b': x}", "AGREE"),
+        ("{'a': np.sin(x) * (1 + 1e-12), 'b': x}", "AGREE"),
+        ("{'a': np.sin(x), 'b': x + 1e-3}", "the rule's forward does not return what the function returns"),
+        ("{'a': np.sin(x)}", "has not the structure and shapes"),
+        ("{'a': np.sin(x), 'b': x[:1]}", "has not the structure and shapes"),
+    ],
+)
+def test_a_forward_that_does_not_return_what_f_returns(np: str, returned: str, verdict: str, command: Command) -> None:
+    """Whoever makes one function of f, f_fwd and f_bwd gets other values as soon as he differentiates it."""
+    done = command(file(f"""
+        import {np} as np
+        def f(x): return {{'a': np.sin(x), 'b': x}}
+        def f_fwd(x): return {returned}, x
+        def f_bwd(x, ct): return (ct['a'] * np.cos(x) + ct['b'],)
+        def f_inputs(): return np.array([0.3, -1.2], 'float64'),
+    """))  # fmt: skip
+    assert (done.status, done.err) == (0 if verdict == "AGREE" else 1, "")
+    assert verdict in done.out

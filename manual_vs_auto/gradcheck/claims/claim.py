@@ -15,6 +15,7 @@ from manual_vs_auto.gradcheck.claims.arguments import Inputs
 from manual_vs_auto.gradcheck.claims.complex import joined, taken_apart
 from manual_vs_auto.gradcheck.claims.errors import UsageError, WrongShapeError, asked
 from manual_vs_auto.gradcheck.claims.outputs import Arrays, Outputs, as_real, floating, like_output
+from manual_vs_auto.gradcheck.claims.paired import Paired
 from manual_vs_auto.gradcheck.claims.tensors import copied, zeros_like
 from manual_vs_auto.gradcheck.claims.trees import flatten
 
@@ -26,8 +27,8 @@ class Claim:
     f(arrays) -> its floating outputs. manual(arrays, cotangents): above; if forward, they are
     tangents. rule: the hand-written code itself. function: the function as it was given.
     residual_bytes(arrays): what a rule keeps from forward to backward.
-    paired: for a function that carries its rule, paired(arrays, cotangents) -> the floating outputs that the rule's
-    forward returns, and what manual returns.
+    paired: for a rule that has a forward, paired(arrays, cotangents) -> the floating outputs that the rule's forward
+    returns, and what manual returns.
     approximated: whether f is one of JAX's own, a series or a fit, of which nobody can see how exact it is.
     narrowed: "f" or "the rule", if they refuse float64 and run in the sample's precision. notes: for the report.
     complex_outputs: which of the outputs are pairs of real and imaginary part; known once f was called.
@@ -48,6 +49,11 @@ class Claim:
     narrowed: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
     complex_outputs: Sequence[bool] = ()
+
+    @property
+    def carried(self) -> bool:
+        """Whether f carries the rule, which is then used wherever f is."""
+        return self.paired is not None and self.kind != "vjp"
 
     @property
     def complex_inputs(self) -> Sequence[bool]:
@@ -142,12 +148,13 @@ def gradient_claim(f: Callable[..., Any], grad_fn: Callable[..., Any], inputs: I
 
 def vjp_claim(f: Callable[..., Any], vjp_fn: Callable[..., Any], inputs: Inputs) -> Claim:
     """The claim vjp_fn(cotangent, *args) -> one cotangent a differentiable argument."""
+    both = vjp_fn.both if isinstance(vjp_fn, Paired) else lambda *given: ([], vjp_fn(*given))
 
-    def manual(arrays: Arrays, cotangents: Arrays) -> list[Any]:
+    def paired(arrays: Arrays, cotangents: Arrays) -> tuple[list[Any], list[Any]]:
         args = inputs.unpack(arrays)
         # f gets arrays of its own: it may write into them.
         own = inputs.unpack([copied(a) for a in arrays])
-        found = asked(vjp_fn, like_output(f, own, cotangents, not inputs.conjugate), *args)
+        returned, found = asked(both, like_output(f, own, cotangents, not inputs.conjugate), *args)
         if not isinstance(found, tuple | list):
             if len(inputs.arguments) != 1:
                 raise WrongShapeError(
@@ -156,10 +163,14 @@ def vjp_claim(f: Callable[..., Any], vjp_fn: Callable[..., Any], inputs: Inputs)
             found = (found,)
         if len(found) == len(args) != len(inputs.arguments):
             found = [found[at] for at in inputs.arguments]
-        return _matched(tuple(found), args, inputs)
+        return returned, _matched(tuple(found), args, inputs)
+
+    def manual(arrays: Arrays, cotangents: Arrays) -> list[Any]:
+        return paired(arrays, cotangents)[1]
 
     flat = Outputs(f, inputs)
-    return Claim(_name(f), "vjp", inputs, flat, manual, vjp_fn, f, complex_outputs=flat.complex)
+    kept = paired if isinstance(vjp_fn, Paired) else None
+    return Claim(_name(f), "vjp", inputs, flat, manual, vjp_fn, f, paired=kept, complex_outputs=flat.complex)
 
 
 def jvp_claim(f: Callable[..., Any], jvp_fn: Callable[..., Any], inputs: Inputs) -> Claim:

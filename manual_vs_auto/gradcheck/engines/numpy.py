@@ -43,10 +43,12 @@ class NumpyEngine:
         return widen(self._claim.judged([a.copy() for a in arrays]))
 
     def manual(self, arrays: Arrays, cotangents: Arrays) -> Found:
-        return widen(self._claim.manual([a.copy() for a in arrays], [s.copy() for s in cotangents]))
+        return self.value_and_manual(arrays, cotangents)[1]
 
     def value_and_manual(self, arrays: Arrays, cotangents: Arrays) -> tuple[Found, Found]:
-        return [], self.manual(arrays, cotangents)
+        given = [a.copy() for a in arrays], [s.copy() for s in cotangents]
+        outputs, found = ([], self._claim.manual(*given)) if self._claim.paired is None else self._claim.paired(*given)
+        return widen(outputs), widen(found)
 
     def autodiff(self, arrays: Arrays, cotangents: Arrays) -> Found:  # noqa: ARG002
         raise TypeError("a function of NumPy alone has no autodiff")

@@ -59,7 +59,8 @@ def try_case(
     # A rule may compute below float64 where its author's inputs are below; not where they are float64.
     inside = eps(engine.dtype, *([engine.manual_dtype] if eps(engine.manual_dtype) <= own else []))
     moves = spread(engine, wide, cotangents, _nudges(claim, case, inside), generator, truth, outcome.manual)
-    other = _other_output(claim, outputs, truth.outputs, max(PRIMAL, 256 * inside, 4 * accuracy))
+    least = PRIMAL if engine.has_autodiff else UNSEEN
+    other = _other_output(claim, outputs, truth.outputs, max(least, 256 * inside, 4 * accuracy))
     if other is not None:
         outcome.marks = [other]
         return outcome

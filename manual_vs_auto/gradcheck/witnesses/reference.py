@@ -44,10 +44,13 @@ def reference(claim: Claim, engine: Engine, arrays: Found, cotangents: Found, mo
         outputs, values = engine.value_and_autodiff(arrays, cotangents)
         zeros = [np.zeros(v.shape) for v in values]
         return Reference(values, zeros, [np.ones(v.shape, bool) for v in values], _finite(outputs), outputs)
-    if not _finite(engine.value(arrays)):
+    outputs = engine.value(arrays)
+    if not _finite(outputs):
         return Reference([], [], [], defined=False)
+    # Those of a surrogate are not the function's own.
+    outputs = outputs if claim.surrogate is None else []
     if claim.forward:
-        return _along(claim, engine, arrays, cotangents)
+        return _along(claim, engine, arrays, cotangents, outputs)
     places = [
         (leaf, int(i)) for leaf, at in enumerate(claim.inputs.moving) for i in np.flatnonzero(np.isfinite(arrays[at]))
     ]
@@ -56,7 +59,7 @@ def reference(claim: Claim, engine: Engine, arrays: Found, cotangents: Found, mo
         places = [places[i] for i in drawn]
     shapes = [arrays[at].shape for at in claim.inputs.moving]
     values, bounds, known = ([np.full(s, fill) for s in shapes] for fill in (np.nan, np.inf, 0.0))
-    found = Reference(values, bounds, known)
+    found = Reference(values, bounds, known, outputs=outputs)
     for leaf, i in places:
         direction, scale = unit_direction(claim, arrays, leaf, i)
         slope, bound = _read(claim, engine, arrays, cotangents, direction)
@@ -71,12 +74,12 @@ def _finite(outputs: Found) -> bool:
     return all(bool(np.all(np.isfinite(a))) for a in outputs)
 
 
-def _along(claim: Claim, engine: Engine, arrays: Found, cotangents: Found) -> Reference:
+def _along(claim: Claim, engine: Engine, arrays: Found, cotangents: Found, outputs: Found) -> Reference:
     slope, bound = _read(claim, engine, arrays, cotangents, cotangents)
     shapes = [v.shape for v in engine.value(arrays)]
     ends = np.cumsum([int(np.prod(s)) for s in shapes])[:-1]
     values, bounds = ([p.reshape(s) for p, s in zip(np.split(a, ends), shapes, strict=True)] for a in (slope, bound))
-    return Reference(values, bounds, [np.ones(s, bool) for s in shapes])
+    return Reference(values, bounds, [np.ones(s, bool) for s in shapes], outputs=outputs)
 
 
 def _read(

@@ -173,7 +173,9 @@ class JaxEngine:
         return [], self._claim.manual(arrays, cotangents)
 
     def _outside_jit(self, arrays: Sequence[Any], cotangents: Sequence[Any]) -> tuple[list[Any], list[Any]]:
-        found: tuple[list[Any], list[Any]] = outside_jit(self._alone, self.in_numpy, arrays, cotangents)
+        found: tuple[list[Any], list[Any]] = outside_jit(
+            self._claim.paired or self._alone, self.in_numpy, arrays, cotangents
+        )
         return found
 
     def traced_anew(self, arrays: Arrays, cotangents: Arrays) -> bool:
