@@ -86,7 +86,10 @@ def try_case(
     if own > eps("float64") and any(map(np.any, suspects)):
         more = [s + _of_constants(v, m / inside) for s, v, m in zip(slack, truth.values, moves.reference, strict=True)]
         over = _suspects(outcome.manual, truth, more)
-        slack = [s if np.any(left) else wider for s, wider, left in zip(slack, more, over, strict=True)]
+        slack = [
+            wider if np.any(was) and not np.any(left) else s
+            for s, wider, was, left in zip(slack, more, suspects, over, strict=True)
+        ]
         suspects = _suspects(outcome.manual, truth, slack)
     outcome.slack = slack
     outcome.reference, outcome.compared = truth.values, sum(int(np.sum(k)) for k in truth.known)
