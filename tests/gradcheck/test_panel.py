@@ -1,5 +1,6 @@
 """The panel: every judge alone, who is admitted, and what becomes of a judge that lies."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import jax.numpy as jnp
@@ -8,7 +9,7 @@ import pytest
 
 from manual_vs_auto.gradcheck import Report, Verdict, check_gradient, check_vjp
 from manual_vs_auto.gradcheck.engines.jax.engine import JaxEngine
-from manual_vs_auto.gradcheck.numerics.differences import Slope
+from manual_vs_auto.gradcheck.numerics.differences import STEPS, Slope, Sweep
 from manual_vs_auto.gradcheck.witnesses import panel as panel
 
 X = np.array([0.4, -1.3, 0.9])
@@ -117,3 +118,14 @@ def test_the_bound_is_part_of_the_answer() -> None:
     differences = next(witness for witness in report.witnesses if witness.name == "finite differences")
     value, bound = differences.note.split(" +- ")
     assert float(bound) < 1e-9 * abs(float(value))
+
+
+def test_what_does_not_move_reads_as_not_moving_in_a_sum_of_many() -> None:
+    """Each step and the point itself, summed in another order each, would differ by more than the slope of one."""
+    generator = np.random.default_rng(0)
+    here, weights = generator.normal(size=(2, 1 << 16))
+    question = SimpleNamespace(claim=SimpleNamespace(forward=False), weights=weights)
+    steps = np.broadcast_to(here, (len(STEPS), here.size))
+    read = panel.Question.read(question, Sweep(steps, steps, here))  # type: ignore[arg-type]
+    assert np.all(read.ahead == read.here)
+    assert np.all(read.behind == read.here)

@@ -68,7 +68,9 @@ class Question:
             return outputs
         weights = self.weights
         used = weights != 0
-        ahead, behind, here = ((a[..., used] * weights[used]).sum(-1, keepdims=True) for a in outputs[:3])
+        # Compressed, all three lie in memory alike and are summed in one order: another order would look like a kink.
+        kept = (np.compress(used, a, axis=-1) for a in outputs[:3])
+        ahead, behind, here = ((a * weights[used]).sum(-1, keepdims=True) for a in kept)
         stairs = (outputs.stair()[used] * np.abs(weights[used])).sum(keepdims=True)
         return Sweep(ahead, behind, here, outputs.grain, stairs)
 
