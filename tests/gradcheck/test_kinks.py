@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -106,3 +107,26 @@ def test_numpy_alone_in_float32_may_lose_what_nothing_says_could_be_kept() -> No
 
     z = (30 * np.random.default_rng(0).normal(size=(3, 5))).astype(np.float32)
     assert check_vjp(softmax, rule, z).verdict is Verdict.AGREE
+
+
+def _chaotic(x: Any) -> Any:
+    return jax.lax.fori_loop(0, 30, lambda _, x: 3.99 * x * (1 - x), x)
+
+
+def test_what_is_too_steep_for_differences_has_no_kink() -> None:
+    """Its slope is about 1e8, and another 1e-5 beside: 0 lies between, and is nobody's."""
+    x = np.array([0.3, 0.6], np.float32)
+    report = check_vjp(_chaotic, lambda ct, x: (0 * ct,), x, domain=(0, 1))
+    assert report.verdict is Verdict.DISAGREE
+
+
+@pytest.mark.parametrize(
+    ("slope", "verdict"), [(0.9995, Verdict.AGREE), (1.0005, Verdict.AGREE), (1.1, Verdict.DISAGREE)]
+)
+def test_a_slight_kink_is_one(slope: float, verdict: Verdict) -> None:
+    report = check_vjp(
+        lambda x: x + 1e-3 * jnp.abs(x),
+        lambda ct, x: (ct * jnp.where(x == 0, slope, 1 + 1e-3 * jnp.sign(x)),),
+        AT_ZERO,
+    )
+    assert report.verdict is verdict

@@ -48,6 +48,12 @@ BESIDE = 1e-5
 """Of the size of the numbers: how far beside a point without a derivative the slopes are read."""
 BROKEN = 0.1
 """Relative: a slope that is so different beside a point is that of something else; a curve's hardly is."""
+HAIR = 2.0**-40
+"""Of the size of the numbers: as the finest step; what goes on so far beside a point has no kink there."""
+CONTINUES = 1e-2
+"""Relative: a steep curve's slope changes by no more over a hair."""
+AGREES = 1e-6
+"""Relative: autodiff and the complex step agree to so many digits, also where f multiplies its rounding."""
 
 SHRINKS = 0.9
 """A step of an iteration that goes to a limit is at most so much of the one before."""

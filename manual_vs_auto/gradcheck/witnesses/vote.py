@@ -15,6 +15,7 @@ from manual_vs_auto.gradcheck.witnesses.outcome import Mark, Outcome
 from manual_vs_auto.gradcheck.witnesses.panel import NO, YES, Answer, Question, ask
 from manual_vs_auto.gradcheck.witnesses.reference import dense_direction, unit_direction
 from manual_vs_auto.gradcheck.witnesses.rounding import gap
+from manual_vs_auto.gradcheck.witnesses.steady import refuted
 
 # Elements at which the panel is asked one by one, a leaf: suspects, and others that nobody suspects.
 _SUSPECTS, _OTHERS, _KINKS = 12, 4, 256
@@ -149,6 +150,9 @@ class Poll:
             votes = np.where(tie & self._smoothness.at(answer.question), YES, votes)
         if np.any(answer.kink | (votes != YES)):
             answer.kink = answer.kink | ((votes != YES) & ~self._smoothness.at(answer.question))
+        if np.any(answer.kink):
+            none = answer.kink & refuted(answer, np.random.default_rng(0))
+            answer.kink, votes = answer.kink & ~none, np.where(none, NO, votes)
         settled = np.zeros_like(votes)  # several kinks at once, each with its own sign: no interval holds
         if np.any(answer.kink) and (self._claim.forward or self._single(answer)):
             found = self._outcome.reference if self._engine.has_autodiff else []
