@@ -115,6 +115,8 @@ class Claim:
     def call(self) -> str:
         """How the hand-written code is called, as an expression."""
         names = ", ".join(self.argument_names)
+        if isinstance(self.rule, Paired):
+            return f"{self.rule.bwd.__name__}({self.rule.fwd.__name__}({names})[1], cotangent)"
         if self.kind == "jvp":
             return f"{self.rule_name}(({names},), tangents)"
         if self.kind == "custom_jvp":

@@ -15,7 +15,7 @@ class Paired:
     """fwd(*args) -> (output, residuals) and bwd(residuals, cotangent): called, they are a vjp."""
 
     def __init__(self, fwd: Callable[..., Any], bwd: Callable[..., Any]) -> None:
-        self._fwd, self._bwd = fwd, bwd
+        self.fwd, self.bwd = fwd, bwd
         self.__name__ = getattr(bwd, "__name__", "bwd")
 
     def __call__(self, cotangent: Any, *args: Any) -> Any:
@@ -26,13 +26,13 @@ class Paired:
 
         Raises: WrongShapeError unless fwd returns a pair, and first what has the structure of f's output.
         """
-        found = self._fwd(*args)
+        found = self.fwd(*args)
         if not isinstance(found, tuple | list) or len(found) != 2:
             raise WrongShapeError("rule: fwd must return a pair, the output of f and the residuals")
         (returned, shapes), (_, expected) = _floating(found[0]), _floating(cotangent)
         if shapes != expected:
             raise WrongShapeError("rule: what fwd returns first has not the structure, shapes and types of f's output")
-        return taken_apart(returned, map(is_complex, returned)), self._bwd(found[1], cotangent)
+        return taken_apart(returned, map(is_complex, returned)), self.bwd(found[1], cotangent)
 
 
 def _floating(tree: Any) -> tuple[list[Any], list[tuple[str, tuple[int, ...], bool]]]:

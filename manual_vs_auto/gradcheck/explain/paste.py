@@ -8,6 +8,7 @@ import numpy as np
 
 from manual_vs_auto.gradcheck.claims.claim import Claim
 from manual_vs_auto.gradcheck.claims.outputs import like_output
+from manual_vs_auto.gradcheck.claims.paired import Paired
 from manual_vs_auto.gradcheck.claims.tensors import is_tensor
 from manual_vs_auto.gradcheck.claims.trees import flatten, import_jax
 from manual_vs_auto.gradcheck.engines.engine import Engine, widen
@@ -16,8 +17,11 @@ from manual_vs_auto.gradcheck.witnesses.outcome import Case
 from manual_vs_auto.gradcheck.witnesses.reference import reference
 
 
-def code_of(claim: Claim, engine: Engine, case: Case, formula: bool) -> str:
-    """Python that computes the manual derivative there, with the right one in a remark."""
+def code_of(claim: Claim, engine: Engine, case: Case, formula: bool, primal: bool = False) -> str:
+    """Python that computes the manual derivative there, with the right one in a remark.
+
+    formula: whether there is a right one to show. primal: what the rule's forward returns instead of the derivative.
+    """
     xp, back = engine.xp, _backward(claim, engine, case) if claim.kind == "autograd.Function" else None
     args = claim.inputs.unpack(engine.given(case.arrays) if xp == "torch" else case.arrays)
     args = args if back is None else back.args
@@ -34,23 +38,33 @@ def code_of(claim: Claim, engine: Engine, case: Case, formula: bool) -> str:
         given.append(("cotangent", literal(_cotangent(claim, engine, case), xp)))
     code = "\n".join(f"{name} = {text}" for name, text in given)
     wide = xp == "jnp" and ("float64" in code or "complex128" in code)
-    result = [f"print({claim.call})"] if back is None else [back.call, back.result]
+    call = _forward(claim) if primal else claim.call
+    result = [f"print({call})"] if back is None else [back.call, back.result]
     lines = [line for line, needed in (
-        ("import jax", "jax." in claim.call or wide),
+        ("import jax", "jax." in call or wide),
         ("import jax.numpy as jnp", "jnp." in code),
         ("import numpy as np", "np." in code.replace("jnp.", "")),
         ("import torch", xp == "torch"),
     ) if needed]  # fmt: skip
-    lines += [imported(claim.rule, claim.rule_name), *(_mentioned(args))]
+    rules = (claim.rule.fwd, claim.rule.bwd) if isinstance(claim.rule, Paired) else ()
+    lines += [imported(rule, rule.__name__) for rule in rules] or [imported(claim.rule, claim.rule_name)]
+    lines += _mentioned(args)
     if wide:
         lines.append('jax.config.update("jax_enable_x64", True)')
     lines += [code, *result]
-    if formula:
-        right = reference(claim, engine, widen(case.arrays), widen(case.cotangents)).values
-        right = claim.own_results(right) if right else []
+    if formula or (primal and not any(claim.complex_outputs)):
+        truth = reference(claim, engine, widen(case.arrays), widen(case.cotangents))
+        right = truth.outputs if primal else claim.own_results(truth.values) if truth.values else []
         shown_right = (np.array2string(r, floatmode="unique", threshold=12).replace("\n", "") for r in right)
         lines.append("# right: " + ", ".join(shown_right))
     return "\n".join(lines)
+
+
+def _forward(claim: Claim) -> str:
+    """How what the rule's forward returns is asked for."""
+    if isinstance(claim.rule, Paired):
+        return f"{claim.rule.fwd.__name__}({', '.join(claim.argument_names)})[0]"
+    return re.sub(r"\[1\](\(cotangent\))?$", "[0]", claim.call)
 
 
 def _cotangent(claim: Claim, engine: Engine, case: Case) -> Any:

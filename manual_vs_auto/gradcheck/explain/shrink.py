@@ -55,7 +55,8 @@ def shrink(
     if claim.kind != "gradient":
         parts += [f"{'t' if claim.forward else 'ct'}={brief(s)}" for s in claim.own_cotangents(case.cotangents)]
     formula = any(mark.why in ("formula", "overflow", "cast", "digits", "limit", "kink") for mark in outcome.marks)
-    return Minimal(" ".join(parts), code_of(claim, engine, case, formula))
+    primal = any(mark.why == "primal" for mark in outcome.marks)
+    return Minimal(" ".join(parts), code_of(claim, engine, case, formula, primal))
 
 
 class _Shrinking:
