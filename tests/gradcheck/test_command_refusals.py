@@ -200,3 +200,26 @@ def test_a_forward_that_does_not_return_what_f_returns(np: str, returned: str, v
     """))  # fmt: skip
     assert (done.status, done.err) == (0 if verdict == "AGREE" else 1, "")
     assert verdict in done.out
+
+
+@pytest.mark.parametrize("np", ["numpy", "jax.numpy"])
+@pytest.mark.parametrize(
+    ("returned", "verdict"),
+    [
+        ("np.sin(x), t * np.cos(x)", "AGREE"),
+        ("t * np.cos(x)", "AGREE"),
+        ("np.sin(x) + 1e-3, t * np.cos(x)", "the rule's forward does not return what the function returns"),
+        ("np.sin(x[:1]), t * np.cos(x)", "has not the structure and shapes"),
+    ],
+)
+def test_a_jvp_that_does_not_return_what_f_returns(np: str, returned: str, verdict: str, command: Command) -> None:
+    done = command(file(f"""
+        import {np} as np
+        def f(x): return np.sin(x)
+        def f_jvp(primals, tangents):
+            (x,), (t,) = primals, tangents
+            return {returned}
+        def f_inputs(): return np.array([0.3, -1.2], 'float64'),
+    """))  # fmt: skip
+    assert (done.status, done.err) == (0 if verdict == "AGREE" else 1, "")
+    assert verdict in done.out

@@ -138,3 +138,13 @@ def test_that_excuses_no_fault(f: Any) -> None:
     for factor in (0.0, 1.001):
         wrong = check_vjp(f, lambda ct, x, by=factor: by * jax.vjp(f, x)[1](ct)[0], x, effort="quick")
         assert wrong.verdict is Verdict.DISAGREE
+
+
+@pytest.mark.parametrize("steep", [1e4, 1e6, 1e9])
+def test_nor_where_the_derivative_hangs_on_the_last_digits_of_the_input(steep: float) -> None:
+    """There a constant would be most of it, and nothing would be a fault."""
+    x = np.array([2.04, -2.55, 0.42], np.float32)
+    wrong = check_vjp(
+        lambda x: jnp.sin(steep * x), lambda ct, x: 1.01 * ct * steep * jnp.cos(steep * x), x, probes=False
+    )
+    assert wrong.verdict is Verdict.DISAGREE

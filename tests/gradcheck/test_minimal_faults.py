@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from manual_vs_auto.gradcheck import Settings, check_custom_rule, check_gradient, check_vjp
+from manual_vs_auto.gradcheck import Settings, check_custom_rule, check_gradient, check_jvp, check_vjp
 from manual_vs_auto.gradcheck.claims.paired import Paired
 from tests.corpus.functions import normal
 from tests.gradcheck.pasted import pasted, wrong
@@ -75,13 +75,15 @@ def sine_jvp(primals: Any, tangents: Any) -> Any:
     return jnp.sin(primals[0]) + 0.5, tangents[0] * jnp.cos(primals[0])
 
 
-@pytest.mark.parametrize("kind", ["custom_vjp", "custom_jvp", "a pair"])
+@pytest.mark.parametrize("kind", ["custom_vjp", "custom_jvp", "a pair", "a jvp"])
 def test_a_forward_that_returns_something_else_is_what_is_shown(kind: str) -> None:
     """Not its derivative, which is right."""
     sample = normal(0, 3)
     if kind == "a pair":
         report = check_vjp(jnp.sin, Paired(sine_fwd, sine_bwd), sample)
         run = pasted(report, sine_fwd=sine_fwd, sine_bwd=sine_bwd)
+    elif kind == "a jvp":
+        run = pasted(check_jvp(jnp.sin, sine_jvp, sample), sine_jvp=sine_jvp)
     else:
         f: Any = (jax.custom_vjp if kind == "custom_vjp" else jax.custom_jvp)(lambda x: jnp.sin(x))
         _ = f.defvjp(sine_fwd, sine_bwd) if kind == "custom_vjp" else f.defjvp(sine_jvp)

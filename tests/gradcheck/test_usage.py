@@ -19,6 +19,7 @@ from manual_vs_auto.gradcheck import (
     check_jvp,
     check_vjp,
 )
+from manual_vs_auto.gradcheck.claims.paired import Paired
 from tests.corpus.functions import normal
 
 X = normal(0, 3)
@@ -336,3 +337,17 @@ def test_second_order_is_tried_of_what_a_function_carries_and_where_it_is_asked_
         assert report.verdict is Verdict.DISAGREE
         assert report.diagnosis
         assert report.diagnosis.kind == "second_order"
+
+
+def test_a_rule_apart_from_f_is_not_mapped() -> None:
+    """What f does not carry nobody maps or differentiates."""
+
+    def jvp(primals: Any, tangents: Any) -> Any:
+        return jnp.sin(primals[0]), jnp.cos(primals[0]) * tangents[0]
+
+    pair = Paired(lambda x: (jnp.sin(x), x), lambda x, ct: (jnp.cos(x) * ct,))
+    for report in (check_jvp(jnp.sin, jvp, X), check_vjp(jnp.sin, pair, X)):
+        assert report.verdict is Verdict.AGREE
+        tried = [probe.label for probe in report.probes if probe.verdict is not None]
+        assert "fresh numbers" in tried
+        assert not {"under vmap", "second order"} & set(tried)

@@ -15,7 +15,7 @@ from manual_vs_auto.gradcheck.claims.arguments import Inputs
 from manual_vs_auto.gradcheck.claims.complex import joined, taken_apart
 from manual_vs_auto.gradcheck.claims.errors import UsageError, WrongShapeError, asked
 from manual_vs_auto.gradcheck.claims.outputs import Arrays, Outputs, as_real, floating, like_output
-from manual_vs_auto.gradcheck.claims.paired import Paired
+from manual_vs_auto.gradcheck.claims.paired import Paired, alone, outputs_as
 from manual_vs_auto.gradcheck.claims.tensors import copied, zeros_like
 from manual_vs_auto.gradcheck.claims.trees import flatten
 
@@ -27,8 +27,8 @@ class Claim:
     f(arrays) -> its floating outputs. manual(arrays, cotangents): above; if forward, they are
     tangents. rule: the hand-written code itself. function: the function as it was given.
     residual_bytes(arrays): what a rule keeps from forward to backward.
-    paired: for a rule that has a forward, paired(arrays, cotangents) -> the floating outputs that the rule's forward
-    returns, and what manual returns.
+    paired: for a rule that may return f's output, too, paired(arrays, cotangents) -> the floating outputs that it
+    returns, none where it does not, and what manual returns.
     approximated: whether f is one of JAX's own, a series or a fit, of which nobody can see how exact it is.
     narrowed: "f" or "the rule", if they refuse float64 and run in the sample's precision. notes: for the report.
     complex_outputs: which of the outputs are pairs of real and imaginary part; known once f was called.
@@ -53,7 +53,7 @@ class Claim:
     @property
     def carried(self) -> bool:
         """Whether f carries the rule, which is then used wherever f is."""
-        return self.paired is not None and self.kind != "vjp"
+        return self.paired is not None and self.kind not in ("vjp", "jvp")
 
     @property
     def complex_inputs(self) -> Sequence[bool]:
@@ -167,12 +167,9 @@ def vjp_claim(f: Callable[..., Any], vjp_fn: Callable[..., Any], inputs: Inputs)
             found = [found[at] for at in inputs.arguments]
         return returned, _matched(tuple(found), args, inputs)
 
-    def manual(arrays: Arrays, cotangents: Arrays) -> list[Any]:
-        return paired(arrays, cotangents)[1]
-
     flat = Outputs(f, inputs)
     kept = paired if isinstance(vjp_fn, Paired) else None
-    return Claim(_name(f), "vjp", inputs, flat, manual, vjp_fn, f, paired=kept, complex_outputs=flat.complex)
+    return Claim(_name(f), "vjp", inputs, flat, alone(paired), vjp_fn, f, paired=kept, complex_outputs=flat.complex)
 
 
 def jvp_claim(f: Callable[..., Any], jvp_fn: Callable[..., Any], inputs: Inputs) -> Claim:
@@ -182,21 +179,22 @@ def jvp_claim(f: Callable[..., Any], jvp_fn: Callable[..., Any], inputs: Inputs)
     """
     flat = Outputs(f, inputs)
 
-    def manual(arrays: Arrays, tangents: Arrays) -> list[Any]:
+    def paired(arrays: Arrays, tangents: Arrays) -> tuple[list[Any], list[Any]]:
         args, filled = inputs.unpack(arrays), inputs.tangents(tangents)
         given = tuple(value if at in inputs.arguments else None for at, value in enumerate(filled))
         own = inputs.unpack([copied(a) for a in arrays])
-        expected = flatten(asked(f, *own))
-        found = asked(jvp_fn, args, given)
+        output, returned = asked(f, *own), list[Any]()
+        expected, found = flatten(output), asked(jvp_fn, args, given)
         if len(flatten(found).leaves) == 2 * len(expected.leaves) and isinstance(found, tuple) and len(found) == 2:
-            found = found[1]
+            returned, found = outputs_as(output, found[0]), found[1]
         parts = flatten(found).leaves
         if len(parts) != len(expected.leaves):
             raise WrongShapeError(f"returned {len(parts)} arrays, the output has {len(expected.leaves)}")
         pairs = [(part, like) for part, like in zip(parts, expected.leaves, strict=True) if floating(like)]
-        return [as_real("the output", part, like, False) for part, like in pairs]
+        return returned, [as_real("the output", part, like, False) for part, like in pairs]
 
-    return Claim(_name(f), "jvp", inputs, flat, manual, jvp_fn, f, forward=True, complex_outputs=flat.complex)
+    return Claim(_name(f), "jvp", inputs, flat, alone(paired), jvp_fn, f, True, None, paired,
+                 complex_outputs=flat.complex)  # fmt: skip
 
 
 def _matched(parts: tuple[Any, ...], args: tuple[Any, ...], inputs: Inputs) -> list[Any]:

@@ -1,4 +1,4 @@
-"""JAX's pair of a forward and a backward that stand apart from f, as one vjp."""
+"""What a rule returns beside its derivative, f's output; and JAX's pair that stands apart from f, as one vjp."""
 
 from collections.abc import Callable
 from typing import Any
@@ -29,10 +29,23 @@ class Paired:
         found = self.fwd(*args)
         if not isinstance(found, tuple | list) or len(found) != 2:
             raise WrongShapeError("rule: fwd must return a pair, the output of f and the residuals")
-        (returned, shapes), (_, expected) = _floating(found[0]), _floating(cotangent)
-        if shapes != expected:
-            raise WrongShapeError("rule: what fwd returns first has not the structure, shapes and types of f's output")
-        return taken_apart(returned, map(is_complex, returned)), self.bwd(found[1], cotangent)
+        return outputs_as(cotangent, found[0]), self.bwd(found[1], cotangent)
+
+
+def outputs_as(like: Any, returned: Any) -> list[Any]:
+    """The floating outputs that a rule returns, as a flat list of real arrays.
+
+    Raises: WrongShapeError unless they have the structure of f's output, like.
+    """
+    (found, shapes), (_, expected) = _floating(returned), _floating(like)
+    if shapes != expected:
+        raise WrongShapeError("rule: its output has not the structure, shapes and types of f's")
+    return taken_apart(found, map(is_complex, found))
+
+
+def alone(paired: Callable[..., tuple[list[Any], list[Any]]]) -> Callable[..., list[Any]]:
+    """The derivative without the outputs."""
+    return lambda arrays, cotangents: paired(arrays, cotangents)[1]
 
 
 def _floating(tree: Any) -> tuple[list[Any], list[tuple[str, tuple[int, ...], bool]]]:

@@ -64,6 +64,8 @@ def _forward(claim: Claim) -> str:
     """How what the rule's forward returns is asked for."""
     if isinstance(claim.rule, Paired):
         return f"{claim.rule.fwd.__name__}({', '.join(claim.argument_names)})[0]"
+    if claim.kind == "jvp":
+        return f"{claim.call}[0]"
     return re.sub(r"\[1\](\(cotangent\))?$", "[0]", claim.call)
 
 

@@ -27,18 +27,19 @@ def refuted(answer: Answer, generator: np.random.Generator) -> np.ndarray:
         found = (votes["autodiff"] == NO) & (votes["complex step"] == NO)
         found &= np.abs(question.autodiff - step) <= AGREES * np.abs(step)
     beside = [] if claim.forward else [dense_direction(claim, question.arrays, generator) for _ in range(_BESIDE)]
-    for moved in [question.direction, [-d for d in question.direction], *beside] if np.any(found) else []:
-        found &= _goes_on(question, moved)
+    if np.any(found):
+        here = engine.value_and_autodiff(question.arrays, question.cotangents)
+        for moved in (question.direction, [-d for d in question.direction], *beside):
+            found &= _goes_on(question, *here, moved)
     return np.asarray(found)
 
 
-def _goes_on(question: Question, moved: Found) -> np.ndarray:
-    """[M]: whether autodiff has the same slope a hair further, and f moves no more than that."""
+def _goes_on(question: Question, here: Found, gradient: Found, moved: Found) -> np.ndarray:
+    """[M]: whether autodiff has the same slope a hair further than here, and f moves no more than that."""
     engine, claim = question.engine, question.claim
     arrays = list(question.arrays)
     for at, part in zip(claim.inputs.moving, moved, strict=True):
         arrays[at] = arrays[at] + HAIR * part
-    here, gradient = engine.value_and_autodiff(question.arrays, question.cotangents)
     there, other = engine.value_and_autodiff(arrays, question.cotangents)
     if claim.forward:
         slope, rise = (np.concatenate([a.ravel() for a in parts]) for parts in (other, gradient))

@@ -10,6 +10,7 @@ from manual_vs_auto.gradcheck.claims.claim import Claim
 from manual_vs_auto.gradcheck.claims.complex import is_complex, joined, taken_apart
 from manual_vs_auto.gradcheck.claims.errors import Refused, UsageError, WrongShapeError, asked, refusing
 from manual_vs_auto.gradcheck.claims.outputs import Arrays, Outputs, as_real, floating, like
+from manual_vs_auto.gradcheck.claims.paired import alone
 from manual_vs_auto.gradcheck.engines.engine import widen
 from manual_vs_auto.gradcheck.engines.jax.arrays import precision
 from manual_vs_auto.gradcheck.engines.jax.jaxpr import refuses_the_rule
@@ -63,9 +64,6 @@ def custom_claim(f: Callable[..., Any], inputs: Inputs) -> Claim:
         each = zip((inputs.leaves[at].name for at in inputs.moving), found, primals, strict=True)
         return taken_apart(out, map(is_complex, out)), [as_real(name, g, p, True, exact=True) for name, g, p in each]
 
-    def manual(arrays: Arrays, cotangents: Arrays) -> list[Any]:
-        return paired(arrays, cotangents)[1]
-
     def residual_bytes(arrays: Arrays) -> int:
         chosen, primals = of(arrays)
         kept = jax.tree.leaves(jax.eval_shape(lambda p: jax.vjp(chosen, p)[1], primals))
@@ -74,7 +72,7 @@ def custom_claim(f: Callable[..., Any], inputs: Inputs) -> Claim:
     kind, plain = "custom_jvp" if forward else "custom_vjp", flat if others else bare(flat)
     notes = () if others else ("no rule in f but JAX's own: these are judged",)
     kept = None if forward else residual_bytes
-    return Claim(_name(f), kind, inputs, plain, manual, f, f, forward, kept, paired,
+    return Claim(_name(f), kind, inputs, plain, alone(paired), f, f, forward, kept, paired,
                  complex_outputs=flat.complex, approximated=not others, notes=notes)  # fmt: skip
 
 

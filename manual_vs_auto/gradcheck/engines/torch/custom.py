@@ -12,6 +12,7 @@ from manual_vs_auto.gradcheck.claims.arguments import Inputs
 from manual_vs_auto.gradcheck.claims.claim import Claim
 from manual_vs_auto.gradcheck.claims.errors import Refused, UsageError, WrongShapeError
 from manual_vs_auto.gradcheck.claims.outputs import Outputs
+from manual_vs_auto.gradcheck.claims.paired import alone
 from manual_vs_auto.gradcheck.claims.tensors import is_function, is_tensor
 from manual_vs_auto.gradcheck.engines.engine import widen
 from manual_vs_auto.gradcheck.engines.torch.engine import called, given
@@ -97,9 +98,6 @@ def custom_claim(f: Callable[..., Any], inputs: Inputs) -> Claim:
             raise
         return made, [torch.zeros_like(arrays[at]) for at in inputs.moving] if found is None else found
 
-    def manual(arrays: Sequence[Any], cotangents: Sequence[Any]) -> list[Any]:
-        return paired(arrays, cotangents)[1]
-
     rule = getattr(f, "rule", f)
-    return Claim(name, "autograd.Function", inputs, flat, manual, rule, f, paired=paired,
+    return Claim(name, "autograd.Function", inputs, flat, alone(paired), rule, f, paired=paired,
                  complex_outputs=[every.complex[at] for at in kept])  # fmt: skip

@@ -110,11 +110,9 @@ class TorchEngine:
     def value_and_manual(self, arrays: Arrays, cotangents: Arrays) -> tuple[Found, Found]:
         claim, arrays, cotangents = self._claim, self._run_in(arrays), self._run_in(cotangents)
         values, seeds = self.given(arrays), self.tensors(cotangents)
-        if claim.paired is None:
-            # A rule apart from f that draws random numbers of its own is not to be helped to the same ones.
-            found = self._called(claim.manual, arrays, values, seeds, anew=False)
-            return [], widen([as_numpy(a) for a in found])
-        outputs, found = self._called(claim.paired, arrays, values, seeds)
+        both = claim.paired or (lambda *given: ([], claim.manual(*given)))
+        # A rule apart from f that draws random numbers of its own is not to be helped to the same ones.
+        outputs, found = self._called(both, arrays, values, seeds, anew=claim.carried)
         return widen([as_numpy(a) for a in outputs]), widen([as_numpy(a) for a in found])
 
     def autodiff(self, arrays: Arrays, cotangents: Arrays) -> Found:
