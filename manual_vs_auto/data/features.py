@@ -62,6 +62,14 @@ def names_file(text: str) -> bool:
     return is_features(path) and path.is_file()
 
 
+def labels_within(labels: str, text: str) -> str:
+    """Which array or column of the features' file has the labels; "" where they are in another."""
+    if not names_file(labels):
+        return labels
+    file, key = split_key(labels)
+    return key if file == split_key(text)[0] else ""
+
+
 def open_features(text: str, without: str = "", columns: Sequence[str] = ()) -> Features:
     """A file's matrix.
 

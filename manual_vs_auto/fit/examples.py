@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from manual_vs_auto.data import DataError
-from manual_vs_auto.data.features import Features, keys_of, names_file, open_features, open_labels, split_key
+from manual_vs_auto.data.features import Features, keys_of, labels_within, open_features, open_labels, split_key
 from manual_vs_auto.data.labels import as_classes
 from manual_vs_auto.fit.classes import classes_of, kept_back
 from manual_vs_auto.fit.options import Options
@@ -87,11 +87,8 @@ def _labels_of_val(options: Options) -> str:
 
 def _with_labels(text: str, labels: str, columns: tuple[str, ...]) -> tuple[Features, str, Array]:
     """A file's features, and where their labels are, and these."""
-    path, _ = split_key(text)
-    file, key = split_key(labels)
-    inside = labels if not names_file(labels) else key if file == path else ""
     where, found = open_labels(labels, beside=text)
-    features = open_features(text, without=inside, columns=columns)
+    features = open_features(text, without=labels_within(labels, text), columns=columns)
     if len(found) != len(features.matrix):
         raise DataError(where, f"{len(found):,} labels", f"{len(features.matrix):,}, one a row of {features.where}")
     return features, where, found

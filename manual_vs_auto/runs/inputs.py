@@ -12,7 +12,7 @@ from manual_vs_auto.data.features import (
     FORMATS,
     is_features,
     keys_of,
-    names_file,
+    labels_within,
     open_features,
     open_labels,
     split_key,
@@ -112,10 +112,8 @@ def _from_file(model: Model, text: str, labels: str | None) -> Inputs:
 
 
 def _from_features(model: Model, text: str, labels: str | None) -> Inputs:
-    path, _ = split_key(text)
-    file, key = split_key(labels) if labels is not None else (path, "")
-    inside = labels if labels is not None and not names_file(labels) else key if file == path else ""
-    found = open_features(text, without=inside or "", columns=model.feature_names)
+    inside = labels_within(labels, text) if labels is not None else ""
+    found = open_features(text, without=inside, columns=model.feature_names)
     return _numbered(found.matrix)
 
 

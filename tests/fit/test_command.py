@@ -67,6 +67,15 @@ def test_a_run_may_be_called_like_the_labels(folder: Path, fitted: Command, pred
     assert "top-1" in predicted("y", "d.npz:x", "--labels", "y", "--score").stdout
 
 
+def test_labels_of_the_features_own_file_are_no_features(folder: Path, fitted: Command, predicted: Command) -> None:
+    """However they are named."""
+    x, y = drawn()
+    np.savez("d.npz", x=x, y=y)
+    for number, labels in enumerate(("y", "d.npz:y")):
+        assert fitted("d.npz", "--labels", labels, "--out", f"r{number}").returncode == 0
+        assert "top-1" in predicted(f"r{number}", "d.npz", "--labels", labels, "--score").stdout
+
+
 def test_rows_that_are_kept_back_teach_nothing(folder: Path, fitted: Command) -> None:
     x, y = drawn()
     held = kept_back(y, 0.3, 7)
