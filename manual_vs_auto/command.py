@@ -4,7 +4,8 @@ import errno
 import os
 import sys
 from collections.abc import Callable
-from typing import NoReturn
+from pathlib import Path
+from typing import NoReturn, TextIO
 
 _INTERRUPTED, _UNREAD, _UNWRITTEN = 130, 141, 120  # as a shell counts two signals, and Python a failed last flush
 
@@ -30,6 +31,8 @@ def run(main: Callable[[], int | None], leave: Callable[[int], NoReturn] = sys.e
     Args: main: returns the status; None is 0.
           leave: ends the process: sys.exit, or os._exit where nobody should wait for threads.
     """
+    # Closed before the start they are None: what is written there leads nowhere, and not to the other one.
+    sys.stdout, sys.stderr = sys.stdout or _nowhere(), sys.stderr or _nowhere()
     try:
         status = main() or 0
     except SystemExit as end:
@@ -39,13 +42,16 @@ def run(main: Callable[[], int | None], leave: Callable[[int], NoReturn] = sys.e
     except OSError as error:
         status = _unwritten(error)
     try:
-        if sys.stdout:  # closed before the start it is None
-            sys.stdout.flush()
+        sys.stdout.flush()
     except OSError as error:
         status = status or _unwritten(error)  # what went wrong before has been said
         # Python flushes once more at its end, and would say that it could not.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     leave(status)
+
+
+def _nowhere() -> TextIO:
+    return Path(os.devnull).open("w", encoding="utf-8")
 
 
 def _unwritten(error: OSError) -> int:

@@ -61,12 +61,16 @@ def test_a_reader_that_has_gone_is_no_error(code: str) -> None:
         os.close(writing)
 
 
-@pytest.mark.parametrize("code", ["def main(): print('said')", "def main(): print('x' * 100_000); return 3"])
-def test_no_output_is_none_that_failed(code: str) -> None:
-    """As a daemon starts commands, with standard output closed."""
-    line = f"import os, sys; os.close(1); os.execv(sys.executable, [sys.executable, '-c', {_command(code)!r}])"
-    done = subprocess.run([sys.executable, "-c", line], stderr=subprocess.PIPE, text=True, check=False)
-    assert (done.returncode, done.stderr) == (3 if "return" in code else 0, "")
+@pytest.mark.parametrize("closed", [(1,), (2,), (1, 2)])
+def test_a_closed_stream_is_none_that_failed(closed: tuple[int, ...]) -> None:
+    """As a daemon starts commands. What would be said there is said nowhere, and not on the other one."""
+    code = _command("def main(): print('x' * 100_000); print('y', file=sys.stderr); return 3")
+    line = (
+        f"import os, sys; [os.close(at) for at in {closed}]; os.execv(sys.executable, [sys.executable, '-c', {code!r}])"
+    )
+    done = subprocess.run([sys.executable, "-c", line], capture_output=True, text=True, check=False)
+    said = "" if 1 in closed else "x" * 100_000 + "\n", "" if 2 in closed else "y\n"
+    assert (done.returncode, done.stdout, done.stderr) == (3, *said)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")

@@ -33,9 +33,9 @@ def device_of(name: str) -> jax.Device:
     if devices := _devices(None if name == "auto" else name):
         return devices[0]
     here = ", ".join(sorted({device.platform for device in _devices(None)})) or "nothing at all"
-    if (asked := os.environ.get("JAX_PLATFORMS")) and not _devices(None):
-        raise UsageError(f"JAX_PLATFORMS={asked} names what JAX does not find here: unset it, or set it to cpu")
     hint = "; the extra `cuda` installs JAX for NVIDIA's" if name == "gpu" else ""
+    if allowed := os.environ.get("JAX_PLATFORMS"):
+        hint += f"; JAX_PLATFORMS={allowed} allows it nothing else: unset that, or ask for --device cpu"
     raise UsageError(f"--device {name}: JAX sees none here, only {here}{hint}")
 
 

@@ -264,6 +264,11 @@ def _flipped(root: Path) -> list[str]:
     return [str(root)]
 
 
+def _circle(root: Path) -> list[str]:
+    (root / "circle").symlink_to(root / "circle")
+    return [str(root), "--out", str(root / "circle")]
+
+
 def _piped(root: Path) -> list[str]:
     os.mkfifo(root / "pipe")
     return [str(root), "--out", str(root / "pipe")]
@@ -286,6 +291,7 @@ REFUSED: dict[str, tuple[Callable[[Path], list[str]], str]] = {
         lambda root: [str(root), "--out", str(root / "model.safetensors")],
         "is there, and is no page of this command",
     ),
+    "a link to itself": (_circle, "circle"),
     "a pipe in its place": (_piped, "is there, and is no page of this command"),
 }
 

@@ -92,11 +92,14 @@ def _free(path: Path) -> Path:
 
     Raises: UsageError, one line.
     """
-    place = path.resolve()
-    if place.is_dir():
-        raise UsageError(f"--out {str(path)!r} is a directory: name a file in it")
-    if place.exists() and not (place.is_file() and _MADE in place.read_text("utf-8", "replace")):
-        raise UsageError(f"--out {path} is there, and is no page of this command: name another file")
+    try:
+        place = path.resolve()
+        if place.is_dir():
+            raise UsageError(f"--out {str(path)!r} is a directory: name a file in it")
+        if place.exists() and not (place.is_file() and _MADE in place.read_text("utf-8", "replace")):
+            raise UsageError(f"--out {path} is there, and is no page of this command: name another file")
+    except (OSError, RuntimeError) as error:  # it may not be read, or links lead to each other
+        raise UsageError(f"--out {path} can't be looked at ({error}): name another file") from None
     return place
 
 
