@@ -367,6 +367,7 @@ def test_an_error_of_the_engine_comes_out(place: str, monkeypatch: pytest.Monkey
     def broken(*_: Any, **__: Any) -> Any:
         raise NameError("planted")
 
+    agrees(check_custom_rule(Apart, X))  # what is imported only while it is broken would stay so
     module, name = place.split(":")
     owner = importlib.import_module(f"manual_vs_auto.gradcheck.{module}")
     for other in [m for n, m in sys.modules.items() if n.startswith("manual_vs_auto.gradcheck.")]:
