@@ -14,12 +14,16 @@ which is Woodbury's identity: what is inverted is m x m. (The penalty is a_k / a
 more than it, and all of it where it is more than M.) In NumPy as it stands, or by JAX as three programs.
 """
 
-from typing import NamedTuple
+import importlib
+from contextlib import nullcontext
+from functools import cache
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.linalg import solve_triangular
+from threadpoolctl import ThreadpoolController
 
 from manual_vs_auto.model import Loss
 from manual_vs_auto.rules import Array, softmax
@@ -29,6 +33,7 @@ from manual_vs_auto.solve.passes import moved, turned
 _ROWS, _ROWS_A_COLUMN = 4096, 4  # of the sample, for what all classes share
 _BORROWED = 0.1  # of what a class has in rows of its own, put where the mean has it: few rows leave directions open
 _RIDGE, _LEAST = 1e-6, 1e-18  # of D times the diagonal: float32 can tell it from 0; where every row is sure, and M 0
+_SOON = 1024  # columns that LAPACK is soon done with
 _SURE = 1e-5  # the least a of a class that is sure of all its rows, and of what its own rows have, seen by F
 
 
@@ -112,6 +117,23 @@ def times(theta: Array, inverse: Inverse) -> Array:
     if rows.shape[1]:
         seen = seen - ((seen[:, None, :] @ rows.mT) @ rows)[:, 0, :]
     return seen / rest[:, None] @ root
+
+
+def by_lapack(function: Any, *args: Any, **options: Any) -> Any:
+    """What a program returns, computed; its first array has D columns. Few of them: by one thread of LAPACK's BLAS.
+
+    Others spin for a tenth of a second once they have nothing to do, and the passes take twice as long meanwhile.
+    """
+    soon = jax.tree.leaves(args)[0].shape[1] <= _SOON
+    with _blas().limit(limits=1, user_api="blas") if soon else nullcontext():
+        return jax.block_until_ready(function(*args, **options))
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    """NumPy's BLAS and SciPy's, which JAX calls: to look for them takes a millisecond and a half."""
+    importlib.import_module("scipy.linalg")
+    return ThreadpoolController()
 
 
 def _ridged(matrix: Array) -> Array:

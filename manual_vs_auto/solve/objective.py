@@ -11,19 +11,18 @@ it saves, they run in NumPy.
 """
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import numpy as np
 from jax.sharding import Mesh
-from threadpoolctl import threadpool_limits
 
 from manual_vs_auto.model import Loss
 from manual_vs_auto.rules import Array
 from manual_vs_auto.solve.gram import (
     Gram,
     Inverse,
+    by_lapack,
     gram,
     gram_compiled,
     inverse,
@@ -31,7 +30,16 @@ from manual_vs_auto.solve.gram import (
     times,
     times_compiled,
 )
-from manual_vs_auto.solve.passes import GRADIENTS, PRODUCTS, in_numpy, moved, over_chunks, over_devices, spread
+from manual_vs_auto.solve.passes import (
+    GRADIENTS,
+    PRODUCTS,
+    in_chunks,
+    in_numpy,
+    moved,
+    over_chunks,
+    over_devices,
+    spread,
+)
 
 Theta: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -40,7 +48,6 @@ _LOGITS = 24_576  # of a chunk in NumPy: arrays that are larger leave the cache,
 _ROWS_A_COLUMN, _LEAST_ROWS = 16, 4096  # of the sample
 _OWN, _NARROW = 512, 64  # rows of a class that are looked at where there are no more columns than that
 _ROOM = 1 << 31  # bytes that they may take
-_SOON = 1024  # columns that LAPACK is soon done with
 _LITTLE = 1e8  # N D K: about 40 passes, which NumPy makes in the time of a compilation
 _FAR = 10  # standard deviations from 0
 
@@ -107,8 +114,6 @@ class Objective:
         self.scale = max(float(np.max(sizes)), float(intercept))
         if not self.compiled:  # once, and not in each pass
             features = moved(features, self._centre, np.float64)
-        whole = (features, labels.astype(np.int32), shares)
-        self._rows = tuple(spread(mesh, part) for part in whole) if mesh else self.put(whole)
         self._sample, self._sample_shares = self.put(sample)
         self.own = (0, 0)
         if classes > 2 and width**2 <= 16 * rows:
@@ -119,6 +124,11 @@ class Objective:
             self.own = (min(most[0], size), min(most[1], size))
         fit = min(4096, _CHUNK // (4 * (width + classes)) * 4 // 64 * 64) if self.compiled else _LOGITS // classes
         self._chunk = max(64, fit)
+        self._rows: Any = (features, labels.astype(np.int32), shares)
+        if mesh:
+            self._rows = tuple(spread(mesh, part) for part in self._rows)
+        elif self.compiled:
+            self._rows = self.put(in_chunks(*self._rows, self._chunk))
 
     def joined(self, weight: Array, bias: Array) -> Theta:
         """theta of a weight [K, D] and a bias [K]: of those that say the same, the one with the least penalty."""
@@ -160,12 +170,12 @@ class Objective:
         (there,) = self.put((theta.astype(np.float32 if self.compiled else np.float64, order="C"),))
         sample = (self._sample, self._sample_shares, self._centre)
         how: dict[str, Any] = {"loss": self.loss, "intercept": self.intercept, "own": own}
-        return self._by_lapack(gram_compiled, there, *sample, **how) if self.compiled else gram(there, *sample, **how)
+        return by_lapack(gram_compiled, there, *sample, **how) if self.compiled else gram(there, *sample, **how)
 
     def inverse(self, found: Gram, l2: float) -> Inverse:
         """The inverse with a penalty, where the passes run."""
         penalty = self.pull(np.ones((1, self.shape[1])), l2)[0]
-        return self._by_lapack(inverse_compiled, found, penalty) if self.compiled else inverse(found, penalty)
+        return by_lapack(inverse_compiled, found, penalty) if self.compiled else inverse(found, penalty)
 
     def times(self, theta: Theta, inverse: Inverse) -> Theta:
         """The inverse times each class's theta: [K, D]."""
@@ -173,28 +183,20 @@ class Objective:
             return np.asarray(times_compiled(theta.astype(inverse.root.dtype), inverse), np.float64)
         return np.asarray(times(theta, inverse))
 
-    def _by_lapack(self, function: Any, *args: Any, **options: Any) -> Any:
-        """What the function returns, computed. Where it is soon done, by one thread of LAPACK's BLAS.
-
-        Others spin for a tenth of a second once they have nothing to do, and the passes take twice as long meanwhile.
-        """
-        with threadpool_limits(1, "blas") if self.shape[1] <= _SOON else nullcontext():
-            return jax.block_until_ready(function(*args, **options))
-
     def _over_rows(self, work: Any, thetas: tuple[Theta, ...], dtype: Any) -> Any:
         self.passes += 1
-        if self._mesh is not None:
-            given = (*self._rows, self._centre, *(theta.astype(dtype, order="C") for theta in thetas))
-            if (work, dtype) not in self._programs:
-                how = {"intercept": self.intercept, "chunk": self._chunk}
-                self._programs[work, dtype] = program = over_devices.lower(self._mesh, work, *given, **how).compile()
-                if self._on_program:
-                    self._on_program(program)
-            return self._programs[work, dtype](*given)
-        parts = self.put(tuple(theta.astype(dtype, order="C") for theta in thetas))
-        if self.compiled:
-            return over_chunks(work, *self._rows, self._centre, *parts, intercept=self.intercept, chunk=self._chunk)
-        return in_numpy(work, *self._rows, *parts, intercept=self.intercept, chunk=self._chunk)
+        how: dict[str, Any] = {"intercept": self.intercept, "chunk": self._chunk}
+        given = tuple(theta.astype(dtype, order="C") for theta in thetas)
+        if not self.compiled:
+            return in_numpy(work, *self._rows, *given, **how)
+        if self._mesh is None:
+            return over_chunks(work, self._rows, self._centre, *self.put(given), **how)
+        if (work, dtype) not in self._programs:
+            program = over_devices.lower(self._mesh, work, *self._rows, self._centre, *given, **how).compile()
+            self._programs[work, dtype] = program
+            if self._on_program:
+                self._on_program(program)
+        return self._programs[work, dtype](*self._rows, self._centre, *given)
 
     def put(self, parts: tuple[Array, ...]) -> tuple[Array, ...]:
         """The arrays where the passes run."""

@@ -6,7 +6,7 @@ float64.
 """
 
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +21,40 @@ from manual_vs_auto.rules.targets import one_hot
 from manual_vs_auto.solve.curvature import CONVEX, EXACT
 
 DATA = "data"  # the axis of a mesh over which the rows are cut
+_ALIGNED = 64  # bytes: XLA reads an array where it lies if it begins at a multiple of them, and else copies it whole
+
+
+class Rows(NamedTuple):
+    """Rows in chunks, so that XLA reads the features where they lie. A float32 array of NumPy's begins anywhere.
+
+    some:   [R, D], as many from both ends as are no whole chunks.
+    flat:   the entries of the others, with some before and after them: it begins where XLA wants it.
+    before: how many entries of flat lie before the others'.
+    labels, shares: [N], of `some` and then of the others.
+    """
+
+    some: Array
+    flat: Array
+    before: Array
+    labels: Array
+    shares: Array
+
+
+def in_chunks(features: Array, labels: Array, shares: Array, chunk: int) -> Rows:
+    """Rows [N, D] for chunks of so many. Which rows are summed together does not hang on where they lie."""
+    xp, (rows, width) = features.__array_namespace__(), features.shape
+    room = _ALIGNED // features.dtype.itemsize  # entries
+    head = -(-room // width)
+    some = rows % chunk
+    some = min(rows, some if some >= 2 * head else some + chunk)
+    ends, others = (slice(head), slice(rows - some + head, None)), slice(head, rows - some + head)
+    flat, before = features.reshape(-1), head * width
+    if isinstance(flat, np.ndarray):
+        skipped = -flat.ctypes.data % _ALIGNED // features.dtype.itemsize
+        flat, before = flat[skipped:][: max(0, flat.size - room)], before - skipped
+    first = xp.concat([features[end] for end in ends])
+    ordered = (xp.concat([part[some] for some in (*ends, others)]) for part in (labels, shares))
+    return Rows(first, flat, xp.asarray(before), *ordered)
 
 
 def _value_and_grad(loss: Loss, scores: Any, labels: Array, shares: Array, theta: Array) -> tuple[Array, Array]:
@@ -78,27 +112,23 @@ def in_numpy(
 
 @partial(jax.jit, static_argnames=("work", "intercept", "chunk"))
 def over_chunks(
-    work: Any,
-    features: Array,
-    labels: Array,
-    shares: Array,
-    centre: Array | None,
-    *thetas: Array,
-    intercept: bool,
-    chunk: int,
+    work: Any, rows: Rows, centre: Array | None, *thetas: Array, intercept: bool, chunk: int
 ) -> tuple[Array, ...]:
     """`over_rows` of all rows, `chunk` of them at a time, as one program."""
+    some, width = rows.some.shape
 
-    def one(rows: Array, labels: Array, shares: Array) -> tuple[Array, ...]:
-        return over_rows(work, rows, labels, shares, centre, *thetas, intercept=intercept)
+    def one(features: Array, labels: Array, shares: Array) -> tuple[Array, ...]:
+        return over_rows(work, features, labels, shares, centre, *thetas, intercept=intercept)
 
     def add(number: Array, sums: tuple[Array, ...]) -> tuple[Array, ...]:
-        # Sliced here: a scan over features[:-rest] would copy them all first.
-        parts = (jax.lax.dynamic_slice_in_dim(part, number * chunk, chunk) for part in (features, labels, shares))
-        return tuple(map(jnp.add, sums, one(*parts)))
+        # Sliced here: a scan over features[some:] would copy them all first.
+        features = jax.lax.dynamic_slice_in_dim(rows.flat, rows.before + number * chunk * width, chunk * width)
+        start = some + number * chunk
+        beside = (jax.lax.dynamic_slice_in_dim(part, start, chunk) for part in (rows.labels, rows.shares))
+        return tuple(map(jnp.add, sums, one(features.reshape(chunk, width), *beside)))
 
-    count = len(features) // chunk
-    total = one(*(part[count * chunk :] for part in (features, labels, shares)))
+    count = (len(rows.labels) - some) // chunk
+    total = one(rows.some, rows.labels[:some], rows.shares[:some])
     looped: tuple[Array, ...] = jax.lax.fori_loop(0, count, add, total) if count else total
     return looped
 
@@ -107,9 +137,10 @@ def over_chunks(
 def over_devices(mesh: Mesh, work: Any, *arrays: Array, intercept: bool, chunk: int) -> tuple[Array, ...]:
     """`over_chunks` of the rows that each device along DATA has, summed over the devices. Args: arrays: as there."""
 
-    def of_device(*arrays: Array) -> tuple[Array, ...]:
+    def of_device(features: Array, labels: Array, shares: Array, *rest: Array) -> tuple[Array, ...]:
+        rows = in_chunks(features, labels, shares, chunk)
         # As one array: XLA's CPU has devices wait for each other at each.
-        flat, parts = ravel_pytree(over_chunks(work, *arrays, intercept=intercept, chunk=chunk))
+        flat, parts = ravel_pytree(over_chunks(work, rows, *rest, intercept=intercept, chunk=chunk))
         summed: tuple[Array, ...] = parts(jax.lax.psum(flat, DATA))
         return summed
 

@@ -10,8 +10,8 @@ import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from manual_vs_auto.model import Loss
+from manual_vs_auto.solve import gram, passes
 from manual_vs_auto.solve import objective as module
-from manual_vs_auto.solve import passes
 from manual_vs_auto.solve.objective import Objective
 from tests.solve.problems import Array, gradient, levelled, made, value
 
@@ -125,10 +125,41 @@ def test_numpy_works_on_no_more_logits_at_once_than_the_cache_holds(monkeypatch:
     assert np.shares_memory(seen[0], seen[3])
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("at", [0, 8, 16, 24, 40, 56])
+@pytest.mark.parametrize(("rows", "width"), [(300, 5), (64, 7), (257, 1), (40, 1), (3, 2), (128, 16)])
+def test_features_are_read_where_they_lie(
+    dtype: Any, at: int, rows: int, width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever in memory that is: NumPy's begin anywhere, and XLA copied them whole. The sums are the same ones."""
+    monkeypatch.setattr(module, "_CHUNK", 1)  # the least: 64 rows
+    given, labels = made(rows, width, 3)
+    labels[0] = 2
+    room = np.empty(given.size + 128, dtype)
+    start = (at - room.ctypes.data) % 64 // room.itemsize
+    features = room[start : start + given.size].reshape(given.shape)
+    features[:] = given
+    weights = np.random.default_rng(1).uniform(size=rows)
+    ours = _objective(features, labels, weights=weights)
+    theta = ours.joined(given[:3, :1] * np.ones((3, width)), np.arange(3.0))
+    there = ours.at(theta)
+
+    assert ours._rows.some.size < 3 * 64 * width
+    if rows >= 3 * 64:
+        assert np.shares_memory(np.asarray(ours._rows.flat), features)
+    expected = gradient(
+        "cross_entropy", features.astype(np.float64), labels, weights / weights.sum(), 0.1, *ours.parts(theta)
+    )
+    np.testing.assert_allclose(there.gradient, expected, rtol=0, atol=500 * EPS)
+    aligned = np.array(features[:, ::-1])[:, ::-1]  # lies backwards: what is not in a row is copied
+    elsewhere = _objective(aligned, labels, weights=weights).at(theta)
+    assert (elsewhere.value, elsewhere.gradient.tobytes()) == (there.value, there.gradient.tobytes())
+
+
 @pytest.mark.parametrize("width", [3, 40])
 def test_lapack_works_alone_where_it_is_soon_done(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """For its other threads are in the way of the next passes; and it is as it was afterwards."""
-    monkeypatch.setattr(module, "_SOON", 10)
+    monkeypatch.setattr(gram, "_SOON", 10)
     ours = _objective(*made(90, width, 3))
     seen: list[set[int]] = []
     ours.inverse(ours.gram(np.zeros(ours.shape)), 0.1)  # LAPACK is loaded when it is first asked for
