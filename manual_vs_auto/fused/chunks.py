@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from manual_vs_auto.fused.lengths import least, most, sure
 from manual_vs_auto.fused.options import Options
 from manual_vs_auto.fused.sharding import groups_of, manual_axes, varying
 from manual_vs_auto.fused.sums import LANES
@@ -117,10 +118,10 @@ def plan_of(rows: int, features: int, classes: int, dtype: Any, options: Options
 
     plain: whether all numbers are known and the labels are one for each row, as the kernels need it.
     """
-    by_rows = max(_BY_ROWS // classes, features)
+    by_rows = most(_BY_ROWS // classes, features)
     mode = options.mode
     if mode == "auto":
-        fits = by_rows >= min(rows, _FEWEST)
+        fits = sure(lambda: by_rows >= least(rows, _FEWEST))
         mode = "in_forward" if options.reduction != "none" and fits else "recompute"
     whole = rows if mode == "in_forward" else classes
     if options.chunk_size != "auto":
@@ -129,10 +130,10 @@ def plan_of(rows: int, features: int, classes: int, dtype: Any, options: Options
         size = by_rows
     else:
         logits = _BY_CLASSES.get(jax.default_backend(), _BY_CLASSES_ELSEWHERE)
-        size = max(logits // max(rows, 1) // _TILE * _TILE, _FEWEST)
+        size = most(logits // most(rows, 1) // _TILE * _TILE, _FEWEST)
     row_groups, class_groups = groups_of(rows), groups_of(classes)
     groups = row_groups if mode == "in_forward" else class_groups
-    size = max(1, -(-min(size, whole) // groups)) * groups
+    size = most(1, -(-least(size, whole) // groups)) * groups
     chunks = -(-whole // size)
     apply = mode == "recompute" and plain and class_groups == 1 and options.classes_axis is None
     kernel = apply and _kernel_applies(rows, features, classes, size, dtype, options)
@@ -145,12 +146,12 @@ def _numbers(mode: str, rows: int, features: int, classes: int, size: int, chunk
     """The formula of `fused.plan`."""
     squared = options.loss == "squared_distance"
     if mode == "in_forward":
-        weight = classes * features if chunks > 1 else 0
+        weight = 0 if sure(lambda: chunks <= 1) else classes * features
         if options.classes_axis is not None:
             return size * classes + weight + rows * features
-        return size * classes + max(weight, size * classes if squared else 0)
-    lanes = 3 * min(LANES, size // 128) * rows if squared else 0
-    return rows * size + max((size + rows) * features if chunks > 1 else 0, lanes)
+        return size * classes + most(weight, size * classes if squared else 0)
+    lanes = 3 * least(LANES, size // 128) * rows if squared else 0
+    return rows * size + most(0 if sure(lambda: chunks <= 1) else (size + rows) * features, lanes)
 
 
 def _kernel_applies(rows: int, features: int, classes: int, size: int, dtype: Any, options: Options) -> bool:
@@ -159,7 +160,7 @@ def _kernel_applies(rows: int, features: int, classes: int, size: int, dtype: An
     smooth = options.uses("label_smoothing") and options.loss == "cross_entropy"
     other = options.transposed or options.uses("temperature")
     beside = bool({"argmax", "entropy"} & set(options.aux))
-    suits = features % 64 == 0 and classes % 8 == 0 and size % 8 == 0 and rows >= 128 and size >= 256
+    suits = features % 64 == 0 and classes % 8 == 0 and size % 8 == 0 and sure(lambda: rows >= 128 and size >= 256)
     if dtype != jnp.bfloat16 or options.accumulate_dtype != jnp.float32 or smooth or other or beside or not suits:
         return False
     device = jax.devices()[0]

@@ -63,7 +63,7 @@ def of_labels(array: jax.Array, labels: jax.Array, options: Options) -> jax.Arra
     """The elements of an array of this device's classes, [k], at the labels; 0 where another device has the label."""
     if options.classes_axis is None:
         return array[labels]
-    at = jnp.clip(labels, 0, len(array) - 1)
+    at = jnp.clip(labels, 0, array.shape[0] - 1)
     return jnp.where(at == labels, array[at], 0)
 
 

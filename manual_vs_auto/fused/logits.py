@@ -47,6 +47,6 @@ def picked(logits: jax.Array, at: jax.Array, groups: int) -> jax.Array:
         return jnp.take_along_axis(logits, at[:, None], axis=1)[:, 0]
     size = logits.shape[1] // groups
     blocks = logits.reshape(-1, groups, size)
-    within = jnp.broadcast_to((at % size)[:, None, None], (len(at), groups, 1))
+    within = jnp.broadcast_to((at % size)[:, None, None], (at.shape[0], groups, 1))
     found = jnp.take_along_axis(blocks, within, axis=2)[:, :, 0]
     return jnp.sum(jnp.where(jnp.arange(groups, dtype=at.dtype)[None, :] == (at // size)[:, None], found, 0), axis=1)

@@ -113,7 +113,8 @@ def linear_softmax_loss(
              arrays [...]. The gradient has the arguments' dtypes, and what nobody asks for is not computed.
              It may be taken by weight, inputs, bias, sample_weight and class_weight, and by label_smoothing, softcap,
              z_loss and temperature where these are arrays (one more pass for each); under jit, vmap and checkpoint,
-             and twice. A traced label outside 0..K-1 makes the loss and what depends on it NaN.
+             and twice. A traced label outside 0..K-1 makes the loss and what depends on it NaN. `jax.export` may have
+             symbols for all lengths: "auto" is then "in_forward" where its rule holds for any number.
              A row that counts nothing is not read: what it holds reaches nothing, not even NaN. (One with a weight of 0
              is read where it can be computed with: its loss is the derivative by that weight.)
              label_smoothing, softcap, z_loss and temperature may be arrays: a program is compiled once for all values.

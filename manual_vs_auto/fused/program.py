@@ -58,11 +58,13 @@ def fused_loss(arguments: Arguments, numbers: Numbers, options: Options) -> tupl
         counts = counts / jnp.where(total == 0, 1, total)
     numbers = {name: number.astype(wide) for name, number in numbers.items()}
     plain = targets.labels is not None and not numbers
-    planned = plan_of(len(counts), features, held, narrow_dtype(weight.dtype, operands.inputs.dtype), options, plain)
+    planned = plan_of(
+        counts.shape[0], features, held, narrow_dtype(weight.dtype, operands.inputs.dtype), options, plain
+    )
     operands, targets, counts, numbers = together(operands, targets, counts, numbers, but=options.classes_axis)
     # Of a bias that is the same on all devices the derivative is a sum over them.
     operands = operands._replace(bias=varying(operands.bias, manual_axes(operands.weight)))
-    if len(counts) == 0:
+    if counts.shape[0] == 0:
         losses, aux = counts, _no_aux(counts, options)
     elif planned.mode == "in_forward":
         loss, aux = _total(operands, targets, counts, numbers, options, planned)

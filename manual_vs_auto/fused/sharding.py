@@ -13,9 +13,13 @@ import jax
 from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 
+from manual_vs_auto.fused.lengths import is_number
+
 
 def groups_of(length: int) -> int:
-    """Into how many equal groups an axis is cut, so that each device may hold whole ones: 1 on one device."""
+    """Into how many equal groups an axis is cut, so that each device may hold whole ones: 1 on one, or of a symbol."""
+    if not is_number(length):
+        return 1
     mesh = jax.sharding.get_abstract_mesh()
     sizes = [size for name, size in mesh.shape.items() if name not in mesh.manual_axes]
     return max(1, math.gcd(length, jax.device_count() if mesh.empty else math.prod(sizes)))

@@ -6,13 +6,15 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from manual_vs_auto.fused.lengths import is_number
+
 LANES = 32  # of a sum, on a CPU
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(1,))
 def sums(exponential: jax.Array, groups: int = 1) -> tuple[jax.Array, ...]:
     """A, n, R and Q of `rows` of exponentials [N, k], each [N]. groups: blocks of classes, as in `chunks.Cut`."""
-    blocks = exponential.reshape(len(exponential), groups, exponential.shape[1] // groups)
+    blocks = exponential.reshape(exponential.shape[0], groups, exponential.shape[1] // groups)
     rest = lax.platform_dependent(blocks, cpu=_in_lanes, default=_one_by_one)
     # A by itself, though it is n + R: a second reader keeps XLA from computing exp inside of the other sums.
     return jnp.sum(exponential, axis=1), *rest
@@ -29,7 +31,7 @@ def _in_lanes(blocks: jax.Array) -> tuple[jax.Array, ...]:
     is one of too many.
     """
     rows, groups, classes = blocks.shape
-    lanes = min(LANES, classes // 128)
+    lanes = min(LANES, classes // 128) if is_number(classes) else LANES
     if not lanes:
         return _reduced(blocks, (1, 2))
     whole = classes // lanes * lanes

@@ -34,7 +34,7 @@ class Operands(NamedTuple):
 def losses_by_rows(operands: Operands, targets: Targets, options: Options, plan: Plan) -> tuple[jax.Array, Any]:
     """The loss of each row [N] and what is asked for beside it, a chunk of rows at a time."""
     every, kind = _all(operands, options, plan), targets.kind
-    cut, classes = plan.cut(len(operands.inputs), every.length), all_classes(options, every.length)
+    cut, classes = plan.cut(operands.inputs.shape[0], every.length), all_classes(options, every.length)
     operands = _some_classes(operands, every, options)
 
     def body(at: jax.Array, _: jax.Array) -> tuple[None, Any]:
@@ -56,7 +56,7 @@ def grads_by_rows(
     """
     every, kind = _all(operands, options, plan), targets.kind
     weight, inputs, bias = operands = _some_classes(operands, every, options)
-    cut, classes = plan.cut(len(inputs), every.length), all_classes(options, every.length)
+    cut, classes = plan.cut(inputs.shape[0], every.length), all_classes(options, every.length)
     # Of what other devices add to, every sum is wide.
     waiting = _kept(inputs.dtype) if options.classes_axis is None else wide_dtype(operands, options)
 
@@ -82,7 +82,7 @@ def grads_by_rows(
 
 def rows_by_classes(operands: Operands, targets: Targets, options: Options, plan: Plan) -> Any:
     """The numbers of each row, a chunk of classes at a time."""
-    kind, cut = targets.kind, plan.cut(len(operands.inputs), operands.weight.shape[options.class_axis])
+    kind, cut = targets.kind, plan.cut(operands.inputs.shape[0], operands.weight.shape[options.class_axis])
 
     def by_xla(operands: Operands, targets: Targets) -> Any:
         def step(row: Any, at: jax.Array, fresh: jax.Array) -> Any:
@@ -117,7 +117,7 @@ def grads_by_classes(
     size = lax.stop_gradient(jnp.max(jnp.abs(shares), initial=0))
     size = jnp.where((size > 0) & jnp.isfinite(size), size, 1)
     axis, kind = options.class_axis, targets.kind
-    cut = plan.cut(len(inputs), weight.shape[axis])
+    cut = plan.cut(inputs.shape[0], weight.shape[axis])
 
     def by_xla(operands: Operands, targets: Targets, maximum: jax.Array, slopes: Any, at: jax.Array) -> jax.Array:
         piece = _piece(_some_classes(operands, cut, options, at), targets, options, cut, at)
