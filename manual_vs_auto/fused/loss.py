@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from manual_vs_auto.fused.arguments import Arguments, ArrayLike, HasArray, arguments
 from manual_vs_auto.fused.classes import check_same
-from manual_vs_auto.fused.options import Aux, Loss, Mode, Options, Reduction, array_of
+from manual_vs_auto.fused.options import Aux, Loss, Mode, Options, Reduction, array_of, expect_known
 from manual_vs_auto.fused.program import fused_loss
 from manual_vs_auto.fused.sharding import by_compiler
 
@@ -195,6 +195,7 @@ def linear_softmax_loss_and_grad(
         array([[-0.5,  0.5,  0.5],
                [ 0.5, -0.5, -0.5]], dtype=float32)
     """
+    expect_known("linear_softmax_loss_and_grad", options, ["wrt", "aux", *Choices.__annotations__])
     arrays = {"weight": weight, "inputs": inputs, "bias": bias, "sample_weight": sample_weight}
     arrays["class_weight"] = class_weight
     known = {name: array_of(array) for name, array in arrays.items() if array is not None}

@@ -1,8 +1,9 @@
 """What a caller may ask for, checked once: what a program is compiled for, and the numbers that it may get later."""
 
 import copy
+import difflib
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self, TypeAlias, get_args
 
@@ -109,6 +110,15 @@ class Options:
     def _set(self, **values: Any) -> None:
         for name, value in values.items():
             object.__setattr__(self, name, value)
+
+
+def expect_known(function: str, given: Collection[str], names: Collection[str]) -> None:
+    """TypeError for a keyword that is none of the function's names, with the one that is most like it."""
+    for name in given:
+        if name not in names:
+            near = difflib.get_close_matches(name.lower(), names, 1)
+            meant = f": did you mean {near[0]!r}?" if near else f": there are {', '.join(names)}"
+            raise TypeError(f"{function}() has no keyword argument {name!r}{meant}")
 
 
 def whole(name: str, value: object) -> int:

@@ -5,7 +5,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from manual_vs_auto.fused.chunks import Plan, plan_of
-from manual_vs_auto.fused.options import Options, floating, whole
+from manual_vs_auto.fused.options import Options, expect_known, floating, whole
 from manual_vs_auto.fused.sweeps import narrow_dtype
 
 
@@ -35,6 +35,7 @@ def plan(rows: int, features: int, classes: int, *, dtype: Any = jnp.float32, **
         >>> plan(4096, 256, 32768).mode, plan(4096, 256, 32768).chunk_size
         ('in_forward', 512)
     """
+    expect_known("plan", options, ["dtype", *Options.__dataclass_fields__])
     asked = Options(**options)
     for name, size, least in (("rows", rows, 0), ("features", features, 0), ("classes", classes, 1)):
         if whole(name, size) < least:

@@ -137,3 +137,18 @@ def test_what_numpy_calls_a_number_changes_no_dtype() -> None:
         assert found.dtype == jnp.float32
     label: Any = np.int64(1)
     assert linear_softmax_loss(narrow["weight"], narrow["inputs"][0], label).dtype == jnp.float32
+
+
+@pytest.mark.parametrize(("name", "meant"), [
+    ("label_smooth", "did you mean 'label_smoothing'"), ("Mode", "did you mean 'mode'"),
+    ("smaple_weight", "did you mean 'sample_weight'"), ("foo", "there are wrt, aux, loss, bias, .*, classes"),
+])  # fmt: skip
+def test_a_keyword_that_is_none_is_the_callers_own(name: str, meant: str) -> None:
+    """It is the public function's, not that of what it calls."""
+    keyword: dict[str, Any] = {name: 1}
+    with pytest.raises(TypeError, match=rf"linear_softmax_loss_and_grad\(\) has no keyword argument '{name}': {meant}"):
+        linear_softmax_loss_and_grad(**GOOD, **keyword)
+    with pytest.raises(TypeError, match=f"linear_softmax_loss.* '{name}'"):
+        linear_softmax_loss(**GOOD, **keyword)
+    with pytest.raises(TypeError, match=rf"plan\(\) has no keyword argument '{name}'"):
+        plan(1, 2, 3, **keyword)
