@@ -21,6 +21,7 @@ from manual_vs_auto.runs.processes import timeouts
 from manual_vs_auto.runs.values import whole
 
 COMMANDS = {"train": "manual_vs_auto.train", "fit": "manual_vs_auto.fit"}
+_OWN = ("--coordinator", "--num-processes", "--process-id", "--distributed")
 _UNREAD = 141  # as a shell counts the reader's going away
 _POLL = 0.05  # seconds
 _THEMSELVES = 5.0  # seconds in which the others end because one has failed
@@ -55,6 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     name, *flags = options.command[options.command[:1] == ["--"] :] or [""]
     if name not in COMMANDS:
         parser.error(f"{name!r} is no command that it starts: one of {', '.join(COMMANDS)} stands behind --")
+    if own := [flag for flag in (word.partition("=")[0] for word in flags) if flag in _OWN]:
+        parser.error(f"{own[0]} is what it tells each of them itself: leave it out behind {name}")
     for timeout in ("start_timeout", "heartbeat_timeout"):
         if value := getattr(options, timeout):
             flags += [f"--{timeout.replace('_', '-')}", str(value)]
@@ -78,7 +81,7 @@ class Launched:
     def __init__(self, commands: Sequence[Sequence[str]]) -> None:
         self._processes: list[subprocess.Popen[bytes]] = []
         self._heard: tuple[int, float] | None = None  # the first signal, and when
-        self._lock, self._unread = Lock(), False
+        self._lock, self._unread, self._blamed = Lock(), False, False
         for name in ("SIGINT", "SIGTERM", "SIGHUP"):
             number = getattr(signal, name)
             if name != "SIGHUP" or signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
@@ -114,26 +117,29 @@ class Launched:
         until = 0.0
         while None in (ended := [process.poll() for process in self._processes]):
             if failed is None and (failed := _first_failed(ended)) is not None:
-                self._blame(failed, ended)
                 until = time.monotonic() + patience[0][0]
             if self._unread and failed is None:
                 failed, until = -1, time.monotonic()
             if failed is not None and patience and time.monotonic() > until:
+                failed = self._blame(failed, ended)
                 self._send(patience.pop(0)[1])
                 until = time.monotonic() + (patience[0][0] if patience else 0)
             time.sleep(_POLL)
-        if failed is None and (failed := _first_failed(ended)) is not None:
-            self._blame(failed, ended)
+        failed = self._blame(_first_failed(ended) if failed is None else failed, ended)
         for reader in self._readers:
             reader.join(1)
         return 0 if failed is None else _UNREAD if failed < 0 else _as_shell(ended[failed])
 
-    def _blame(self, failed: int, ended: Sequence[int | None]) -> None:
-        status = ended[failed] or 0
+    def _blame(self, failed: int | None, ended: Sequence[int | None]) -> int | None:
+        """Say once which one has failed, and return it: when the others have ended, too, or have had the time to."""
+        if failed is None or failed < 0 or self._blamed:
+            return failed
+        self._blamed = True
+        if ended[failed] == LostError.status:
+            failed = _first_failed(ended) or 0
         if self._heard is None:
-            how = f"by {signal.Signals(-status).name}" if status < 0 else f"with status {status}"
-            others = ": the others are ended, too" if len(ended) > 1 else ""
-            self._write(sys.stderr.buffer, f"manual_vs_auto.launch: process {failed} ended {how}{others}\n".encode())
+            self._write(sys.stderr.buffer, f"manual_vs_auto.launch: {_said(failed, ended)}\n".encode())
+        return failed
 
     def _pass_on(self, number: int, stream: IO[bytes], output: IO[bytes]) -> None:
         """Each line as a whole, with the process that has written it in front."""
@@ -182,6 +188,15 @@ def _first_failed(ended: Sequence[int | None]) -> int | None:
         key=lambda number: ended[number] == LostError.status,
         default=None,
     )
+
+
+def _said(failed: int, ended: Sequence[int | None]) -> str:
+    """How they ended. Where all did so alike, as they do by a signal to one, none of them is the one to blame."""
+    status = ended[failed] or 0
+    how = f"by {signal.Signals(-status).name}" if status < 0 else f"with status {status}"
+    if len(ended) == 1:
+        return f"process {failed} ended {how}"
+    return f"all ended {how}" if set(ended) == {status} else f"process {failed} ended {how}: the others are ended, too"
 
 
 def _as_shell(status: int | None) -> int:

@@ -41,7 +41,7 @@ _AT_ONCE = 1e10  # multiplications, which take less than a second
 
 def run(options: Options, started: float) -> int:
     """`_run`, by every process of the run: the first one writes and talks."""
-    prepare(options.mesh, AXES[:1], "only rows are cut", options.processes)
+    prepare(options.mesh, AXES[:1], "only rows are cut")
     return together.of_all(_run(options, started))
 
 

@@ -12,7 +12,7 @@ from jax.sharding import PartitionSpec as P
 
 from manual_vs_auto.runs.errors import UsageError
 from manual_vs_auto.runs.machine import device_name
-from manual_vs_auto.runs.processes import Asked
+from manual_vs_auto.runs.processes import runtime
 from manual_vs_auto.runs.values import AXES
 
 DATA, CLASSES = AXES
@@ -23,8 +23,8 @@ def sizes_of(asked: str) -> dict[str, int]:
     return {axis: int(size) for axis, _, size in (pair.partition("=") for pair in asked.split(",") if pair)}
 
 
-def prepare(asked: str, known: Sequence[str], otherwise: str, processes: Asked | None) -> None:
-    """Have JAX make as many devices of the CPU as the mesh needs, before it makes any.
+def prepare(asked: str, known: Sequence[str], otherwise: str) -> None:
+    """Have JAX make as many devices of the CPU as the mesh needs, before it makes any; processes have joined before.
 
     Args:   known: axes that this work has. otherwise: what a person could do where the mesh has another one.
     Raises: UsageError where it has.
@@ -32,7 +32,7 @@ def prepare(asked: str, known: Sequence[str], otherwise: str, processes: Asked |
     if other := [axis for axis in sizes_of(asked) if axis not in known]:
         raise UsageError(f"--mesh {asked}: there is no axis {other[0]} here; {otherwise}")
     if asked:
-        count = max(1, processes.count) if processes else 1
+        count = runtime.member.count if runtime.member else 1
         with suppress(RuntimeError):  # it has made them: what there is, is what there is
             jax.config.update("jax_num_cpu_devices", -(-math.prod(sizes_of(asked).values()) // count))
 
@@ -40,19 +40,26 @@ def prepare(asked: str, known: Sequence[str], otherwise: str, processes: Asked |
 def mesh_of(asked: str, device: jax.Device) -> Mesh | None:
     """The mesh of devices like this one; of all that there are, along DATA, where several processes ask for none.
 
-    Raises: UsageError where there are too few devices, or where some process would have none in it.
+    Raises: UsageError where there are too few devices, or where a process would have other devices than those in it.
     """
     devices, processes = jax.devices(device.platform), jax.process_count()
     if not asked and processes == 1:
         return None
     sizes = sizes_of(asked) or {DATA: len(devices)}
     count = math.prod(sizes.values())
-    if count > len(devices) or (processes > 1 and count < len(devices)):
-        there = f"{len(devices)} {device.platform} device{'s' if len(devices) > 1 else ''}"
-        where = f" in {processes} processes" if processes > 1 else ""
-        raise UsageError(f"--mesh {asked} is of {count} devices, and JAX sees {there}{where}")
+    of, there = _devices(count), _devices(len(devices), f"{device.platform} ")
+    if processes > 1 and count % processes and device.platform == "cpu":  # where `prepare` has made as many in each
+        raise UsageError(f"--mesh {asked} is of {of}: {processes} processes need a multiple of {processes}")
+    if processes > 1 and count != len(devices):
+        raise UsageError(f"--mesh {asked} is of {of}, and must be of all {there} in {processes} processes")
+    if count > len(devices):
+        raise UsageError(f"--mesh {asked} is of {of}, and JAX sees {there}")
     kinds = (AxisType.Auto,) * len(sizes)
     return jax.make_mesh(tuple(sizes.values()), tuple(sizes), axis_types=kinds, devices=devices[:count])
+
+
+def _devices(count: int, kind: str = "") -> str:
+    return f"{count} {kind}device{'s' if count > 1 else ''}"
 
 
 def spread_name(device: jax.Device, mesh: Mesh | None) -> str:

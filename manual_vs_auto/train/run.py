@@ -44,7 +44,7 @@ FAILED = 1
 
 def run(config: Config, read: Callable[[], Dataset], stages: Stages) -> int:
     """`_run`, by every process."""
-    prepare(config.mesh, AXES[: 1 + (config.gradient == "fused")], "--gradient fused has it", config.processes)
+    prepare(config.mesh, AXES[: 1 + (config.gradient == "fused")], "--gradient fused has it")
     return together.of_all(_run(config, read, stages))
 
 

@@ -124,6 +124,25 @@ def test_the_one_to_blame_is_rather_one_that_did_not_lose_another(ended: list[in
     assert _first_failed(ended) == failed
 
 
+@pytest.mark.parametrize("late", [0, 1])
+def test_where_all_end_alike_none_is_blamed(late: int) -> None:
+    """As they do by a signal to one of them, whichever ends first."""
+    codes = [f"import sys, time; time.sleep({0.5 * (number == late)}); sys.exit(143)" for number in (0, 1)]
+    with launched(*codes) as running:
+        _, err = running.communicate(timeout=30)
+    assert (running.returncode, err) == (143, "manual_vs_auto.launch: all ended with status 143\n")
+
+
+@pytest.mark.parametrize(
+    ("statuses", "blamed"), [((4, 3), "process 1 ended with status 3"), ((3, 4), "process 0 ended with status 3")]
+)
+def test_what_one_has_lost_is_to_blame_though_it_ends_later(statuses: tuple[int, int], blamed: str) -> None:
+    codes = [f"import sys, time; time.sleep({0.5 * (status == 3)}); sys.exit({status})" for status in statuses]
+    with launched(*codes) as running:
+        _, err = running.communicate(timeout=30)
+    assert (running.returncode, err) == (3, f"manual_vs_auto.launch: {blamed}: the others are ended, too\n")
+
+
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_a_signal_is_passed_on_once(name: str) -> None:
     one = gentle(getattr(signal, name))
@@ -174,6 +193,18 @@ def test_a_reader_that_goes_away_ends_all() -> None:
         (["--processes", "2", "--", "tran"], "'tran' is no command that it starts: one of train, fit stands behind --"),
         (["--processes", "2"], "'' is no command that it starts"),
         (["--processes", "0", "--", "train"], "argument --processes: '0' is no whole number from 1"),
+        *(
+            (
+                ["--processes", "2", "--", "fit", "x.npy", *given],
+                f"{given[0].partition('=')[0]} is what it tells each of them itself: leave it out behind fit",
+            )
+            for given in (
+                ["--process-id", "0"],
+                ["--coordinator=127.0.0.1:1"],
+                ["--num-processes", "2"],
+                ["--distributed"],
+            )
+        ),
     ],
 )
 def test_what_is_wrong_is_one_line(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:

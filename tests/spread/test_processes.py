@@ -15,6 +15,7 @@ import pytest
 
 from manual_vs_auto.launch import free_port
 from tests.killing import ends
+from tests.processes.conftest import slurms
 from tests.solve.problems import made
 
 ENVIRONMENT = os.environ | {"JAX_PLATFORMS": "cpu", "TF_CPP_MIN_LOG_LEVEL": "3"}
@@ -24,15 +25,29 @@ SECONDS = 90
 class Two:
     """A command as two processes."""
 
-    def __init__(self, *command: object, each: tuple[tuple[object, ...], ...] = ((), ())) -> None:
-        together = ("--coordinator", f"127.0.0.1:{free_port()}", "--num-processes", 2, "--heartbeat-timeout", 3)
-        self.both = [
-            subprocess.Popen(
-                [sys.executable, "-m", *map(str, (*command, *together, "--process-id", number, *each[number]))],
-                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT,
+    def __init__(
+        self,
+        *command: object,
+        each: tuple[tuple[object, ...], ...] = ((), ()),
+        slurm: list[dict[str, str]] | None = None,
+    ) -> None:
+        at = f"127.0.0.1:{free_port()}"
+        self.both = []
+        for number in (0, 1):
+            where: list[object] = ["--coordinator", at, "--num-processes", 2, "--process-id", number]
+            words = (
+                *command,
+                *(where if slurm is None else ["--distributed"]),
+                "--heartbeat-timeout",
+                3,
+                *each[number],
             )
-            for number in (0, 1)
-        ]  # fmt: skip
+            self.both.append(
+                subprocess.Popen(
+                    [sys.executable, "-m", *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                    text=True, env=ENVIRONMENT | (slurm[number] if slurm else {}),
+                )
+            )  # fmt: skip
 
     def __enter__(self) -> "Two":
         return self
@@ -155,6 +170,22 @@ def test_what_differs_is_refused_by_name(images: Path) -> None:
             assert (
                 errors == "manual_vs_auto.train: error: the processes differ: seed is 0 in process 0, 3 in process 1\n"
             )
+
+
+def test_a_mesh_that_does_not_divide_is_refused(images: Path) -> None:
+    with Two("manual_vs_auto.train", "--data", images, "--mesh", "data=3") as two:
+        line = "manual_vs_auto.train: error: --mesh data=3 is of 3 devices: 2 processes need a multiple of 2\n"
+        assert two.ends() == [(2, "", line)] * 2
+
+
+def test_a_mesh_of_processes_that_slurm_has_started(images: Path) -> None:
+    """As many devices in each as if the command line had said how many there are."""
+    port = free_port()
+    each = [slurms(number, 2, port) for number in (0, 1)]
+    with Two("manual_vs_auto.train", "--data", images, "--epochs", 1, "--mesh", "data=4", slurm=each) as two:
+        (status, said, errors), (other, _, _) = two.ends()
+    assert (status, other) == (0, 0), errors
+    assert "data=4 in 2 processes" in said
 
 
 @pytest.mark.whole
