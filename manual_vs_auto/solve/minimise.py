@@ -20,6 +20,7 @@ from manual_vs_auto.solve.walk import Walk
 
 Device: TypeAlias = Literal["auto", "cpu", "gpu"]
 Start: TypeAlias = tuple[Array, Array]
+_NOWHERE = -50.0  # the b of a class without rows: what is left of it float32 can tell from 0, and no gradient can
 
 
 def minimise(
@@ -77,7 +78,8 @@ def path(
     Args:    features, labels, classes: as `minimise` takes them.
              l2s:      the penalties, in any order.
              weights:  [N] >= 0, how much each row counts; None is 1 for each.
-             start:    weight [K, D] and bias [K] to begin from; zeros where none is given.
+             start:    weight [K, D] and bias [K] to begin from; else zeros, and far below for the bias of a class
+                       without rows, where cross-entropy's optimum has it.
              tol:      the gradient's largest entry at the end.
              max_iter: the most iterations for each penalty.
              solver:   "lbfgs", in the metric of `metric`; "newton", truncated, by the exact Hessian products of
@@ -109,12 +111,24 @@ def path(
             mesh=mesh,
             on_program=on_program,
         )
-        begin = objective.joined(*start) if start else np.zeros(objective.shape)
+        begin = objective.joined(*(start or _start(objective, labels, weights)))
         walk = Walk(objective, "lbfgs" if solver == "auto" else solver, begin, on_iteration, on_solution)
         if resume is not None:
             walk.take_up(resume)
         found = walk.go(sorted(set(l2s), reverse=True), tol, max_iter)
         return [found[l2] for l2 in l2s]
+
+
+def _start(objective: Objective, labels: Array, weights: Array | None) -> Start:
+    """W = 0, and b = 0 but for classes without rows, whose b belongs at -infinity with cross-entropy.
+
+    On the way there it bends less with each step, in all directions, so that no metric serves for long.
+    """
+    classes, width = objective.shape
+    weight, bias = np.zeros((classes, width - objective.intercept)), np.zeros(classes)
+    if objective.loss == "cross_entropy" and objective.intercept:
+        bias[np.bincount(labels, weights, minlength=classes) == 0] = _NOWHERE
+    return weight, bias
 
 
 def _device(name: str) -> jax.Device | None:

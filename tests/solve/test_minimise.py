@@ -183,6 +183,23 @@ def test_hard_cases() -> None:
     assert minimise(FEATURES * 1e3, LABELS, 5, l2=1e-3, tol=1e-6).converged
 
 
+@pytest.mark.parametrize("solver", ["lbfgs", "newton"])
+@pytest.mark.parametrize("device", ["auto", "cpu"])
+def test_a_class_without_rows_takes_no_iterations_of_its_own(solver: Any, device: Any) -> None:
+    """Its bias belongs at -infinity; without rows is, too, one whose rows have no weight. It took 40 times as many."""
+    draw = np.random.default_rng(0)
+    features, labels = draw.normal(size=(200, 64)) * 10 ** draw.uniform(-2, 2, 64), draw.integers(0, 3, 200)
+    weights = (labels != 1).astype(float)
+    settings: Any = {"l2": 1e-6, "tol": 1e-6, "solver": solver, "device": device}
+    alone = minimise(features[labels != 1], labels[labels != 1] // 2, 2, **settings)
+    found = minimise(features, labels, 4, weights=weights, **settings)
+    assert found.converged
+    assert found.iterations <= 2 * alone.iterations
+    assert found.objective == pytest.approx(alone.objective, rel=1e-9)
+    np.testing.assert_allclose(found.weight[2] - found.weight[0], alone.weight[1] - alone.weight[0], atol=1e-3)
+    assert np.max(found.bias[[1, 3]]) < np.min(found.bias[[0, 2]]) - 40
+
+
 def test_separable_rows_without_a_penalty_do_not_hang() -> None:
     features = np.array([[-1.0], [1.0]])
     found = minimise(features, np.array([0, 1]), 2, l2=0.0, tol=1e-12, max_iter=200)
