@@ -17,7 +17,7 @@ Doubles = npt.NDArray[np.float64]
 # at most v'Jv <= 1/2, since two p are at most 1. So 1/2 + 1.
 STEEPEST: dict[Loss, float] = {"cross_entropy": 1 / 2, "squared_distance": 3 / 2}
 FORGETTING = 0.6  # the weight of the t-th batch is t^-0.6: above 1/2, so that the steps' noise dies out
-RIDGE = 1e-9  # beside the mean of A's diagonal: directions that no batch had yet
+RIDGE = 1e-12  # beside A's diagonal, each column's beside its own: directions that no batch had yet
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,9 @@ def step(
     share = (steps + 1) ** -FORGETTING
     features, counted = batch.images, shares(batch, np.float64)
     curvature = (1 - share) * curvature + share * STEEPEST[loss] * (features.T @ (features * counted[:, None]))
-    # Where all is zero, so is the gradient, and any ridge will do.
-    bound = curvature + np.diag(penalties + RIDGE * (np.trace(curvature) / len(curvature) or 1))
+    # Of one size for all it would hold the bias where the features are far from 0. Where a column is zero, so is its
+    # gradient, and any ridge will do.
+    diagonal = np.diag(curvature)
+    bound = curvature + np.diag(penalties + RIDGE * np.where(diagonal > 0, diagonal, 1))
     towards = np.linalg.solve(bound, (gradient.weight + weight * penalties).T).T
     return weight - share * towards, curvature

@@ -76,6 +76,20 @@ def test_batches_lead_near_the_optimum(classes: int) -> None:
     assert 0 < reached[0] - reached[1] < 0.01 * (np.log(classes) - reached[1])
 
 
+@pytest.mark.parametrize(("far", "size"), [(1000.0, 1.0), (1e4, 1.0), (1000.0, 100.0), (0.0, 1e6)])
+def test_features_that_are_not_scaled_take_no_longer(far: float, size: float) -> None:
+    """The bias must move with the weights, a thousand times as far: without a penalty, W is that of scaled ones."""
+    inputs, labels = drawn(3, samples=1000)
+    plain, other = (SoftmaxRegression(l2=0) for _ in range(2))
+    for _ in range(3):
+        for rows in np.array_split(np.arange(1000), 20):
+            plain.partial_fit(inputs[rows], labels[rows], np.arange(3))
+            other.partial_fit(far + size * inputs[rows], labels[rows], np.arange(3))
+    found, right = other.predict_log_proba(far + size * inputs), plain.predict_log_proba(inputs)
+    # Each step is the same but for the ridge: 1e-12 of (far / size)^2, over 60 steps.
+    np.testing.assert_allclose(found, right, rtol=1e-9 + 60 * 1e-12 * (far / size) ** 2)
+
+
 def test_a_step_after_fit_goes_on_from_there_and_forgets_what_fit_said() -> None:
     inputs, labels = drawn(3)
     model = SoftmaxRegression().fit(inputs, labels)
