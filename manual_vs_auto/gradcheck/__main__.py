@@ -74,7 +74,11 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--seed", type=_whole, default=0, help="which random numbers are tried (default 0)")
     parser.add_argument(
-        "--budget", type=_seconds, default=20.0, metavar="S", help="at most so many seconds for each pair (default 20)"
+        "--budget",
+        type=_seconds,
+        default=20.0,
+        metavar="S",
+        help="so many seconds for each pair, as many again to explain a fault (default 20)",
     )
 
     parser.add_argument(

@@ -65,7 +65,8 @@ class Options:
                 elsewhere. Tangents are the same in both.
     surrogate:  the function whose derivative a straight-through rule claims, called with the same arguments.
     probes:     whether to go beyond the sample.
-    budget_s:   seconds after which no further probe is begun.
+    budget_s:   seconds after which f is asked no more, but for one look at every element at the sample. The cause of a
+                fault and its smallest input may take as long again. What there was no time for is in the report.
     effort:     "full", or "quick": the sample, and probes of its own shapes that need no further program. Other shapes,
                 vmap, second order and the less telling points are left out, and the report says so; what `shapes` or
                 order=2 ask for is done nevertheless.

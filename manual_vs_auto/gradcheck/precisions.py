@@ -11,6 +11,7 @@ from manual_vs_auto.gradcheck.claims.domain import Domain, domain_of
 from manual_vs_auto.gradcheck.claims.errors import Refused, UsageError
 from manual_vs_auto.gradcheck.claims.outputs import Outputs
 from manual_vs_auto.gradcheck.engines.choose import engine_for
+from manual_vs_auto.gradcheck.engines.clock import Clock
 from manual_vs_auto.gradcheck.engines.engine import widen
 from manual_vs_auto.gradcheck.engines.narrow import in_own_precision
 from manual_vs_auto.gradcheck.options import Options
@@ -31,7 +32,7 @@ def judge(build: Build, inputs: Inputs, chosen: Options) -> Report:
 def _in_each_precision(build: Build, inputs: Inputs, chosen: Options, dtypes: Sequence[str]) -> Report:
     until, reports = time.perf_counter() + chosen.budget_s, {}
     for left, dtype in zip(range(len(dtypes), 0, -1), dtypes, strict=True):
-        share = replace(chosen, budget_s=(until - time.perf_counter()) / left)
+        share = replace(chosen, budget_s=max(until - time.perf_counter(), 0.0) / left)
         try:
             reports[dtype] = _report(build, cast_to(inputs, dtype), share)
         except Refused as refused:
@@ -41,16 +42,19 @@ def _in_each_precision(build: Build, inputs: Inputs, chosen: Options, dtypes: Se
 
 
 def _report(build: Build, inputs: Inputs, chosen: Options) -> Report:
+    clock = Clock(chosen.budget_s)
     claim, domain = _constrained(build, inputs, chosen)
     try:
-        report = _judge(claim, domain, chosen)
+        report = _judge(claim, domain, chosen, clock)
     except Refused as refusal:
         # What refuses float64 may take the sample as it is, and the other way round.
         narrow = in_own_precision(claim)
-        return _judge_wide(build, inputs, chosen, refusal) if narrow is None else _judge(narrow, domain, chosen)
+        if narrow is None:
+            return _judge_wide(build, inputs, chosen, clock, refusal)
+        return _judge(narrow, domain, chosen, clock)
     shapeless = any(mark.why == "shape" for mark in report.leaves)
     narrow = in_own_precision(claim) if shapeless else None
-    return report if narrow is None else _judge(narrow, domain, chosen)
+    return report if narrow is None else _judge(narrow, domain, chosen, clock)
 
 
 def _constrained(build: Build, inputs: Inputs, chosen: Options) -> tuple[Claim, Domain]:
@@ -61,7 +65,7 @@ def _constrained(build: Build, inputs: Inputs, chosen: Options) -> tuple[Claim, 
     return domain.constrain(claim), domain
 
 
-def _judge_wide(build: Build, inputs: Inputs, chosen: Options, refusal: Refused) -> Report:
+def _judge_wide(build: Build, inputs: Inputs, chosen: Options, clock: Clock, refusal: Refused) -> Report:
     """The sample in float64 alone: JAX, set to float32, refuses indices of NumPy's that it has met in float64 before.
 
     Raises: Refused as it was, where that is refused, too.
@@ -73,13 +77,14 @@ def _judge_wide(build: Build, inputs: Inputs, chosen: Options, refusal: Refused)
     claim, domain = _constrained(build, cast_to(inputs, "float64"), chosen)
     note = f"in {', '.join(own)} f or the rule is refused ({refusal}): the sample is judged in float64"
     try:
-        return _judge(replace(claim, notes=(*claim.notes, note)), domain, chosen)
+        return _judge(replace(claim, notes=(*claim.notes, note)), domain, chosen, clock)
     except Refused:
         raise refusal from None
 
 
-def _judge(claim: Claim, domain: Domain, chosen: Options) -> Report:
+def _judge(claim: Claim, domain: Domain, chosen: Options, clock: Clock) -> Report:
     engine = engine_for(claim)
+    engine.clock = clock
     made = [shape for shape, _ in engine.outputs_like(widen(claim.inputs.sample))]
     if not made:
         raise UsageError("f returns no floating numbers: there is nothing to differentiate")

@@ -2,18 +2,19 @@
 
 import contextlib
 import itertools
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from manual_vs_auto.gradcheck.claims.claim import Claim
 from manual_vs_auto.gradcheck.claims.domain import Domain
-from manual_vs_auto.gradcheck.claims.errors import Refused, UsageError, WrongShapeError
+from manual_vs_auto.gradcheck.claims.errors import Refused, WrongShapeError
 from manual_vs_auto.gradcheck.claims.verdict import Verdict
+from manual_vs_auto.gradcheck.engines.clock import NO_TIME, OutOfTime
 from manual_vs_auto.gradcheck.engines.engine import Engine, Found
-from manual_vs_auto.gradcheck.numerics.precision import eps, size
+from manual_vs_auto.gradcheck.numerics.precision import eps, largest, size
 from manual_vs_auto.gradcheck.options import Options
 from manual_vs_auto.gradcheck.report.conclude import Findings
 from manual_vs_auto.gradcheck.report.report import LEFT_OUT, Probe, Report
@@ -39,33 +40,23 @@ class Session:
 
     def __init__(self, claim: Claim, domain: Domain, options: Options, engine: Engine) -> None:
         self._claim, self._domain, self._options = claim, domain, options
-        self._started, self._deadline = (began := time.perf_counter()), began + options.budget_s
-        self._engine = engine
+        self._engine, self._clock = engine, engine.clock
         self._generator = np.random.default_rng(options.seed)
         self._sample = [np.array(a) for a in claim.inputs.sample]
         self._cotangents = Cotangents(claim, self._engine, self._generator)
         self._draws = Draws(claim, self._engine, domain, self._cotangents, self._generator)
-        self._probes: list[Probe] = []
         # Where integers point into arrays, a function may not use all of them at other sizes.
         self._points = any(not leaf.floating for leaf in claim.inputs.leaves)
-        self._notes = [*claim.notes, *self._engine.notes]
+        self._notes, self._probes = [*claim.notes, *self._engine.notes], list[Probe]()
         self._scale: list[float] = []
 
     def report(self) -> Report:
         """Judge it."""
-        properties.expect_a_function(self._engine, self._sample)
-        case = Case("the sample", self._sample, self._cotangents.random(self._sample))
-        exact = accuracy_of(self._engine, self._options.f_accuracy, case)
-        # What is far from every limit is no iteration towards one: it is what it is.
-        self._iterates = self._engine.iterates and bool(np.isfinite(exact))
-        self._accuracy = exact if np.isfinite(exact) else 0.0
-        if self._accuracy > 0:
-            self._notes.append(f"f is exact to {self._accuracy:.0e} of its largest number: so is its derivative")
-        sample = decisive = self._first = self._try(case, thorough=True)
-        self._refuse_masked(sample)
-        if size(sample.case.cotangents) > 0:
-            found = [np.abs(a[np.isfinite(a)]) for a in sample.reference]
-            self._scale = [float(np.max(a, initial=0.0)) / size(sample.case.cotangents) for a in found]
+        with self._clock.patience():
+            sample = decisive = self._first = self._first_look()
+        properties.expect_numbers(self._claim, self._sample, sample)
+        if (length := size(sample.case.cotangents)) > 0:
+            self._scale = [largest(a[np.isfinite(a)]) / length for a in sample.reference]
         if sample.skipped:
             self._notes.append(f"nothing can be said at the sample: {sample.skipped}")
         else:
@@ -80,12 +71,16 @@ class Session:
                     return self._written(sample, special[0], _SPECIAL[self._options.special_points], special=True)
         return self._written(sample, decisive, Verdict.INCONCLUSIVE if sample.skipped else decisive.verdict)
 
-    def _refuse_masked(self, sample: Outcome) -> None:
-        """Masked logits of -inf are numbers like others; NaN is one where f and its derivative do without it."""
-        moving = [self._sample[at].astype(np.float64) for at in self._claim.inputs.moving]
-        unknown = any(np.any(np.isnan(a)) for a in moving) and not all(np.all(np.isfinite(r)) for r in sample.reference)
-        if unknown or (sample.skipped and not all(np.all(np.isfinite(a)) for a in moving)):
-            raise UsageError("the sample holds numbers that are not finite, and so does f or its derivative there")
+    def _first_look(self) -> Outcome:
+        properties.expect_a_function(self._engine, self._sample)
+        case = Case("the sample", self._sample, self._cotangents.random(self._sample))
+        exact = accuracy_of(self._engine, self._options.f_accuracy, case)
+        # What is far from every limit is no iteration towards one: it is what it is.
+        self._iterates = self._engine.iterates and bool(np.isfinite(exact))
+        self._accuracy = exact if np.isfinite(exact) else 0.0
+        if self._accuracy > 0:
+            self._notes.append(f"f is exact to {self._accuracy:.0e} of its largest number: so is its derivative")
+        return self._try(case, thorough=True)
 
     def _is_special(self, outcome: Outcome) -> bool:
         """Whether the rule is right at every input beside that one."""
@@ -96,9 +91,11 @@ class Session:
             return False
         told = []
         for case in self._draws.beside(outcome.case):
-            with contextlib.suppress(Refused):
+            with contextlib.suppress(Refused, OutOfTime):
                 near = self._try(case, thorough=True, rounding=False)
                 told += [] if near.skipped else [near.verdict]
+        if len(told) < 2 and self._clock.over:
+            self._notes.append(f"{NO_TIME} to see whether it is right beside that input")
         if len(told) < 2 or set(told) != {Verdict.AGREE}:
             return False
         if self._probes and outcome is not self._first:
@@ -112,7 +109,7 @@ class Session:
             if not np.isfinite(accuracy):
                 return Outcome(case, skipped="f has not come near its limit there")
         outcome = try_case(
-            self._claim, self._engine, case, options.convention, thorough, options.seed, self._deadline, rounding,
+            self._claim, self._engine, case, options.convention, thorough, options.seed, rounding,
             [grown(case.arrays, self._sample, self._claim) * unit for unit in self._scale], accuracy,
         )  # fmt: skip
         if options.limit and case.arrays is self._sample:
@@ -126,7 +123,7 @@ class Session:
         """Everything that is tried where the sample agrees; the caller stops at the first that does not."""
         if not self._options.probes:
             if self._options.order == 2:
-                yield from self._second_order()
+                yield from self._within("second order", self._second_order())
             return
         for label, cotangents in self._cotangents.others(self._sample):
             yield from self._kept(label, partial(self._try, Case(label, self._sample, cotangents)))
@@ -136,7 +133,7 @@ class Session:
                 self._probes.append(Probe(label, None, "outside the domain"))
             else:
                 yield from self._kept(label, partial(self._try_at, label, arrays))
-        for label, arrays in out_of_range(self._domain, self._sample, self._engine):
+        for label, arrays in self._within("integers", out_of_range(self._domain, self._sample, self._engine)):
             yield from self._kept(label, partial(self._try_at, label, arrays))
         yield from self._kept("called twice", lambda: properties.called_twice(self._claim, self._engine, self._first))
         inside = eps(self._engine.dtype, self._engine.manual_dtype)
@@ -152,7 +149,7 @@ class Session:
             if carried and self._full("under vmap"):
                 yield from self._kept("under vmap", self._under_vmap)
             if self._options.order == 2 or (carried and self._full("second order")):
-                yield from self._second_order()
+                yield from self._within("second order", self._second_order())
             elif (traces or self._engine.xp == "torch") and not carried:
                 apart = "" if self._claim.carried else "a rule apart from f: "
                 self._probes.append(Probe("second order", None, f"{apart}order=2 tries it"))
@@ -172,21 +169,30 @@ class Session:
 
     def _kept(self, label: str, judge: Callable[[], Outcome]) -> Iterator[Outcome]:
         """Judge a probe within the budget, and write down what became of it."""
-        if time.perf_counter() > self._deadline:
-            self._probes.append(Probe(label, None, "no time left"))
-            return
         try:
+            self._clock.ask()
             outcome = judge()
+        except OutOfTime:
+            self._probes.append(Probe(label, None, NO_TIME))
+            return
         except (Refused, WrongShapeError) as refusal:
             self._probes.append(Probe(label, None, f"refused: {refusal}"))
             return
         if outcome.skipped or outcome.verdict is Verdict.INCONCLUSIVE:
-            self._probes.append(Probe(label, None, outcome.skipped or "no judge can tell"))
+            undecided = NO_TIME if self._clock.over else "no judge can tell"
+            self._probes.append(Probe(label, None, outcome.skipped or undecided))
             return
         self._probes.append(Probe(label, outcome.verdict))
         if outcome.verdict is Verdict.AGREE:
             self._notes += [note for note in outcome.notes if note not in self._notes][:3]
         yield outcome
+
+    def _within(self, what: str, drawn: Iterator[Any]) -> Iterator[Any]:
+        """What is drawn by asking f, while the time lasts."""
+        try:
+            yield from drawn
+        except OutOfTime:
+            self._probes.append(Probe(what, None, NO_TIME))
 
     def _second_order(self) -> Iterator[Outcome]:
         if self._accuracy > 0:
@@ -195,23 +201,23 @@ class Session:
         thorough = self._options.order == 2
         points = [self._draws.fresh() for _ in range(1 + _MORE * thorough)]
         try:
+            self._clock.ask()
             second = SecondOrder(self._claim, self._engine, points[0], self._generator)
         except Refused as refusal:
             self._probes.append(Probe("second order", None, f"refused: {refusal}"))
             return
         # What is found by iterating has fewer digits yet in second order, further out.
         for label, arrays in (found for at in points for found in self._draws.around(at, not self._iterates)):
-            judge = partial(second.judge, label, arrays, thorough, self._options.seed, self._deadline)
-            yield from self._kept(label, judge)
+            yield from self._kept(label, partial(second.judge, label, arrays, thorough, self._options.seed))
 
     def _shapes(self) -> Iterator[Outcome]:
         if self._options.shapes is not None:
             for shapes in self._options.shapes:
                 yield from self._shape(f"shapes {shapes}", self._draws.arrays_of(shapes))
             return
-        for label, arrays in self._draws.other_shapes():
+        for label, arrays in self._within("other shapes", self._draws.other_shapes()):
             yield from self._shape(label, arrays, strict=False)
-        for label, arrays in self._draws.other_ranks():
+        for label, arrays in self._within("other ranks", self._draws.other_ranks()):
             # A rule that stands apart from f promises nothing about ranks that its author never meant;
             # one that f carries is used wherever f is.
             # With fewer axes torch spreads an argument, and sums its gradient in silence, whatever was meant.
@@ -241,4 +247,4 @@ class Session:
             self._accuracy,
         )  # fmt: skip
         options = self._options
-        return findings.report(verdict, self._started, options.seed, options.convention, options.limit)
+        return findings.report(verdict, options.seed, options.convention, options.limit)

@@ -360,7 +360,7 @@ def test_a_structure_holds_for_tensors() -> None:
 
 
 @pytest.mark.parametrize(
-    "place", ["engines.torch.stripped:_traced", "engines.torch.engine:pulled", "engines.torch.engine:sweep_by_calls",
+    "place", ["engines.torch.stripped:_traced", "engines.torch.engine:pulled", "engines.swept:sweep_by_calls",
               "engines.torch.engine:given", "claims.tensors:as_numpy"]
 )  # fmt: skip
 def test_an_error_of_the_engine_comes_out(place: str, monkeypatch: pytest.MonkeyPatch) -> None:

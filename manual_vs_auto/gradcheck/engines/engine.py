@@ -10,6 +10,7 @@ from manual_vs_auto.gradcheck.claims.arguments import Found as Found
 from manual_vs_auto.gradcheck.claims.claim import Claim
 from manual_vs_auto.gradcheck.claims.errors import Refused, refusing
 from manual_vs_auto.gradcheck.claims.trees import import_jax
+from manual_vs_auto.gradcheck.engines.clock import Clock
 from manual_vs_auto.gradcheck.numerics.differences import STEPS, Sweep
 from manual_vs_auto.gradcheck.numerics.precision import is_float
 
@@ -27,7 +28,7 @@ class Engine(Protocol):
     bounds: numbers that f compares floating ones with; excluded: integers beyond those that it compares integers with,
     None where nobody can look; clamped: the same of what it clamps integers to. iterates: whether `further` has more.
     notes: what could not be done, for the report. has_autodiff: whether `reference` and `autodiff` are there.
-    in_numpy: whether the function, given NumPy arrays, stays in NumPy.
+    in_numpy: whether the function, given NumPy arrays, stays in NumPy. clock: every run asks it first.
     """
 
     xp: str
@@ -42,6 +43,7 @@ class Engine(Protocol):
     excluded: tuple[int, ...] | None
     clamped: tuple[int, ...]
     iterates: bool
+    clock: Clock
 
     @property
     def in_numpy(self) -> bool: ...

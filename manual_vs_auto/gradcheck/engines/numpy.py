@@ -5,12 +5,14 @@ from typing import Any
 import numpy as np
 
 from manual_vs_auto.gradcheck.claims.claim import Claim
-from manual_vs_auto.gradcheck.engines.engine import TINY_STEP, Arrays, Found, moved, sweep_by_calls, widen
+from manual_vs_auto.gradcheck.engines.clock import Timed
+from manual_vs_auto.gradcheck.engines.engine import TINY_STEP, Arrays, Found, moved, widen
+from manual_vs_auto.gradcheck.engines.swept import Swept
 from manual_vs_auto.gradcheck.numerics.differences import Sweep
 from manual_vs_auto.gradcheck.numerics.precision import lowest
 
 
-class NumpyEngine:
+class NumpyEngine(Timed):
     """Runs functions that take nothing but NumPy arrays: no autodiff, float64 and the author's precision."""
 
     xp = "np"
@@ -23,7 +25,7 @@ class NumpyEngine:
     iterates = False
 
     def __init__(self, claim: Claim) -> None:
-        self._claim = claim
+        self._claim, self._swept = claim, Swept(claim)
         self.in_numpy = True
         own = lowest([leaf.dtype for leaf in claim.inputs.leaves if leaf.floating])
         self.dtype, self.manual_dtype = (own if who in claim.narrowed else "float64" for who in ("f", "the rule"))
@@ -57,7 +59,7 @@ class NumpyEngine:
         return self.value(arrays), self.autodiff(arrays, cotangents)
 
     def sweep(self, arrays: Arrays, direction: Arrays) -> list[Sweep]:
-        return sweep_by_calls(self._claim, self.value, arrays, direction)
+        return self._swept.of(self.value, arrays, direction)
 
     def further(self, arrays: Arrays) -> list[tuple[Found, Found, Found]]:  # noqa: ARG002
         return []

@@ -75,6 +75,7 @@ class Explanation:
         if all(self._tolerance.same(first.manual[leaf], first.reference[leaf]) for leaf in leaves):
             return None
         for hypothesis in guesses.every(leaves):
+            self._engine.clock.ask()
             if self._holds(hypothesis, leaves):
                 return self._refined(hypothesis, guesses, variants, leaves)
         return None

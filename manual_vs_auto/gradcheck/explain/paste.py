@@ -11,16 +11,16 @@ from manual_vs_auto.gradcheck.claims.outputs import like_output
 from manual_vs_auto.gradcheck.claims.paired import Paired
 from manual_vs_auto.gradcheck.claims.tensors import is_tensor
 from manual_vs_auto.gradcheck.claims.trees import flatten, import_jax
-from manual_vs_auto.gradcheck.engines.engine import Engine, widen
+from manual_vs_auto.gradcheck.engines.engine import Engine, Found, widen
 from manual_vs_auto.gradcheck.explain.literal import imported, literal
 from manual_vs_auto.gradcheck.witnesses.outcome import Case
 from manual_vs_auto.gradcheck.witnesses.reference import reference
 
 
-def code_of(claim: Claim, engine: Engine, case: Case, formula: bool, primal: bool = False) -> str:
+def code_of(claim: Claim, engine: Engine, case: Case, right: Found | None, primal: bool = False) -> str:
     """Python that computes the manual derivative there, with the right one in a remark.
 
-    formula: whether there is a right one to show. primal: what the rule's forward returns instead of the derivative.
+    right: the right one, where there is one to show. primal: what the rule's forward returns instead of the derivative.
     """
     xp, back = engine.xp, _backward(claim, engine, case) if claim.kind == "autograd.Function" else None
     args = claim.inputs.unpack(engine.given(case.arrays) if xp == "torch" else case.arrays)
@@ -52,10 +52,12 @@ def code_of(claim: Claim, engine: Engine, case: Case, formula: bool, primal: boo
     if wide:
         lines.append('jax.config.update("jax_enable_x64", True)')
     lines += [code, *result]
-    if formula or (primal and not any(claim.complex_outputs)):
-        truth = reference(claim, engine, widen(case.arrays), widen(case.cotangents))
-        right = truth.outputs if primal else claim.own_results(truth.values) if truth.values else []
-        shown_right = (np.array2string(r, floatmode="unique", threshold=12).replace("\n", "") for r in right)
+    if primal and not any(claim.complex_outputs):
+        numbers = reference(claim, engine, widen(case.arrays), widen(case.cotangents)).outputs
+    else:
+        numbers = claim.own_results(right) if right else []
+    if numbers:
+        shown_right = (np.array2string(r, floatmode="unique", threshold=12).replace("\n", "") for r in numbers)
         lines.append("# right: " + ", ".join(shown_right))
     return "\n".join(lines)
 

@@ -1,5 +1,6 @@
 """The smallest input that still fails: shapes first, then numbers, each made as plain as the fault allows."""
 
+import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from manual_vs_auto.gradcheck.claims.complex import join, joined
 from manual_vs_auto.gradcheck.claims.domain import Domain
 from manual_vs_auto.gradcheck.claims.errors import Refused, WrongShapeError
 from manual_vs_auto.gradcheck.claims.verdict import Verdict
+from manual_vs_auto.gradcheck.engines.clock import OutOfTime
 from manual_vs_auto.gradcheck.engines.engine import Engine, Found, widen
 from manual_vs_auto.gradcheck.explain.literal import brief
 from manual_vs_auto.gradcheck.explain.paste import code_of
@@ -17,6 +19,7 @@ from manual_vs_auto.gradcheck.numerics.precision import size
 from manual_vs_auto.gradcheck.search.cotangents import Cotangents
 from manual_vs_auto.gradcheck.search.points import Unfit, resized
 from manual_vs_auto.gradcheck.witnesses.compare import try_case
+from manual_vs_auto.gradcheck.witnesses.kinks import Convention
 from manual_vs_auto.gradcheck.witnesses.outcome import Case, Outcome
 from manual_vs_auto.gradcheck.witnesses.reference import reference
 from manual_vs_auto.gradcheck.witnesses.rounding import gap
@@ -41,14 +44,16 @@ class Minimal:
 
 
 def shrink(
-    claim: Claim, engine: Engine, domain: Domain, outcome: Outcome, convention: object, seed: int
+    claim: Claim, engine: Engine, domain: Domain, outcome: Outcome, convention: Convention, seed: int
 ) -> Minimal | None:
     """Shrink the case of an outcome that disagrees, and write it down. Faults of shape or precision stay."""
-    case = outcome.case
+    case, right = outcome.case, outcome.reference
     if any(mark.why in ("formula", "overflow") for mark in outcome.marks if mark.verdict is Verdict.DISAGREE):
         smaller = _Shrinking(claim, engine, domain, seed).run(case)
-        confirmed = try_case(claim, engine, smaller, convention, seed=seed)  # type: ignore[arg-type]
-        case = smaller if confirmed.verdict is Verdict.DISAGREE else case
+        with contextlib.suppress(OutOfTime):
+            confirmed = try_case(claim, engine, smaller, convention, seed=seed)
+            if confirmed.verdict is Verdict.DISAGREE:
+                case, right = smaller, confirmed.reference
     names = [leaf.name for leaf in claim.inputs.leaves]
     own = joined(case.arrays, (leaf.complex for leaf in claim.inputs.leaves))
     parts = [f"{name}={brief(a)}" for name, a in zip(names, own, strict=True)]
@@ -56,7 +61,11 @@ def shrink(
         parts += [f"{'t' if claim.forward else 'ct'}={brief(s)}" for s in claim.own_cotangents(case.cotangents)]
     formula = any(mark.why in ("formula", "overflow", "cast", "digits", "limit", "kink") for mark in outcome.marks)
     primal = any(mark.why == "primal" for mark in outcome.marks)
-    return Minimal(" ".join(parts), code_of(claim, engine, case, formula, primal))
+    # Where the time ended, not all of the right one is known.
+    known = right if formula and not any(np.any(np.isnan(a)) for a in right) else None
+    with engine.clock.patience():
+        code = code_of(claim, engine, case, known, primal)
+    return Minimal(" ".join(parts), code)
 
 
 class _Shrinking:
@@ -83,6 +92,9 @@ class _Shrinking:
             manual = self._engine.manual(arrays, cotangents)
             truth = reference(self._claim, self._engine, arrays, cotangents)
         except (Refused, WrongShapeError):
+            return False
+        except OutOfTime:
+            self._left = 0
             return False
         right = truth.values
         if not truth.defined or not all(np.all(np.isfinite(r)) for r in right):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from manual_vs_auto.gradcheck.claims.claim import Claim
 from manual_vs_auto.gradcheck.claims.domain import Domain
 from manual_vs_auto.gradcheck.claims.verdict import Verdict
+from manual_vs_auto.gradcheck.engines.clock import NO_TIME, OutOfTime
 from manual_vs_auto.gradcheck.engines.engine import Engine
 from manual_vs_auto.gradcheck.explain.diagnose import diagnose
 from manual_vs_auto.gradcheck.explain.diagnosis import Diagnosis
@@ -39,8 +40,8 @@ class Findings:
     notes: list[str]
     accuracy: float = 0.0
 
-    def report(self, verdict: Verdict, began: float, seed: int, convention: Convention, limit: Limit | None) -> Report:
-        """began: when the session did, by the performance counter."""
+    def report(self, verdict: Verdict, seed: int, convention: Convention, limit: Limit | None) -> Report:
+        """To find what is wrong may take as long again as the budget."""
         decisive, notes = self.decisive, list(self.notes)
         diagnosis: Diagnosis | None = None
         minimal: Minimal | None = None
@@ -50,19 +51,27 @@ class Findings:
                 notes.append(f"ignored, as asked for: {diagnosis.text}")
                 decisive, diagnosis = self.sample, None
             else:
-                minimal = shrink(self.claim, self.engine, self.domain, decisive, convention, seed)
+                with self.engine.clock.extended():
+                    minimal = shrink(self.claim, self.engine, self.domain, decisive, convention, seed)
         known = hiding(self.claim.inputs, self.sample.case.arrays)
         hidden = f"the sample does not show it{known}; this does: {decisive.case.label}"
         notes += [note for note in decisive.notes if note not in notes]
         return Report(
             self.claim.name, self.claim.kind, verdict, decisive.marks, witnesses_of(decisive),
             coverage_of(self.claim, self.engine, self.sample, self.probes), self.probes,
-            [*notes, *quarrels_of(decisive)], seed, time.perf_counter() - began, diagnosis, minimal,
+            [*notes, *quarrels_of(decisive)], seed, time.perf_counter() - self.engine.clock.began, diagnosis, minimal,
             lambda: cost_of(self.claim, self.engine, self.sample), hidden if decisive is not self.sample else None,
             limit=limit, outcome=decisive,
         )  # fmt: skip
 
     def _diagnosis(self) -> Diagnosis:
+        try:
+            with self.engine.clock.extended():
+                return self._cause()
+        except OutOfTime:
+            return Diagnosis("unknown", f"cause unknown: {NO_TIME} to find it, give more budget")
+
+    def _cause(self) -> Diagnosis:
         if self.special:
             return of_special(self.claim, self.decisive)
         # A rule that does not return the same twice is wrong for that reason, whatever else it seems to be.

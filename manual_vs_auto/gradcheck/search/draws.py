@@ -148,6 +148,7 @@ class Draws:
         return tuple(leaf.outer(a.shape) for leaf, a in zip(self._claim.inputs.leaves, self._sample, strict=True))
 
     def _accepts(self, wanted: shapes.Shapes) -> bool:
+        self._engine.clock.ask()
         try:
             arrays = self.arrays_of(wanted)
             found = self._engine.outputs_like(arrays)

@@ -30,6 +30,17 @@ def expect_a_function(engine: Engine, sample: Found) -> None:
             raise UsageError("f is another one each time it is called: draw its random numbers outside, or from a seed")
 
 
+def expect_numbers(claim: Claim, arrays: Found, sample: Outcome) -> None:
+    """Masked logits of -inf are numbers like others; NaN is one where f and its derivative do without it.
+
+    Raises: UsageError where they do not.
+    """
+    moving = [arrays[at].astype(np.float64) for at in claim.inputs.moving]
+    unknown = any(np.any(np.isnan(a)) for a in moving) and not all(np.all(np.isfinite(r)) for r in sample.reference)
+    if unknown or (sample.skipped and not all(np.all(np.isfinite(a)) for a in moving)):
+        raise UsageError("the sample holds numbers that are not finite, and so does f or its derivative there")
+
+
 def called_twice(claim: Claim, engine: Engine, judged: Outcome) -> Outcome:
     """The same call twice; where JAX traces the rule, two traces of it as well: the second could draw other numbers."""
     case = judged.case

@@ -28,7 +28,7 @@ class SecondOrder:
         self._second = engine.of(self._derived)
         self._scale: list[float] = []
 
-    def judge(self, label: str, arrays: Found, thorough: bool, seed: int, deadline: float) -> Outcome:
+    def judge(self, label: str, arrays: Found, thorough: bool, seed: int) -> Outcome:
         """thorough: as the rule itself is judged, and what overflows counts."""
         case = Case(label, arrays, self._point.cotangents)
         if not reference(self._claim, self._engine, widen(arrays), widen(case.cotangents)).defined:
@@ -38,7 +38,7 @@ class SecondOrder:
         more = grown(arrays, self._point.arrays, self._claim)
         tangents = [self._generator.normal(size=arrays[at].shape) for at in self._claim.inputs.moving]
         outcome = try_case(
-            self._derived, self._second, Case(label, arrays, tangents), None, thorough, seed, deadline, False,
+            self._derived, self._second, Case(label, arrays, tangents), None, thorough, seed, False,
             [own * more * unit for unit in self._scale],
         )  # fmt: skip
         outcome.case = case

@@ -28,13 +28,14 @@ from manual_vs_auto.gradcheck.witnesses.vote import Poll
 
 def try_case(
     claim: Claim, engine: Engine, case: Case, convention: Convention = None, thorough: bool = False, seed: int = 0,
-    deadline: float = math.inf, rounding: bool = True, scale: Sequence[float] = (), accuracy: float = 0.0,
+    rounding: bool = True, scale: Sequence[float] = (), accuracy: float = 0.0,
 ) -> Outcome:  # fmt: skip
     """Judge one case.
 
-    thorough: ask the panel although nothing differs. deadline: ask it no more after that time. rounding: judge the
-    author's own precision, too. scale: how large each leaf's derivative is elsewhere, per unit of the cotangent:
-    what is below rounding there can be seen by nobody. accuracy: how exact f itself is, relative to the largest.
+    thorough: ask the panel although nothing differs. rounding: judge the author's own precision, too. scale: how large
+    each leaf's derivative is elsewhere, per unit of the cotangent: what is below rounding there can be seen by nobody.
+    accuracy: how exact f itself is, relative to the largest. Where the engine's clock is patient, one look is taken
+    whatever the time, and what more there would be ends with it.
     """
     outcome = Outcome(case)
     wide, cotangents = widen(case.arrays), widen(case.cotangents)
@@ -99,9 +100,7 @@ def try_case(
             names_of(claim, len(slack)), claim.complex_results, outcome.manual, truth.values, slack, strict=True
         )
     ]
-    poll = Poll(
-        claim, engine, wide, cotangents, outcome, slack, convention, deadline, [floor / FLOOR for floor in floors]
-    )
+    poll = Poll(claim, engine, wide, cotangents, outcome, slack, convention, [floor / FLOOR for floor in floors])
     if claim.forward:
         poll.forward(suspects, thorough)
     else:

@@ -9,6 +9,7 @@ from typing import TypeAlias
 import numpy as np
 
 from manual_vs_auto.gradcheck.claims.claim import Claim
+from manual_vs_auto.gradcheck.engines.clock import OutOfTime
 from manual_vs_auto.gradcheck.engines.engine import Found
 from manual_vs_auto.gradcheck.numerics.differences import Slope, Sweep, central, kinked, one_sided, unbounded
 from manual_vs_auto.gradcheck.numerics.tolerance import BESIDE, BROKEN
@@ -39,11 +40,22 @@ class Smoothness:
         ahead, behind = one_sided(question.sweep)
         smooth = ~kinked(ahead, behind) & ~unbounded(question.sweep)
         smooth &= np.isfinite(ahead.bound) & np.isfinite(behind.bound)
+        clock = question.engine.clock
+        try:
+            with clock.patience(False):
+                return np.asarray(smooth & self._derivable(question, smooth, ahead, behind))
+        except OutOfTime:
+            if not clock.patient:
+                raise
+            return np.asarray(smooth & self._goes_on(question))
+
+    def _derivable(self, question: Question, smooth: np.ndarray, ahead: Slope, behind: Slope) -> np.ndarray:
+        """[M]: whether slopes add up, and are not another's beside it. smooth: where that is asked."""
         for other, sweep in self._along_others(question):
             both = [d + r for d, r in zip(question.direction, other, strict=True)]
             found = one_sided(question.elsewhere(question.arrays, both).sweep)
             for own, beside, together in zip((ahead, behind), one_sided(sweep), found, strict=True):
-                smooth &= ~_apart(together, own, beside)
+                smooth = smooth & ~_apart(together, own, beside)
         if np.any(smooth):
             # The middle of three that tie moves in no direction alone, and has other slopes beside.
             low, high = self.beside(question)
@@ -51,8 +63,15 @@ class Smoothness:
                 inside = (question.manual >= low) & (question.manual <= high) & np.isfinite(high - low)
                 # A curve has other slopes beside, too, but hardly.
                 most = np.maximum(np.maximum(np.abs(low), np.abs(high)), 1e-2 * question.scale)
-                smooth &= ~(inside & (high - low > BROKEN * most))
+                smooth = smooth & ~(inside & (high - low > BROKEN * most))
         return np.asarray(smooth)
+
+    def _goes_on(self, question: Question) -> np.ndarray:
+        """[M]: whether the slope is the same a little beside: the one look for which somebody waits."""
+        here, there = central(question.sweep), central(question.elsewhere(self._near(), question.direction).sweep)
+        most = np.maximum(np.maximum(np.abs(here.value), np.abs(there.value)), 1e-2 * question.scale)
+        with np.errstate(invalid="ignore"):
+            return np.asarray(np.abs(here.value - there.value) <= BROKEN * most)
 
     def jumps(self, question: Question) -> bool:
         """Whether f is not even continuous there, or has a cusp, along some direction."""

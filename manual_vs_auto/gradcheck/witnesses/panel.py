@@ -135,7 +135,9 @@ def numpy_run(question: Question) -> Slope:
     with precision(np.float64):
         if not question.engine.in_numpy:
             raise Refused(TypeError("the function calls JAX itself"))
-        run = NumpyEngine(question.claim).sweep(question.arrays, question.direction)
+        plain = NumpyEngine(question.claim)
+        plain.clock = question.engine.clock
+        run = plain.sweep(question.arrays, question.direction)
         sweep = question.read(question.beside(run))
     found = central(sweep)
     return Slope(found.value, np.where(kinked(*one_sided(sweep)), np.inf, found.bound))

@@ -8,6 +8,7 @@ import numpy as np
 
 from manual_vs_auto.gradcheck.claims.claim import Claim
 from manual_vs_auto.gradcheck.claims.errors import Refused, WrongShapeError
+from manual_vs_auto.gradcheck.engines.clock import OutOfTime
 from manual_vs_auto.gradcheck.engines.engine import Engine, Found
 from manual_vs_auto.gradcheck.numerics.precision import is_float
 from manual_vs_auto.gradcheck.witnesses.panel import Question, finite_differences
@@ -39,7 +40,10 @@ class Moves(NamedTuple):
 
 
 def reference(claim: Claim, engine: Engine, arrays: Found, cotangents: Found, most: int = ONE_BY_ONE // 8) -> Reference:
-    """Autodiff of the stripped function; without one, differences and complex steps along at most so many elements."""
+    """Autodiff of the stripped function; without one, differences and complex steps along at most so many elements.
+
+    A patient clock waits for what these take but the elements, which end with the time.
+    """
     if engine.has_autodiff:
         outputs, values = engine.value_and_autodiff(arrays, cotangents)
         zeros = [np.zeros(v.shape) for v in values]
@@ -60,9 +64,16 @@ def reference(claim: Claim, engine: Engine, arrays: Found, cotangents: Found, mo
     shapes = [arrays[at].shape for at in claim.inputs.moving]
     values, bounds, known = ([np.full(s, fill) for s in shapes] for fill in (np.nan, np.inf, 0.0))
     found = Reference(values, bounds, known, outputs=outputs)
-    for leaf, i in places:
+    # Where the time may end, every leaf has been looked at.
+    for leaf, i in sorted(places, key=lambda place: place[1]):
         direction, scale = unit_direction(claim, arrays, leaf, i)
-        slope, bound = _read(claim, engine, arrays, cotangents, direction)
+        try:
+            with engine.clock.patience(False):
+                slope, bound = _read(claim, engine, arrays, cotangents, direction)
+        except OutOfTime:
+            if not engine.clock.patient:
+                raise
+            break
         found.values[leaf].flat[i] = slope[0] / scale
         found.bounds[leaf].flat[i] = bound[0] / scale
         found.known[leaf].flat[i] = 1

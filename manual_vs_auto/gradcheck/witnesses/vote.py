@@ -1,6 +1,5 @@
 """Who is right where the manual derivative and the reference part: the panel is asked along the very element."""
 
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -9,6 +8,7 @@ import numpy as np
 from manual_vs_auto.gradcheck.claims.claim import Claim
 from manual_vs_auto.gradcheck.claims.complex import element
 from manual_vs_auto.gradcheck.claims.verdict import Verdict
+from manual_vs_auto.gradcheck.engines.clock import NO_TIME, OutOfTime
 from manual_vs_auto.gradcheck.engines.engine import Engine, Found
 from manual_vs_auto.gradcheck.witnesses.kinks import Convention, Smoothness, settle
 from manual_vs_auto.gradcheck.witnesses.outcome import Mark, Outcome
@@ -29,11 +29,11 @@ class Poll:
 
     def __init__(
         self, claim: Claim, engine: Engine, arrays: Found, cotangents: Found, outcome: Outcome, slack: Found,
-        convention: Convention, deadline: float, scales: Sequence[float],
+        convention: Convention, scales: Sequence[float],
     ) -> None:  # fmt: skip
         self._claim, self._engine, self._arrays, self._cotangents = claim, engine, arrays, cotangents
         self._outcome, self._slack, self._convention = outcome, slack, convention
-        self._deadline, self._scales, self._obeyed = deadline, scales, False
+        self._clock, self._scales, self._obeyed = engine.clock, scales, False
         self._smoothness = Smoothness(claim, arrays, np.random.default_rng(0))
 
     def reverse(self, suspects: Found, thorough: bool, generator: np.random.Generator) -> None:
@@ -44,7 +44,7 @@ class Poll:
             for i in order[:_SUSPECTS]:
                 self._decide(mark, partial(self._element, leaf, i), leaf, i)
             self._masked(mark, leaf, np.flatnonzero(suspects[leaf].ravel() & ~moves))
-            if thorough and self._outcome.reference[leaf].size:
+            if thorough and self._outcome.reference[leaf].size and not self._clock.over:
                 size = self._outcome.reference[leaf].size
                 count = size if self._convention is not None else _OTHERS
                 for i in generator.permutation(size)[: min(count, _KINKS)] if size > 1 else [0]:
@@ -53,6 +53,27 @@ class Poll:
                 direction = dense_direction(self._claim, self._arrays, generator, leaf)
                 self._decide(mark, partial(self._along, direction, f"a random direction of {mark.name}"), leaf, None)
         self._together(suspects)
+        if self._clock.patient and self._clock.over:
+            self._outcome.notes.append(f"{NO_TIME} to ask the whole panel more")
+            self._at_once(generator)
+
+    def _at_once(self, generator: np.random.Generator) -> None:
+        """Where the time ended before every element was looked at: one slope, in which each has its share."""
+        outcome = self._outcome
+        seen = outcome.compared == sum(a.size for a in outcome.reference)
+        if (outcome.answers and seen) or any(mark.verdict is not Verdict.AGREE for mark in outcome.marks):
+            return
+        direction = dense_direction(self._claim, self._arrays, generator)
+        answer = self._along(direction, "a random direction")
+        vote = int(self._votes(answer)[0])
+        outcome.answers.append(answer)
+        if vote == NO:
+            whole = ", ".join(mark.name for mark in outcome.marks)
+            slopes = float(answer.question.manual[0]), float(answer.readings["finite differences"].value[0])
+            outcome.marks = [Mark(whole, Verdict.DISAGREE, np.inf, 0.0, (), *slopes, "formula")]
+            outcome.notes.append(f"{whole}: slopes along a random direction; {NO_TIME} for single elements")
+        elif vote != YES and not outcome.compared:
+            outcome.marks[0].verdict = Verdict.INCONCLUSIVE
 
     def _together(self, suspects: Found) -> None:
         """What is right at each of several kinks alone may be counted twice: ask along all of them at once."""
@@ -93,7 +114,7 @@ class Poll:
                 at = int(np.argmax((here == NO) * (1 + self._ratio(leaf).ravel())))
                 self._refuse(mark, leaf, at, answer, start + at)
             elif np.any(open_ := doubt & (here != YES) & ~answer.kink[start : start + size]):
-                self._doubt(mark, leaf, int(np.flatnonzero(open_)[0]), answer)
+                self._doubt(mark, leaf, int(np.flatnonzero(open_)[0]))
             start += size
         self._outcome.answers.append(answer)
 
@@ -157,7 +178,8 @@ class Poll:
         if np.any(answer.kink) and (self._claim.forward or self._single(answer)):
             found = self._outcome.reference if self._engine.has_autodiff else []
             numbers = all(bool(np.all(np.isfinite(a))) for a in found)
-            settled = settle(answer, self._smoothness, self._convention, numbers)
+            with self._clock.patience(False):
+                settled = settle(answer, self._smoothness, self._convention, numbers)
         # What autodiff of f has no number for either is no fault, unless f itself has no corner far and wide.
         nowhere = ~np.isfinite(answer.question.manual) & ~np.isfinite(answer.question.autodiff)
         if np.any(nowhere) and not (self._single(answer) and self._smoothness.everywhere(answer.question)):
@@ -165,16 +187,23 @@ class Poll:
         return np.where(answer.kink, settled, votes)
 
     def _decide(self, mark: Mark, ask_along: Callable[[], Answer], leaf: int, i: int | None) -> None:
-        if mark.verdict is Verdict.DISAGREE or (self._outcome.answers and time.perf_counter() > self._deadline):
+        if mark.verdict is Verdict.DISAGREE:
             return
-        answer = ask_along()
-        vote = int(self._votes(answer)[0])
+        try:
+            # The first question of a first look is waited for.
+            with self._clock.patience(self._clock.patient and not self._outcome.answers):
+                answer = ask_along()
+                vote = int(self._votes(answer)[0])
+        except OutOfTime:
+            if i is not None and self._suspected(leaf, i) and mark.verdict is Verdict.AGREE:
+                self._doubt(mark, leaf, i, f"{NO_TIME} to ask the panel about {{}}")
+            return
         self._outcome.answers.append(answer)
         if vote == NO:
             self._refuse(mark, leaf, i, answer, 0)
         elif vote == 0 and i is not None and not answer.kink[0] and (self._obeyed or self._suspected(leaf, i)):
             # Where f has no derivative, nothing is claimed of one.
-            self._doubt(mark, leaf, i, answer)
+            self._doubt(mark, leaf, i)
 
     def _single(self, answer: Answer) -> bool:
         return sum(int(np.count_nonzero(part)) for part in answer.question.direction) == 1
@@ -196,10 +225,10 @@ class Poll:
             length = 1.0 if self._claim.forward else float(sum(np.sum(np.abs(p)) for p in answer.question.direction))
             mark.reference = float(answer.readings["finite differences"].value[at]) / length
 
-    def _doubt(self, mark: Mark, leaf: int, i: int, answer: Answer) -> None:
+    def _doubt(self, mark: Mark, leaf: int, i: int, why: str = "no majority at {}") -> None:
         mark.verdict = Verdict.INCONCLUSIVE
         self._point(mark, leaf, i)
-        self._outcome.notes.append(f"no majority at {answer.question.label}")
+        self._outcome.notes.append(why.format("the tangent" if self._claim.forward else mark.element))
 
     def _point(self, mark: Mark, leaf: int, i: int) -> None:
         manual, truth = self._outcome.manual[leaf], self._outcome.reference[leaf]

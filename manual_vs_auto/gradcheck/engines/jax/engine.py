@@ -10,6 +10,7 @@ import numpy as np
 from manual_vs_auto.gradcheck.claims.claim import Claim
 from manual_vs_auto.gradcheck.claims.errors import Refused, WrongShapeError, refusing
 from manual_vs_auto.gradcheck.claims.outputs import like
+from manual_vs_auto.gradcheck.engines.clock import Timed
 from manual_vs_auto.gradcheck.engines.engine import (
     TINY_STEP,
     Arrays,
@@ -42,7 +43,7 @@ def traces(claim: Claim) -> Exception | None:
     return None
 
 
-class JaxEngine:
+class JaxEngine(Timed):
     """See Engine.
 
     What is asked of the same numbers one after the other is one program where it is small: manual and autodiff, the

@@ -14,7 +14,9 @@ from manual_vs_auto.gradcheck.claims.arguments import Inputs, Leaf
 from manual_vs_auto.gradcheck.claims.claim import Claim
 from manual_vs_auto.gradcheck.claims.errors import Refused, WrongShapeError, refusing
 from manual_vs_auto.gradcheck.claims.tensors import as_numpy, copied
-from manual_vs_auto.gradcheck.engines.engine import TINY_STEP, Arrays, Found, moved, sweep_by_calls, widen
+from manual_vs_auto.gradcheck.engines.clock import Timed
+from manual_vs_auto.gradcheck.engines.engine import TINY_STEP, Arrays, Found, moved, widen
+from manual_vs_auto.gradcheck.engines.swept import Swept
 from manual_vs_auto.gradcheck.engines.torch.operations import Looking, Reading
 from manual_vs_auto.gradcheck.engines.torch.stripped import once_only, pulled, pushed, stripped
 from manual_vs_auto.gradcheck.numerics.differences import Sweep
@@ -32,7 +34,7 @@ class Traced(NamedTuple):
     needed: list[bool]
 
 
-class TorchEngine:
+class TorchEngine(Timed):
     """See Engine. f that draws random numbers draws the same at every call, and is run in float64 only."""
 
     xp = "torch"
@@ -45,7 +47,7 @@ class TorchEngine:
 
     def __init__(self, claim: Claim, like: "TorchEngine | None" = None) -> None:
         """like: the engine of the claim that this one is made from."""
-        self._claim = claim
+        self._claim, self._swept = claim, Swept(claim)
         self.notes: list[str] = []
         self._device = next(leaf.device for leaf in claim.inputs.leaves if leaf.device)
         self._state: list[Any] = _random_state() if like is None else like._state
@@ -161,7 +163,7 @@ class TorchEngine:
         return Traced(shown, written, output, [getattr(a, "requires_grad", False) for a in flat])
 
     def sweep(self, arrays: Arrays, direction: Arrays) -> list[Sweep]:
-        return sweep_by_calls(self._claim, self.value, widen(arrays), widen(direction))
+        return self._swept.of(self.value, arrays, direction)
 
     def further(self, arrays: Arrays) -> list[tuple[Found, Found, Found]]:  # noqa: ARG002
         return []
