@@ -1,5 +1,6 @@
 """The smallest failing input of faults that are not in the formula: in its digits, its range, its shape, its slope."""
 
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -7,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from manual_vs_auto.gradcheck import Settings, check_custom_rule, check_gradient, check_jvp, check_vjp
+from manual_vs_auto.gradcheck import Report, Settings, check_custom_rule, check_gradient, check_jvp, check_vjp
 from manual_vs_auto.gradcheck.claims.paired import Paired
 from tests.corpus.functions import normal
 from tests.gradcheck.pasted import pasted, wrong
@@ -50,7 +51,122 @@ def test_a_second_order_fault_can_be_pasted() -> None:
     report = check_gradient(lambda x: jnp.sum(jnp.sin(x)), lambda x: slope(x), normal(0, 3), order=2)
     assert report.diagnosis
     assert report.diagnosis.kind == "second_order"
-    pasted(report, grad_fn=slope)
+    wrong(report, grad_fn=slope)
+    _is_right(report, grad_fn=jnp.cos)
+
+
+def scaled(x: Any, n: Any, y: Any) -> Any:
+    return {"power": x**n * y, "sum": jnp.sum(x * y)}
+
+
+def scaled_vjp(ct: Any, x: Any, n: Any, y: Any) -> Any:
+    """Right, but its own derivative by x is not."""
+    held = jax.lax.stop_gradient(x)
+    return ct["power"] * n * held ** (n - 1) * y + ct["sum"] * y, None, ct["power"] * x**n + ct["sum"] * x
+
+
+def scaled_jvp(primals: Any, tangents: Any) -> Any:
+    x, n, y = primals
+    held, (dx, _, dy) = jax.lax.stop_gradient(x), tangents
+    return {"power": n * held ** (n - 1) * y * dx + x**n * dy, "sum": jnp.sum(y * dx + x * dy)}
+
+
+def scaled_fwd(x: Any, n: Any, y: Any) -> Any:
+    return scaled(x, n, y), (x, n, y)
+
+
+def scaled_bwd(kept: Any, ct: Any) -> Any:
+    return scaled_vjp(ct, *kept)
+
+
+carrying_vjp = jax.custom_vjp(scaled)
+carrying_vjp.defvjp(scaled_fwd, scaled_bwd)
+carrying_jvp = jax.custom_jvp(scaled)
+carrying_jvp.defjvp(lambda primals, tangents: (scaled(*primals), scaled_jvp(primals, tangents)))
+
+
+@jax.jit
+def within(x: Any, n: Any, y: Any) -> Any:
+    return carrying_vjp(x, n, y)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("kind", ["a vjp", "a pair", "a jvp", "custom_vjp", "custom_jvp", "in jit"])
+def test_a_rule_whose_own_derivative_is_wrong_is_differentiated_again(kind: str, dtype: Any) -> None:
+    """Beside numbers that do not move, and of several outputs."""
+    held: Any = None
+    sample = (normal(0, 3, dtype=dtype), np.array(3), normal(1, 3, dtype=dtype))
+    if kind == "a vjp":
+        report = check_vjp(scaled, scaled_vjp, *sample, order=2)
+    elif kind == "a pair":
+        report = check_vjp(scaled, Paired(scaled_fwd, scaled_bwd), *sample, order=2)
+    elif kind == "a jvp":
+        report = check_jvp(scaled, scaled_jvp, *sample, order=2)
+    else:
+        held = {"custom_vjp": carrying_vjp, "custom_jvp": carrying_jvp, "in jit": within}[kind]
+        report = check_custom_rule(held, *sample)
+    assert report.diagnosis
+    assert report.diagnosis.kind == "second_order"
+    assert report.minimal
+    assert " along x=[" in report.minimal.short
+    wrong(report, scaled=held)
+
+    def right_vjp(ct: Any, x: Any, n: Any, y: Any) -> Any:
+        found: Any = jax.vjp(lambda x, y: scaled(x, n, y), x, y)[1](ct)
+        return found[0], None, found[1]
+
+    def right_jvp(primals: Any, tangents: Any) -> Any:
+        x, n, y = primals
+        return jax.jvp(lambda x, y: scaled(x, n, y), (x, y), tangents[::2])[1]
+
+    _is_right(report, scaled=scaled, within=scaled, scaled_vjp=right_vjp, scaled_fwd=scaled_fwd,
+              scaled_bwd=lambda kept, ct: right_vjp(ct, *kept), scaled_jvp=right_jvp)  # fmt: skip
+
+
+def _is_right(report: Report, **held: Any) -> None:
+    """With the right functions in place of the wrong ones, the paste prints what its remark says."""
+    assert report.minimal
+    lines = [line for line in report.minimal.code.splitlines() if not line.startswith("from ")]
+    report.minimal = replace(report.minimal, code="\n".join(lines))
+    run = pasted(report, **held)
+    np.testing.assert_allclose(run.found, run.right, rtol=1e-4, atol=1e-5)
+
+
+def test_a_rule_that_is_right_but_for_its_cotangent_s_share_is_differentiated_again() -> None:
+    f = jax.custom_vjp(jnp.sin)
+    f.defvjp(lambda x: (jnp.sin(x), x), lambda x, ct: (jax.lax.stop_gradient(ct) * jnp.cos(x),))
+    report = check_custom_rule(f, normal(0, 3))
+    wrong(report, sin=f)
+    _is_right(report, sin=jnp.sin)
+
+
+@jax.custom_batching.custom_vmap
+def doubled(t: Any) -> Any:
+    return 2 * t
+
+
+@doubled.def_vmap
+def _(axis_size: int, in_batched: Any, t: Any) -> Any:
+    return 2 * t[::-1], True
+
+
+@pytest.mark.parametrize("kind", ["custom_vjp", "custom_jvp"])
+def test_a_fault_under_vmap_is_shown_under_vmap(kind: str) -> None:
+    def f(x: Any, n: Any) -> Any:
+        return 2 * x + n
+
+    twice: Any = (jax.custom_vjp if kind == "custom_vjp" else jax.custom_jvp)(f)
+    if kind == "custom_vjp":
+        twice.defvjp(lambda x, n: (f(x, n), None), lambda _, ct: (doubled(ct), None))
+    else:
+        twice.defjvp(lambda primals, tangents: (f(*primals), doubled(tangents[0])))
+    report = check_custom_rule(twice, normal(0, 3), np.arange(3))
+    assert report.diagnosis
+    assert report.diagnosis.kind == "vmap"
+    run = wrong(report, f=twice)
+    assert run.held["x"].shape == run.held["n"].shape == (2, 3)
+    np.testing.assert_allclose(run.found.reshape(2, 3)[::-1].ravel(), run.right, rtol=1e-6)
+    _is_right(report, f=f)
 
 
 def test_a_fault_at_a_kink_can_be_pasted() -> None:

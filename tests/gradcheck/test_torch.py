@@ -458,7 +458,16 @@ def test_second_order_is_asked_for() -> None:
             return g * ctx.slope
 
     agrees(check_custom_rule(Kept, Y))
-    refused(check_custom_rule(Kept, Y, order=2), "second_order")
+    report = check_custom_rule(Kept, Y, order=2)
+    refused(report, "second_order")
+    wrong(report, Kept=Kept)
+
+    def rule(ct: Any, x: Any) -> Any:
+        return (ct * 2 * x.detach(),)
+
+    wrong(check_vjp(torch.square, rule, Y, order=2), rule=rule)
+    wrong(check_jvp(torch.square, lambda x, t: 2 * x[0].detach() * t[0], Y, order=2),
+          jvp_fn=lambda x, t: 2 * x[0].detach() * t[0])  # fmt: skip
 
 
 def test_dropout_draws_the_same_mask_in_float64_only() -> None:

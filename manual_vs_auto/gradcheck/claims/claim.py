@@ -112,22 +112,6 @@ class Claim:
         return [name if name.isidentifier() else f"x{at}" for at, name in enumerate(self.inputs.names)]
 
     @property
-    def call(self) -> str:
-        """How the hand-written code is called, as an expression."""
-        names = ", ".join(self.argument_names)
-        if isinstance(self.rule, Paired):
-            return f"{self.rule.bwd.__name__}({self.rule.fwd.__name__}({names})[1], cotangent)"
-        if self.kind == "jvp":
-            return f"{self.rule_name}(({names},), tangents)"
-        if self.kind == "custom_jvp":
-            return f"jax.jvp({self.rule_name}, ({names},), tangents)[1]"
-        if self.kind == "autograd.Function":
-            return f"{self.rule_name}{'.apply' if isinstance(self.rule, type) else ''}({names})"
-        if self.kind == "custom_vjp":
-            return f"jax.vjp({self.rule_name}, {names})[1](cotangent)"
-        return f"{self.rule_name}({names if self.kind == 'gradient' else f'cotangent, {names}'})"
-
-    @property
     def result_names(self) -> list[str]:
         """The leaves that a derivative is compared by: inputs in reverse, outputs (by number) in forward."""
         return [self.inputs.leaves[at].name for at in self.inputs.moving]

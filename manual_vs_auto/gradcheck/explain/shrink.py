@@ -24,6 +24,8 @@ from manual_vs_auto.gradcheck.witnesses.outcome import Case, Outcome
 from manual_vs_auto.gradcheck.witnesses.reference import reference
 from manual_vs_auto.gradcheck.witnesses.rounding import gap
 
+# Faults that a number shows beside the right one.
+_COMPARED = {"formula", "overflow", "cast", "digits", "limit", "kink", "vmap", "second_order"}
 # Tries are counted, so that the input is as small on every machine; fewer where each asks f along every element.
 _TRIES, _FEW, _SHAPES = 400, 80, 12
 # A fault must stay this clear of rounding while the input shrinks, relative to the largest element.
@@ -59,12 +61,14 @@ def shrink(
     parts = [f"{name}={brief(a)}" for name, a in zip(names, own, strict=True)]
     if claim.kind != "gradient":
         parts += [f"{'t' if claim.forward else 'ct'}={brief(s)}" for s in claim.own_cotangents(case.cotangents)]
-    formula = any(mark.why in ("formula", "overflow", "cast", "digits", "limit", "kink") for mark in outcome.marks)
-    primal = any(mark.why == "primal" for mark in outcome.marks)
+    if outcome.along is not None:
+        moved = [*(names[at] for at in claim.inputs.moving), *(["t" if claim.forward else "ct"] * len(case.cotangents))]
+        parts += ["along", *(f"{name}={brief(a)}" for name, a in zip(moved, outcome.along, strict=False))]
+    whys = [mark.why for mark in outcome.marks if mark.verdict is Verdict.DISAGREE]
     # Where the time ended, not all of the right one is known.
-    known = right if formula and not any(np.any(np.isnan(a)) for a in right) else None
+    known = right if set(whys) & _COMPARED and not any(np.any(np.isnan(a)) for a in right) else None
     with engine.clock.patience():
-        code = code_of(claim, engine, case, known, primal)
+        code = code_of(claim, engine, case, known, next(iter(whys), ""), outcome.along)
     return Minimal(" ".join(parts), code)
 
 

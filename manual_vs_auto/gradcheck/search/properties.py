@@ -73,6 +73,10 @@ def under_vmap(claim: Claim, engine: Engine, *judged: Outcome) -> Outcome:
     each = [np.stack(parts) for parts in zip(*(engine.manual(*one) for one in cases), strict=True)]
     slack = [np.stack(parts) for parts in zip(*(o.slack for o in judged), strict=True)]
     _compare(claim, outcome, both, each, slack, "vmap")
+    together = (np.stack(parts) for parts in zip(*(o.case.arrays for o in judged), strict=True))
+    seeds = (np.stack(parts) for parts in zip(*(o.case.cotangents for o in judged), strict=True))
+    outcome.case = Case(outcome.case.label, [*together], [*seeds])
+    outcome.manual, outcome.reference = both, each
     return outcome
 
 

@@ -41,7 +41,7 @@ class SecondOrder:
             self._derived, self._second, Case(label, arrays, tangents), None, thorough, seed, False,
             [own * more * unit for unit in self._scale],
         )  # fmt: skip
-        outcome.case = case
+        outcome.case, outcome.along = self._as_called(case, tangents)
         self._scale = self._scale or [float(np.max(np.abs(a), initial=0.0)) / own for a in outcome.reference]
         if not thorough and any(not np.isfinite(mark.manual) for mark in outcome.marks):
             # A rule that was not asked to be differentiated may overflow when it is.
@@ -50,6 +50,17 @@ class SecondOrder:
             mark.name = "the tangent's derivative" if self._claim.forward else f"the derivative of {name}'s"
             mark.why = "second_order" if mark.verdict is Verdict.DISAGREE else mark.why
         return outcome
+
+    def _as_called(self, case: Case, tangents: Found) -> tuple[Case, Found]:
+        """The case with the cotangents as they are there; and how all move, first the arrays that do."""
+        if self._claim.kind == "gradient":
+            return case, tangents
+        here, ahead = widen(case.arrays), widen(case.arrays)
+        for at, tangent in zip(self._claim.inputs.moving, tangents, strict=True):
+            ahead[at] = ahead[at] + tangent
+        seeds, ends = self._seeded(here), self._seeded(ahead)
+        own = [s.astype(c.dtype) for s, c in zip(seeds, case.cotangents, strict=True)]
+        return case._replace(cotangents=own), [*tangents, *(b - a for a, b in zip(seeds, ends, strict=True))]
 
 
 def derivative_of(

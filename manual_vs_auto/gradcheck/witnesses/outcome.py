@@ -50,6 +50,7 @@ class Outcome:
     """A case after it was judged. skipped: why it could not be, or None. answers: what the panel said.
 
     doubt: how far off the reference itself may be; infinite where the panel held with the rule against it.
+    along: where the rule's own derivative was judged, how the arrays that move and the cotangents do.
     slack: how far apart rounding, the reference's own bound and f's own accuracy may set both.
     """
 
@@ -63,6 +64,7 @@ class Outcome:
     doubt: Found = field(default_factory=list)
     slack: Found = field(default_factory=list)
     compared: int = 0
+    along: Found | None = None
 
     @property
     def verdict(self) -> Verdict:
