@@ -7,6 +7,9 @@ import numpy as np
 from manual_vs_auto.gradcheck.explain.hypotheses import Hypothesis, number, ratio
 from manual_vs_auto.gradcheck.explain.observation import Observation
 
+# Times what is still the same, and of what is furthest apart: what is no further beside a threshold fades out there.
+_FADES, _SHARE = 1e3, 1e-6
+
 
 def of_places(observations: Sequence[Observation], leaf: int) -> Iterator[Hypothesis]:
     """The same elements are wrong every time."""
@@ -45,8 +48,9 @@ def of_regions(
         measures[:1] = [(x.real, f"{name}.real"), (x.imag, f"{name}.imag")]
     manual = np.concatenate([e.manual[leaf].ravel() for e in observations])
     right = np.concatenate([e.reference[leaf].ravel() for e in observations])
-    wrong = np.concatenate([_apart(e, leaf).ravel() for e in observations])
-    x, manual, right, wrong = (a[np.isfinite(x)] for a in (x, manual, right, wrong))
+    beyond = np.concatenate([_beyond(e, leaf).ravel() for e in observations])
+    x, manual, right, beyond = (a[np.isfinite(x)] for a in (x, manual, right, beyond))
+    wrong = ~(beyond <= 1)
     if min(np.sum(wrong), np.sum(~wrong)) < 8:
         return
     for measure, said in measures:
@@ -55,6 +59,8 @@ def of_regions(
             if inner.max() > outer.min() or inner.max() == outer.min():
                 continue
             edge = 0.0 if inner.max() <= 0 <= outer.min() else float((inner.max() + outer.min()) / 2)
+            if edge and np.min(beyond[wrong]) <= max(_FADES, _SHARE * np.max(beyond[wrong])):
+                continue  # it is wrong everywhere, and less than rounding where it is least
             sign = "<" if below else ">"
             c = ratio(manual[wrong], right[wrong])
             even = bool(np.all(np.abs(manual[wrong] - c * right[wrong]) <= 1e-8 * (np.abs(manual[wrong]) + 1e-300)))
@@ -114,6 +120,12 @@ def _factors(manual: np.ndarray, right: np.ndarray, axis: int | None) -> np.ndar
 
 
 def _apart(observation: Observation, leaf: int) -> np.ndarray:
+    return np.asarray(~(_beyond(observation, leaf) <= 1))
+
+
+def _beyond(observation: Observation, leaf: int) -> np.ndarray:
+    """How far apart the two are, of what is still the same."""
     manual, right = observation.manual[leaf], observation.reference[leaf]
     typical = float(np.sqrt(np.mean(np.abs(right) ** 2))) if right.size else 0.0
-    return np.asarray(~(np.abs(manual - right) <= 1e-9 * np.maximum(np.abs(right), 1e-3 * typical)))
+    same = 1e-9 * np.maximum(np.abs(right), 1e-3 * typical)
+    return np.asarray(np.abs(manual - right) / np.where(same > 0, same, 2.0**-1000))

@@ -26,6 +26,9 @@ _AROUND: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
+# Of ordinary numbers: some f are defined below 1 alone.
+_SIZES = (1.0, 0.25, 3.0, 0.5)
+
 NEAR = 64
 """From the number NEAR on, cases like one that failed are near the sample."""
 
@@ -77,7 +80,8 @@ class Draws:
     def like(self, case: Case) -> Callable[[int], Case]:
         """The n-th fresh case of the shapes of one that failed; every other one is changed as that was.
 
-        From NEAR on they have the sample's signs, or its numbers but for a half: f may be defined nowhere else.
+        Some are as large as ordinary numbers, however small the sample is. From NEAR on they have its signs, or its
+        numbers but for a half: f may be defined nowhere else.
         """
         leaves, moving = self._claim.inputs.leaves, self._claim.inputs.moving
         # Of the sample's size where the shapes allow, not of the size that made it fail.
@@ -88,7 +92,8 @@ class Draws:
         scale = 1e3 if case.label.endswith("tangent x 1e3") else 1.0
 
         def draw(n: int) -> Case:
-            held = all_held(self._domain, like, self._generator, not self._engine.scatters) if n % 3 == 2 else like
+            sized = self._ordinary(like, _SIZES[n // 4 % len(_SIZES)]) if n % 4 == 2 and n < NEAR else like
+            held = all_held(self._domain, sized, self._generator, not self._engine.scatters) if n % 3 == 2 else sized
             arrays = self._fresh(held)
             if n >= NEAR:
                 arrays = self._near(like, arrays, n % 2 == 0)
@@ -100,6 +105,13 @@ class Draws:
             return Case("a fresh input", arrays, [np.asarray(s * (scale if n % 2 else 1), s.dtype) for s in cotangents])
 
         return draw
+
+    def _ordinary(self, like: Found, length: float) -> Found:
+        """Small numbers that move as large as this: all functions are alike near 0."""
+        found = list(like)
+        for at in self._claim.inputs.moving:
+            found[at] = np.asarray(like[at] * max(1.0, length / typical(like[at])), like[at].dtype)
+        return found
 
     def _near(self, like: Found, drawn: Found, signs: bool) -> Found:
         """What was drawn with these signs, or these numbers but for a half of each."""
