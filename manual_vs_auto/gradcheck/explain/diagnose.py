@@ -10,9 +10,10 @@ from manual_vs_auto.gradcheck.claims.errors import Refused, WrongShapeError
 from manual_vs_auto.gradcheck.claims.verdict import Verdict
 from manual_vs_auto.gradcheck.engines.engine import Engine, widen
 from manual_vs_auto.gradcheck.explain.diagnosis import UNKNOWN, Diagnosis
+from manual_vs_auto.gradcheck.explain.digits import loses_digits
 from manual_vs_auto.gradcheck.explain.explanation import OBSERVATIONS, Explanation
 from manual_vs_auto.gradcheck.explain.observation import Observation, observation
-from manual_vs_auto.gradcheck.numerics.precision import eps, is_float
+from manual_vs_auto.gradcheck.numerics.precision import eps, is_float, lowest
 from manual_vs_auto.gradcheck.search.draws import NEAR
 from manual_vs_auto.gradcheck.witnesses.outcome import Case, Outcome
 
@@ -51,6 +52,9 @@ def diagnose(
         return Diagnosis("cast", f"the formula is right, but it is computed in {engine.manual_dtype}")
     if why == "digits" and eps(engine.dtype, engine.manual_dtype) > eps("float64"):
         return UNKNOWN
+    if why == "digits" and not loses_digits(claim, engine, outcome):
+        low = lowest([a.dtype for a in outcome.case.arrays if is_float(a.dtype)])
+        return Diagnosis("unknown", f"cause unknown: it is right in float64, and rounding is no reason for its {low}")
     if why == "digits":
         return Diagnosis("digits", "the formula is right, but it loses more than half of its digits to rounding")
     own = eps(*(a.dtype for a in outcome.case.arrays if is_float(a.dtype)))

@@ -13,6 +13,8 @@ HALF_THE_DIGITS = 0.5
 """The power of epsilon: a right formula keeps at least half of its digits; rounding does not explain more."""
 AUTHORS = 2.0**-7
 """Of the author's own epsilon, where it is coarser than float64's: two formulas of an f that is itself approximated."""
+LIKEWISE = 1e-2
+"""Of the error in a lower precision, scaled by both epsilons: so much at least rounding makes in float64."""
 FLOOR = 8
 """Epsilons of the largest number of a derivative: what rounding makes of it hides the smallest from every witness."""
 HALF_ULP_OF_FLOAT32 = 2.0**-24
