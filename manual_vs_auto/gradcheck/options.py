@@ -75,8 +75,8 @@ class Options:
                 Neither allows anything that the bound does not.
     dtypes:     "float32", or a list: the sample is cast to each and judged; the report is that of the worst. The
                 budget is for all together.
-    special_points: what a rule is that is right everywhere but at single points where f has a derivative: "report"
-                makes it SPECIAL, "fail" DISAGREE, "ignore" AGREE with a note.
+    special_points: what a rule is that is right everywhere but at single points where f has a derivative, or a kink
+                that is not in the sample: "report" makes it SPECIAL, "fail" DISAGREE, "ignore" AGREE with a note.
     f_accuracy: how exact f itself is, relative to its largest number: 1e-4 for an iteration that stops there. Its
                 derivative is held to no more. None measures it, by iterating once more.
     cache:      a folder in which JAX keeps compiled programs for the next process (jax_compilation_cache_dir).

@@ -7,7 +7,8 @@ from enum import Enum
 class Verdict(Enum):
     """Whether the hand-written derivative is the function's.
 
-    SPECIAL: everywhere but at single points, where the function has a derivative and the rule another, or none.
+    SPECIAL: everywhere but at single points, where the function has a derivative and the rule another or none; or where
+    there is a kink, and the rule lies outside the slopes beside it, or is no number.
     """
 
     AGREE = "AGREE"

@@ -45,6 +45,8 @@ def diagnose(
     """
     wrong = [mark for mark in outcome.marks if mark.verdict is Verdict.DISAGREE]
     why = wrong[0].why
+    if why == "kink" and not np.isfinite(wrong[0].manual):
+        return Diagnosis(why, f"at the kink it is {wrong[0].manual:g}, and the one-sided slopes are numbers")
     if why in _SIMPLE:
         said = f": {outcome.notes[-1]}" if why in ("shape", "dtype") and outcome.notes else ""
         return Diagnosis(why, _SIMPLE[why] + said)

@@ -50,7 +50,8 @@ def shrink(
 ) -> Minimal | None:
     """Shrink the case of an outcome that disagrees, and write it down. Faults of shape or precision stay."""
     case, right = outcome.case, outcome.reference
-    if any(mark.why in ("formula", "overflow") for mark in outcome.marks if mark.verdict is Verdict.DISAGREE):
+    wrong = [mark for mark in outcome.marks if mark.verdict is Verdict.DISAGREE]
+    if any(m.why in ("formula", "overflow") or (m.why == "kink" and not np.isfinite(m.manual)) for m in wrong):
         smaller = _Shrinking(claim, engine, domain, seed).run(case)
         with contextlib.suppress(OutOfTime):
             confirmed = try_case(claim, engine, smaller, convention, seed=seed)
@@ -64,7 +65,7 @@ def shrink(
     if outcome.along is not None:
         moved = [*(names[at] for at in claim.inputs.moving), *(["t" if claim.forward else "ct"] * len(case.cotangents))]
         parts += ["along", *(f"{name}={brief(a)}" for name, a in zip(moved, outcome.along, strict=False))]
-    whys = [mark.why for mark in outcome.marks if mark.verdict is Verdict.DISAGREE]
+    whys = [mark.why for mark in wrong]
     # Where the time ended, not all of the right one is known.
     known = right if set(whys) & _COMPARED and not any(np.any(np.isnan(a)) for a in right) else None
     with engine.clock.patience():

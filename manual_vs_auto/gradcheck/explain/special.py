@@ -18,6 +18,7 @@ def of_special(claim: Claim, outcome: Outcome) -> Diagnosis:
         a = outcome.case.arrays[leaf]
         value = join(a)[mark.index[:-1]] if mark.complex else float(a[mark.index])
         where = f"{element(mark.name, mark.index[:-1] if mark.complex else mark.index, False)} is {value:.6g}"
+    where += ", a kink of f" if mark.why == "kink" else ""
     said = f"where {where}, and right at every input beside it"
     if not np.isfinite(mark.manual):
         return Diagnosis("division", f"a division by zero: it is {mark.manual:g} {said}")

@@ -156,7 +156,7 @@ def settle(answer: Answer, smoothness: Smoothness, convention: Convention, numbe
         slack = question.tolerance + 1e-6 * np.where(np.isfinite(high - low), high - low, 0.0)
         inside = (question.manual >= low - slack) & (question.manual <= high + slack)
     # What neither has a number for, or nobody could read, as at a jump, is not claimed.
-    nowhere = ~np.isfinite(question.manual) & ~np.isfinite(question.autodiff)
+    nowhere = ~np.isfinite(question.manual) & ~np.isfinite(question.autodiff) & question.engine.has_autodiff
     nowhere |= (not numbers) or smoothness.jumps(question)
     for slope in one_sided(question.sweep):
         nowhere |= ~np.isfinite(slope.bound) | unbounded(question.sweep)

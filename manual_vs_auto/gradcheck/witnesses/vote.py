@@ -182,6 +182,7 @@ class Poll:
                 settled = settle(answer, self._smoothness, self._convention, numbers)
         # What autodiff of f has no number for either is no fault, unless f itself has no corner far and wide.
         nowhere = ~np.isfinite(answer.question.manual) & ~np.isfinite(answer.question.autodiff)
+        nowhere &= self._engine.has_autodiff
         if np.any(nowhere) and not (self._single(answer) and self._smoothness.everywhere(answer.question)):
             votes = np.where(nowhere, 0, votes)
         return np.where(answer.kink, settled, votes)
@@ -218,7 +219,7 @@ class Poll:
         if i is None:
             return
         self._point(mark, leaf, i)
-        if not np.isfinite(mark.manual):
+        if not np.isfinite(mark.manual) and mark.why != "kink":
             mark.why = "overflow"
         # Where autodiff was outvoted, what the others read is the reference.
         if answer.votes.get("autodiff", np.array([NO] * (at + 1)))[at] != NO and not answer.kink[at]:
