@@ -74,6 +74,16 @@ def test_one_look_at_every_element_is_taken_whatever_the_time(slow: _Slow, wrong
         assert bool(said) == (mark.name == "W, x")
 
 
+@pytest.mark.parametrize(("factor", "verdict"), [(1.0, Verdict.AGREE), (1.1, Verdict.DISAGREE)])
+def test_what_nobody_looked_at_is_as_exact_as_f(slow: _Slow, factor: float, verdict: Verdict) -> None:
+    """An f that is exact to 1e-3 only, of which no element is looked at by itself."""
+    f = slow(lambda x: np.sum(np.sin(x)) + 1e-4 * np.sum(x))
+    x = np.array([0.3, 0.8, -1.2])
+    report = check_gradient(f, lambda x: factor * np.cos(x), x, budget_s=1e-9, f_accuracy=1e-3)
+    assert "0 of 3 elements" in report.coverage[0]
+    assert report.verdict is verdict
+
+
 def test_what_there_was_time_for_is_looked_at(slow: _Slow) -> None:
     f = slow(lambda x: np.sum(np.sin(x)))
     report = check_gradient(f, np.cos, np.array([0.3, 0.8, -1.2]), budget_s=100)

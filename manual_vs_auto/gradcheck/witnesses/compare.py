@@ -68,7 +68,10 @@ def try_case(
     limit = allowed(engine.longest_sum)
     # At another rank there may be another number of outputs.
     usual = scale if len(scale) == len(truth.values) else [0.0] * len(truth.values)
-    floors = [FLOOR * max(big * size(cotangents), largest(v)) for big, v in zip(usual, truth.values, strict=True)]
+    # What nobody had time to look at is taken to be as large as the rule says.
+    parts = zip(truth.values, outcome.manual, truth.bounds, strict=True)
+    sizes = [max(largest(value), largest(manual[np.isinf(bound)])) for value, manual, bound in parts]
+    floors = [FLOOR * max(big * size(cotangents), own_size) for big, own_size in zip(usual, sizes, strict=True)]
     # Nobody can look into the program of a function of NumPy or PyTorch, for what it is computed in, and how exactly.
     opaque = engine.excluded is None
     hidden = opaque or claim.approximated
