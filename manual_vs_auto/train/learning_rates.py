@@ -70,7 +70,7 @@ def tried(config: Config, dataset: Dataset, device: jax.Device) -> Sweep:
     peak = LEARNING_RATES[config.optimizer] * math.sqrt(GROWTH)
     dtype = jnp.dtype(config.dtype)
     optimize = optimizer(replace(config, learning_rate=peak, schedule="growing"), len(index))
-    params = model.init(dataset.classes, features, np, jnp.promote_types(dtype, jnp.float32))
+    params = model.init(dataset.classes, features, np, np.promote_types(dtype, np.float32))
     state = jax.jit(lambda: State(jax.tree.map(jnp.asarray, params), optimize.init(params)))()
     loss, place = cast(Loss, config.loss), Place(device)
     epoch = make_epoch(place.gradient(GRADIENTS[config.gradient](loss), loss), optimize, dtype, lambda *_: None)

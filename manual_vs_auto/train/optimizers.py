@@ -1,7 +1,10 @@
 """The optimizers and schedules of the command, all of them optax's. No flag names `growing`: it finds a rate."""
 
 from collections.abc import Callable
+from functools import wraps
+from typing import Any
 
+import jax
 import optax
 
 from manual_vs_auto.train.config import Config
@@ -31,4 +34,16 @@ _SCHEDULES: dict[str, Callable[[float, int], optax.Schedule]] = {
 def optimizer(config: Config, steps: int) -> optax.GradientTransformationExtraArgs:
     """The optimizer of a resolved config, for a run of so many steps in all."""
     schedule = _SCHEDULES[config.schedule](config.learning_rate, steps)
-    return optax.with_extra_args_support(_OPTIMIZERS[config.optimizer](schedule))
+    made = optax.with_extra_args_support(_OPTIMIZERS[config.optimizer](schedule))
+    return optax.GradientTransformationExtraArgs(_promoting(made.init), _promoting(made.update))
+
+
+def _promoting(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of optax's, which leaves it to JAX to promote dtypes and ranks, also where JAX is told not to."""
+
+    @wraps(function)
+    def called(*args: Any, **options: Any) -> Any:
+        with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+            return function(*args, **options)
+
+    return called

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from manual_vs_auto.model import Batch, Params, ValueAndGrad
 from manual_vs_auto.rules.floating import narrowed
@@ -33,7 +34,7 @@ class Sums(NamedTuple):
 
 def wide(params: Params) -> Params:
     """In at least float32, for a sum is rounded once, at its end."""
-    return Params(params.weight.astype(jnp.promote_types(params.weight.dtype, jnp.float32)))
+    return Params(params.weight.astype(np.promote_types(params.weight.dtype, np.float32)))
 
 
 def sums_of(way: ValueAndGrad, params: Params, part: Batch) -> Sums:

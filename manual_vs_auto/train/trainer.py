@@ -71,7 +71,7 @@ class Trainer:
         self.steps = -(-self._examples // config.batch_size)
         self._feed = feed_of(dataset, self._place)
         self._optimizer = optimizer(config, self.steps * config.epochs)
-        params = model.init(dataset.classes, features, np, jnp.promote_types(self._dtype, jnp.float32))
+        params = model.init(dataset.classes, features, np, np.promote_types(self._dtype, np.float32))
         # In one program: op by op, each would be compiled by itself.
         begin = jax.jit(lambda: State(jax.tree.map(jnp.asarray, params), self._optimizer.init(params)))
         state = compiled(begin.lower(), device=self._kept_for)()

@@ -52,13 +52,6 @@ def tiny(tiny_file: Path) -> Dataset:
     return load(tiny_file)
 
 
-@pytest.fixture(autouse=True)
-def _lenient_for_optax() -> Any:
-    """optax adds numbers of different kinds and ranks, which is its own affair."""
-    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
-        yield
-
-
 @pytest.fixture
 def short(tiny_file: Path) -> Flags:
     """The flags of a run of three epochs of four steps that learns: one program, whoever asks for it."""

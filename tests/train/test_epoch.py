@@ -106,7 +106,8 @@ def test_state_is_donated(tiny: Dataset) -> None:
     epoch = make_epoch(manual.value_and_grad(), optimize, jnp.float32, NO_AUDIT)
     params = model.init(3, 16, np, np.float32)
     state = jax.device_put(State(params, optimize.init(params)))
-    epoch(state, tiny.train_images, tiny.train_labels, order(0, 1, 50, 16))
+    with jax.numpy_dtype_promotion("standard"):  # as `optimizers` asks for, for optax
+        epoch(state, tiny.train_images, tiny.train_labels, order(0, 1, 50, 16))
     assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state) if leaf.ndim == 2)
 
 

@@ -48,7 +48,7 @@ def test_in_pieces_is_the_whole(
     exact = Params(np.asarray(params.weight, np.float64)), Batch(images / 255.0, labels, np.asarray(batch.weights))
     expected, by_weight = manual.value_and_grad(loss)(*exact)
     assert grads.weight.dtype == params.weight.dtype
-    near = 64 * float(jnp.finfo(jnp.promote_types(dtype, jnp.float32)).eps)
+    near = 64 * float(jnp.finfo(np.promote_types(dtype, np.float32)).eps)
     np.testing.assert_allclose(found, expected, rtol=near)
     rounded = float(jnp.finfo(dtype).eps)
     np.testing.assert_allclose(np.asarray(grads.weight, np.float64), by_weight.weight, rtol=rounded, atol=near)
