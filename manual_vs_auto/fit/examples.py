@@ -6,12 +6,21 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from manual_vs_auto.data import DataError
-from manual_vs_auto.data.features import Features, keys_of, labels_within, open_features, open_labels, split_key
+from manual_vs_auto.data.features import (
+    Features,
+    keys_of,
+    labels_within,
+    names_file,
+    open_features,
+    open_labels,
+    split_key,
+)
 from manual_vs_auto.data.labels import as_classes
 from manual_vs_auto.fit.classes import classes_of, kept_back
 from manual_vs_auto.fit.options import Options
 from manual_vs_auto.fit.training import checked
 from manual_vs_auto.runs.errors import UsageError
+from manual_vs_auto.runs.places import absolute
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
@@ -70,6 +79,19 @@ def read(options: Options) -> Examples:
         checked(beside.where, val)
         told["validation"] = f"{len(val):,} rows of {beside.where}"
     return Examples(features, labels, rows, val, val_labels, val_rows, names, classes, told)
+
+
+def places_of(options: Options) -> dict[str, Any]:
+    """Where these files are, by the options that name them, with paths from the root."""
+    places: dict[str, Any] = {"features": absolute(options.features), "labels": _place(options.labels)}
+    if options.val_file:
+        places["val"] = [absolute(options.val_file), *(_place(str(labels)) for labels in options.val[1:])]
+    return places
+
+
+def _place(labels: str) -> str:
+    """An array or a column is nowhere else."""
+    return absolute(labels) if names_file(labels) else labels
 
 
 def _labels_of_val(options: Options) -> str:

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from manual_vs_auto.fit.examples import Examples
+from manual_vs_auto.fit.examples import Examples, places_of
 from manual_vs_auto.fit.options import Options, as_table
 from manual_vs_auto.runs import arrays, keeping, signals
 from manual_vs_auto.runs.directory import Resumed
@@ -26,7 +26,7 @@ class Keeping(keeping.Keeping):
         # Where the data are may be another place, since what they are is compared.
         free = ["features", "labels", "tensorboard", *(["val"] if options.val_file else [])]
         super().__init__(options.out, found, as_table(options), {"device": device, "versions": versions()}, free)
-        self._examples = examples
+        self._options, self._examples = options, examples
         self._ready = ThreadPoolExecutor(1).submit(arrays.ready)  # beside the first iterations
         self._waiting: list[Line] = []  # the lines that are not kept yet
         self._last: tuple[Progress, Callable[[], bytes]] | None = None  # whose the last of them is, and its weights
@@ -38,7 +38,7 @@ class Keeping(keeping.Keeping):
         Returns: what the solver goes on from, where it was if a fit had not ended, and the metrics until then.
         Raises:  UsageError if it has begun otherwise, or if the directory can't be written.
         """
-        self._start("fit", _digest(self._examples))
+        self._start("fit", digest(self._examples), places_of(self._options))
         if not (snapshot := self.snapshot):
             return None, None, []
         self._ready.result()
@@ -100,7 +100,7 @@ class Keeping(keeping.Keeping):
         self._record.snapshot(state.halfway.taken, state.arrays() | beside, {"solver": state.numbers()}, best=False)
 
 
-def _digest(examples: Examples) -> str:
+def digest(examples: Examples) -> str:
     """SHA-256 of all that is learned from and judged by."""
     held = {"features": examples.matrix, "labels": examples.labels, "rows": examples.rows}
     if examples.val is not examples.matrix:

@@ -24,6 +24,7 @@ _ASIDE = (
     "plot",
     "out",
     "resume",
+    "expected",
     "keep_checkpoints",
     "onnx",
 )  # where what is fitted goes, and how it is told
@@ -66,6 +67,7 @@ class Options:
     tensorboard: leave the metrics there as TensorBoard's event files, too.
     out:         a directory to leave the run in.
     resume:      go on with the run that is there.
+    expected:    the data that a run's own file asks for, as `runs.keeping.expect_data` takes them.
     keep_checkpoints: how many of the last ones stay.
     onnx:        a file to export to.
     """
@@ -91,6 +93,7 @@ class Options:
     tensorboard: bool = False
     out: Path | None = None
     resume: bool = False
+    expected: tuple[str, str] | None = None
     keep_checkpoints: int = 3
     onnx: Path | None = None
 
@@ -135,6 +138,7 @@ def _parser() -> Parser:
         prog=command.program("manual_vs_auto.fit"),
         description=_DESCRIPTION,
         epilog=_EPILOG,
+        data=("features", "labels", "val"),
     )
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     add = parser.add_argument

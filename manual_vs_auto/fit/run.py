@@ -13,7 +13,7 @@ from jax.sharding import Mesh
 from manual_vs_auto.fit.examples import Examples, read
 from manual_vs_auto.fit.facts import fit_facts
 from manual_vs_auto.fit.following import expect_same, follow, shared
-from manual_vs_auto.fit.keeping import Keeping
+from manual_vs_auto.fit.keeping import Keeping, digest
 from manual_vs_auto.fit.options import Options
 from manual_vs_auto.fit.penalties import penalties
 from manual_vs_auto.fit.scores import scored
@@ -24,7 +24,7 @@ from manual_vs_auto.runs import events, export, signals, together
 from manual_vs_auto.runs.collectives import told
 from manual_vs_auto.runs.display import Display, Words, in_all
 from manual_vs_auto.runs.evaluation import FILE, evaluate
-from manual_vs_auto.runs.keeping import opened
+from manual_vs_auto.runs.keeping import expect_data, opened
 from manual_vs_auto.runs.machine import device_of
 from manual_vs_auto.runs.mesh import mesh_of, prepare, spread_name
 from manual_vs_auto.runs.model import Model, to_bytes
@@ -61,6 +61,7 @@ def _run(options: Options, started: float) -> int:
     mesh = mesh_of(options.mesh, device)
     examples = read(options)
     expect_same(options, examples)
+    expect_data(options.expected, lambda: digest(examples))
     made = training(examples.features, examples.labels, examples.rows, options.standardize, mesh is not None)
     l2s = penalties(options, made, examples.classes)
     if not together.first():

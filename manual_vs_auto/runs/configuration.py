@@ -4,7 +4,8 @@
 names, with underscores or hyphens; a value goes through the flag's own type and choices, so that it is right or wrong
 as the flag would be: a number may stand in quotation marks, a text must, and a list is its items with commas between
 them. A path is taken from where the command runs, as the flag's is. A run's config.toml is such a file. Its table [run]
-says how the run came about: its command must be the one that reads it, and the rest is for people.
+says how the run came about: its command must be the one that reads it, its data are looked for where they were and
+must be the same; the rest is for people.
 """
 
 import argparse
@@ -13,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from manual_vs_auto.runs import parsing
+from manual_vs_auto.runs import parsing, places
 from manual_vs_auto.runs.errors import UsageError
 from manual_vs_auto.runs.toml import kind
 from manual_vs_auto.runs.values import path
@@ -27,11 +28,17 @@ class Parser(parsing.Parser):
 
     Args: command: what this is the parser of, "train": a run of another command's is refused.
           prog, description, epilog: as argparse takes them.
+          data: the flags that say which data these are; `seed` beside `val` does so, too.
+
+    expected: the SHA-256 of the data that a run's own file asks for, and how to say which file it was; None where no
+              such file has been read, or where the command line asks for other data.
     """
 
-    def __init__(self, command: str, prog: str, description: str, epilog: str) -> None:
+    def __init__(self, command: str, prog: str, description: str, epilog: str, data: Sequence[str] = ()) -> None:
         super().__init__(prog=prog, description=description, epilog=epilog, allow_abbrev=False)
-        self._command = command
+        self._command, self._data = command, data
+        self.expected: tuple[str, str] | None = None
+        self._run: Mapping[str, Any] = {}  # of the file
         self.register("action", "store_true", _Switch)
         self.register("action", "store_false", partial(_Switch, default=True))
         self.add_argument(
@@ -46,16 +53,21 @@ class Parser(parsing.Parser):
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> tuple[argparse.Namespace, list[str]]:
         """As argparse does, with the file's values where no flag is given. `config` itself isn't among them."""
-        file = self.first("--config", args)
+        file, taken = self.first("--config", args), dict[str, Any]()
         if file is not None:
             namespace = namespace or argparse.Namespace()
             for action, value in self._from(file):
+                taken[action.dest] = value
                 setattr(namespace, action.dest, value)
                 action.required = False
                 if not action.option_strings:  # one without a flag: argparse takes its default where it is left out
                     action.default, action.nargs = value, "*" if isinstance(value, list) else "?"
         found, rest = super().parse_known_args(args, namespace)
         del found.config
+        if file is not None and isinstance(data := self._run.get("data_sha256"), str):
+            which = [*self._data, *(["seed"] if "val" in self._data and found.val else [])]
+            same = all(getattr(found, name) == taken.get(name, self.get_default(name)) for name in which)
+            self.expected = (data, f"--config {file}") if same else None
         return found, rest
 
     def table(self, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -101,7 +113,8 @@ class Parser(parsing.Parser):
         try:
             table = read(file)
             if isinstance(table.get("run"), Mapping):  # first: another command's run has other flags
-                self._check_run(table.pop("run"))
+                self._check_run(run := table.pop("run"))
+                self._run = run
             for key, value in table.items():
                 name = key.replace("-", "_")
                 if name not in actions:
@@ -109,7 +122,7 @@ class Parser(parsing.Parser):
                 if name in found:
                     raise UsageError(f"{name} is there twice, with a hyphen and with an underscore")
                 try:
-                    found[name] = actions[name], self._converted(actions[name], value)
+                    found[name] = actions[name], self._led(name, self._converted(actions[name], value))
                 except argparse.ArgumentError as error:
                     raise UsageError(f"{name}: {_short(error.message, quoted=False)}") from None
         except UsageError as error:
@@ -120,6 +133,11 @@ class Parser(parsing.Parser):
         command = run.get("command", self._command)
         if command != self._command:
             raise UsageError(f"it is of a run of {_short(command)}, and this is {self._command}")
+
+    def _led(self, name: str, value: Any) -> Any:
+        """The value, or where the data were that it led to when the run of the file began."""
+        known = self._run.get("places")
+        return places.found(value, known[name]) if isinstance(known, Mapping) and name in known else value
 
     def _converted(self, action: argparse.Action, value: Any) -> Any:
         """The value as the flag's own type and choices make it. Raises argparse.ArgumentError."""

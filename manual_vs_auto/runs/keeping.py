@@ -1,6 +1,6 @@
 """A run's directory as a command uses it, new or to go on in: what train and fit have in common."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,14 @@ def opened(out: Path | None, resume: bool, keep: int, events: bool) -> Iterator[
     else:
         with recorded(out, keep, events) as record:
             yield record
+
+
+def expect_data(expected: tuple[str, str] | None, digest: Callable[[], str]) -> None:
+    """Raises UsageError where a run's own file asks for other data than these. Args: expected: the parser's."""
+    if expected and digest() != expected[0]:
+        raise UsageError(
+            f"{expected[1]}: the data are not those that its run learned from: name them by a flag if they are meant"
+        )
 
 
 class Keeping:
@@ -71,13 +79,16 @@ class Keeping:
         with signals.held():
             self._record.flush()
 
-    def _start(self, command: str, data: str) -> None:
+    def _start(self, command: str, data: str, places: Mapping[str, Any]) -> None:
         """Write down how the run begins, or see that it began with these data.
 
         Args:   command: "train" or "fit". data: their digest.
+                places:  where they are, by the settings that say so, with paths from the root.
         Raises: UsageError if it did not, or if the directory can't be written.
         """
         if not self._resumed:
-            self._record.start(self._settings, {"command": command, "data_sha256": data} | dict(self._machine))
+            other = {name: place for name, place in places.items() if place != self._settings.get(name)}
+            about = {"command": command, "data_sha256": data, **self._machine} | ({"places": other} if other else {})
+            self._record.start(self._settings, about)
         elif (origin.table(self._resumed.config) or {})["run"]["data_sha256"] != data:
             raise UsageError(f"{self._where}: the data are not those that the run began with")

@@ -40,13 +40,13 @@ def parsed(parser: Parser, arguments: Sequence[str] | None) -> dict[str, Any]:
     """A command's flags by name. With --resume the rest are those that the run began with, `out` is its directory.
 
     Ends the command where a flag is wrong, where there is no run to go on with, or where files have no directory to go
-    to. `resume` is whether a run goes on.
+    to. `resume` is whether a run goes on; `expected` is the parser's, of a new run.
     """
     run = parser.first("--resume", arguments)
     values = vars(parser.parse_args(_as_begun(run, parser, arguments) if run else arguments))
     if not run and values["resume"]:  # which a file has asked for
         parser.error(_AS_IT_BEGAN.format("--config"))
-    values |= {"resume": bool(run)} | ({"out": run} if run else {})
+    values |= {"resume": bool(run), "expected": None if run else parser.expected} | ({"out": run} if run else {})
     for name, what in (("plot", "pictures"), ("tensorboard", "event files")):
         if values[name] and values["out"] is None:
             parser.error(f"--{name} leaves its {what} in the run's directory: say which with --out")

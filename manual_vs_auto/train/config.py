@@ -16,6 +16,7 @@ _ASIDE = (
     "processes",
     "out",
     "resume",
+    "expected",
     "keep_checkpoints",
     "json",
     "quiet",
@@ -55,6 +56,7 @@ class Config:
     json:          print one line of JSON an epoch and nothing else.
     out:           a directory to leave the run in.
     resume:        go on with the run that is there.
+    expected:      the data that a run's own file asks for, as `runs.keeping.expect_data` takes them.
     keep_checkpoints: how many of the last ones stay there, beside the best.
     quiet:         print the last line only.
     cache:         keep compiled programs for the next process.
@@ -86,6 +88,7 @@ class Config:
     json: bool = False
     out: Path | None = None
     resume: bool = False
+    expected: tuple[str, str] | None = None
     keep_checkpoints: int = 3
     quiet: bool = False
     cache: bool = True

@@ -35,6 +35,7 @@ def parser_of_flags() -> Parser:
         "or by both. Without a flag: on MNIST, which is in the package, in a few seconds.",
         epilog="Exit status: 0 trained; 1 the training diverged, a step disagreed with --gradient both, or no learning "
         "rate helped; 2 flags, data or files that can't be used; 3 no memory; 130 interrupted, 143 terminated.",
+        data=("data", "npz_keys", "val"),
     )
     add = parser.add_argument
     add(

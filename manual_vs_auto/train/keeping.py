@@ -13,6 +13,7 @@ from manual_vs_auto.runs.arrays import Array
 from manual_vs_auto.runs.directory import Resumed
 from manual_vs_auto.runs.machine import versions
 from manual_vs_auto.runs.model import Model, to_bytes
+from manual_vs_auto.runs.places import absolute
 from manual_vs_auto.runs.record import Record
 from manual_vs_auto.train.agreement import Tally
 from manual_vs_auto.train.config import Config, as_table
@@ -46,7 +47,8 @@ class Keeping(keeping.Keeping):
         Returns: the metrics until then, a line an epoch.
         Raises:  UsageError if it has begun otherwise, or if the directory can't be written.
         """
-        self._start("train", self._data.result())
+        data = self._config.data
+        self._start("train", self._data.result(), {"data": absolute(data)} if data else {})
         self._ready.result()
         if not self._resumed:
             return []

@@ -9,10 +9,10 @@ import jax
 from jax.sharding import Mesh
 
 from manual_vs_auto.data import Dataset
-from manual_vs_auto.runs import signals, together
+from manual_vs_auto.runs import arrays, signals, together
 from manual_vs_auto.runs.display import Display, in_all
 from manual_vs_auto.runs.errors import NoRoomError
-from manual_vs_auto.runs.keeping import opened
+from manual_vs_auto.runs.keeping import expect_data, opened
 from manual_vs_auto.runs.mesh import mesh_of, prepare, spread_name
 from manual_vs_auto.runs.processes import agreement
 from manual_vs_auto.runs.values import AXES
@@ -23,7 +23,7 @@ from manual_vs_auto.train.configured import configure, held_out
 from manual_vs_auto.train.display import words
 from manual_vs_auto.train.facts import run_facts
 from manual_vs_auto.train.following import expect_same, follow, share
-from manual_vs_auto.train.keeping import Keeping
+from manual_vs_auto.train.keeping import Keeping, data_of
 from manual_vs_auto.train.leave import leave
 from manual_vs_auto.train.reached import DivergedError, Epoch, Reached
 from manual_vs_auto.train.stages import Stages
@@ -61,6 +61,7 @@ def _run(config: Config, read: Callable[[], Dataset], stages: Stages) -> int:
     dataset = held_out(config, read())
     config = config.resolved(len(dataset.train_labels))
     expect_same(as_table(config), dataset)
+    expect_data(config.expected, lambda: arrays.digest(data_of(dataset)))
     if not together.first():
         return follow(config, dataset, device, mesh)
     if config.dry_run:

@@ -1,5 +1,6 @@
 """What a run makes of data that is not plain: floating pixels, names of classes, odd labels, arrays by other keys."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from manual_vs_auto.train.evaluate import summarised
 from manual_vs_auto.train.facts import run_facts
 from manual_vs_auto.train.summary import evaluation_lines
 from manual_vs_auto.train.trainer import Trainer
+from tests.train.conftest import Command
 
 
 def in_unit(tiny: Dataset) -> Dataset:
@@ -115,3 +117,26 @@ def test_the_images_are_not_copied_to_a_cpu(tiny_file: Path) -> None:
     data = load(tiny_file)
     taken = jax.device_put(data.train_images, jax.devices("cpu")[0])
     assert taken.unsafe_buffer_pointer() == data.train_images.ctypes.data
+
+
+def test_a_run_s_own_configuration_finds_its_data(
+    command: Command, tiny_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From wherever it is used; and where they are others, it is one line."""
+    (tmp_path / "away").mkdir()
+    shutil.copy(tiny_file, tmp_path / "tiny.npz")
+    monkeypatch.chdir(tmp_path)
+    assert command("--data", "tiny.npz", "--epochs", 1, "--batch-size", 16, "--out", "run").returncode == 0
+    monkeypatch.chdir(tmp_path / "away")
+    assert command("--config", "../run/config.toml", "--out", "again").returncode == 0
+    assert command("--resume", "../run").returncode == 0
+    arrays = dict(np.load(tiny_file))
+    np.savez(tmp_path / "tiny.npz", **arrays | {"x_test": arrays["x_test"] // 2})
+    for flags in ((), ("--seed", 2), ("--dry-run",)):  # the order alone
+        done = command("--config", "../run/config.toml", *flags)
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+        assert "--config ../run/config.toml: the data are not those that its run learned from" in done.stderr
+    assert command("--config", "../run/config.toml", "--data", "../tiny.npz").returncode == 0
+    assert command("--config", "../run/config.toml", "--val", 0.2).returncode == 0
+    (tmp_path / "tiny.npz").unlink()
+    assert f"{tmp_path / 'tiny.npz'}: found nothing" in command("--config", "../run/config.toml").stderr
