@@ -112,6 +112,10 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
     """The command line as Options. Exits with 2 and one line where a flag is wrong, with 0 for --help."""
     parser = _parser()
     found = parsed(parser, arguments)
+    if found["features"] is None and len(found["val"]) > 1:  # they stand behind --val, which takes all that follows
+        found["features"] = str(found["val"].pop())
+    if found["features"] is None:
+        parser.error("the following arguments are required: FEATURES")
     found["val"] = tuple(found["val"])
     if isinstance(found["sweep"], list):
         found["sweep"] = tuple(found["sweep"])
@@ -142,8 +146,8 @@ def _parser() -> Parser:
     )
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     add = parser.add_argument
-    add("features", metavar="FEATURES", help="a .npy, .npz, .safetensors, .parquet or .arrow file of numbers, a row an "
-        "example; FILE:NAME is one of its arrays, FILE:A,B,C some of its columns")  # fmt: skip
+    add("features", metavar="FEATURES", nargs="?", help="a .npy, .npz, .safetensors, .parquet or .arrow file of "
+        "numbers, a row an example; FILE:NAME is one of its arrays, FILE:A,B,C some of its columns")  # fmt: skip
     add("--labels", required=True, metavar="LABELS", help="a file of whole numbers or texts, one a row; or the name of "
         "an array or a column of FEATURES")  # fmt: skip
     add("--out", type=path, metavar="RUN", help="leave the run in this directory, which must not hold one yet")

@@ -73,3 +73,30 @@ def test_other_data_than_the_run_s(fitted: Command, folder: Path) -> None:
     np.save("z.npy", drawn(seed=2)[0])
     for flags in (("z.npy",), ("--val", 0.3), ("--seed", 3)):  # other data are asked for
         assert fitted("--config", "run/config.toml", *flags).returncode == 0
+
+
+ORDERS = {
+    "a share": ("--val", 0.2, "x.npy", "--labels", "y.npy"),
+    "a share last": ("--labels", "y.npy", "--val", 0.2, "x.npy"),
+    "a share first": ("--val", 0.2, "--labels", "y.npy", "x.npy"),
+    "a file and its labels": ("--val", "v.npz:x", "y", "x.npy", "--labels", "y.npy"),
+    "a file": ("--labels", "y", "--val", "v.npz:x", "v.npz:x"),
+    "a sweep": ("--sweep", 2, "x.npy", "--labels", "y.npy"),
+    "a switch": ("--standardize", "x.npy", "--no-intercept", "--labels", "y.npy"),
+}
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_any_order(folder: Path, fitted: Command, order: str) -> None:
+    x, y = drawn()
+    np.savez("v.npz", x=x, y=y)
+    done = fitted(*ORDERS[order], "--quiet")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("training" if order == "a switch" else "validation")
+
+
+def test_no_features_are_said(folder: Path, fitted: Command) -> None:
+    for flags in ((), ("--val", 0.2), ("--val", "x.npy")):
+        assert "the following arguments are required: FEATURES" in fitted("--labels", "y.npy", *flags).error
+    assert "what is y.npy" in fitted("x.npy", "--labels", "y.npy", "--val", 0.2, "y.npy").error
+    assert "not 3 things" in fitted("x.npy", "--labels", "y.npy", "--val", "x.npy", "y.npy", "y.npy").error
