@@ -146,7 +146,7 @@ class _Run:
         self._summarise([*first_batch, *tally_lines(self._tally)])
         if line := warning(self._config, epoch):
             self._display.warn(line)
-        return 0 if self._tally.agreed == self._tally.steps and not has_diverged(epoch) else FAILED
+        return 0 if self._tally.agreed == self._tally.steps and not has_diverged(self._config, epoch) else FAILED
 
     def _begin(self, keeping: Keeping) -> None:
         """Start in the directory, or go on from what is there."""

@@ -10,9 +10,11 @@ from manual_vs_auto.train.reached import Epoch
 
 _MANY_CLASSES = 20
 _NEAR = 0.05  # of the loss of a guess: a model that learns is further below it within a few steps
+_LOST = 1.99  # of squared distance's 2: the label's probability is below 0.005, and its gradient as small
 # A loss whose probability, exp(-loss), is 0 in float32, whose smallest number is 2^-149. That is far above any guess's:
 # log K is 22 where int32 has no more labels.
 _IMPOSSIBLE = 149 * math.log(2)
+_OTHERWISE = ", or use --loss cross_entropy"
 
 
 def evaluation_lines(evaluation: Evaluation, names: Sequence[str] = ()) -> list[str]:
@@ -64,14 +66,21 @@ def tally_lines(tally: Tally) -> list[str]:
     ]
 
 
-def has_diverged(epoch: Epoch) -> bool:
+def has_diverged(config: Config, epoch: Epoch) -> bool:
     """Whether a run ended with an absurd loss, finite though it is.
 
     That is: what it says of the average image is impossible, on the images it trained on and on the test images.
     On those alone it may be so for good reasons, labels of another kind say; and an epoch may begin badly and end well.
-    Squared distance, at most 2, can't: a model that is sure and wrong has lost classes instead.
+    Squared distance is at most 2, where a model is sure and wrong, and flat there: it is absurd where both losses are
+    worse than a guess's, and most test images are lost so, or no more are right than if all were one class.
     """
-    return min(epoch.loss, epoch.evaluation.loss) > _IMPOSSIBLE
+    evaluation = epoch.evaluation
+    least = min(epoch.loss, evaluation.loss)
+    if config.loss != "squared_distance":
+        return least > _IMPOSSIBLE
+    counts = [count for _, count, _ in evaluation.by_class]
+    lost = evaluation.median > _LOST or evaluation.accuracy * sum(counts) <= max(counts) * (1 + _NEAR)
+    return lost and least > (1 + _NEAR) * guess_loss(config, evaluation.classes)
 
 
 def warning(config: Config, epoch: Epoch) -> str | None:
@@ -79,8 +88,8 @@ def warning(config: Config, epoch: Epoch) -> str | None:
     evaluation = epoch.evaluation
     guess = guess_loss(config, evaluation.classes)
     ends = f"the loss ends at {evaluation.loss:,.4g}, where a guess has {guess:.4g}; {smaller_steps(config)}"
-    if has_diverged(epoch):
-        return f"the training diverged: {ends}"
+    if has_diverged(config, epoch):
+        return f"the training diverged: {ends}{_OTHERWISE if config.loss == 'squared_distance' else ''}"
     if evaluation.unused:
         return collapse_line(config, evaluation)
     return ends if min(epoch.loss, evaluation.loss) > (1 + _NEAR) * guess else None
@@ -102,7 +111,7 @@ def collapse_line(config: Config, evaluation: Evaluation) -> str:
     if config.loss == "squared_distance":
         return (
             f"{named} never predicted: squared distance behind softmax is flat where the model is wrong and sure of "
-            f"it; {smaller_steps(config)}, or use --loss cross_entropy"
+            f"it; {smaller_steps(config)}{_OTHERWISE}"
         )
     return f"{named} never predicted: {smaller_steps(config)}"
 

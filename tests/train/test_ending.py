@@ -260,6 +260,13 @@ def test_a_collapse_warns_and_says_what_to_change(command: Command) -> None:
     assert "lower --learning-rate, 10 now, or use --loss cross_entropy" in done.stderr
 
 
+@pytest.mark.parametrize("rate", ["1e4", "1e30"])
+def test_a_squared_distance_that_has_diverged_is_exit_1(command: Command, rate: str) -> None:
+    done = command("--optimizer", "sgd", "--learning-rate", rate, "--epochs", 1, "--quiet")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert done.stderr.startswith("warning: the training diverged: the loss ends at 1.")
+
+
 def test_a_model_that_has_hardly_begun_is_not_told_to_slow_down(command: Command) -> None:
     done = command("--epochs", 1, "--optimizer", "sgd", "--learning-rate", "1e-6", "--quiet")
     assert done.returncode == 0

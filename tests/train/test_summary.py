@@ -100,10 +100,29 @@ def test_a_loss_above_a_guess_s_asks_for_smaller_steps() -> None:
 ])  # fmt: skip
 def test_what_has_diverged(test: float, training: float, diverged: bool) -> None:
     epoch = ended(evaluated(test, unused=()), training)
-    assert has_diverged(epoch) == diverged
+    assert has_diverged(CROSS, epoch) == diverged
     line = warning(CROSS, epoch)
     assert (line is not None and line.startswith("the training diverged: the loss ends at ")) == diverged
     assert np.exp(np.float32(-104)) == 0 < np.exp(np.float32(-103.2))
+
+
+@pytest.mark.parametrize(("test", "training", "median", "accuracy", "diverged"), [
+    (1.8, 1.8, 2.0, 0.1, True),  # all are lost, but those of one class
+    (1.22, 1.23, 2.0, 0.39, True),  # most are
+    (0.96, 0.96, 0.9, 0.5, True),  # half of them are right, as many as have the label 0
+    (0.96, 0.96, 1.9, 0.6, False),  # poor, and on its way
+    (1.22, 0.3, 2.0, 0.39, False),  # test images of another kind
+    (0.6, 1.23, 0.0, 0.7, False),  # a bad beginning
+    (0.9, 0.9, 0.9, 0.5, False),  # hardly begun
+])  # fmt: skip
+def test_what_has_diverged_by_squared_distance(
+    test: float, training: float, median: float, accuracy: float, diverged: bool
+) -> None:
+    epoch = ended(replace(evaluated(test, median), accuracy=accuracy), training)
+    assert has_diverged(SQUARED, epoch) == diverged
+    line = warning(SQUARED, epoch) or ""
+    assert line.startswith("the training diverged: the loss ends at ") == diverged
+    assert not diverged or line.endswith("lower --learning-rate, 0.5 now, or use --loss cross_entropy")
 
 
 def test_a_run_that_diverged_is_told_so_and_not_of_its_classes() -> None:
