@@ -119,8 +119,10 @@ class Explanation:
             # Rounding has no preference: a factor would.
             if np.any(np.abs(a - b) > allowed(self._engine.longest_sum) * eps(low) * np.maximum(np.abs(b), typical)):
                 return None
-            spread = float(np.sqrt(np.mean((a - b) ** 2))) / typical if typical else 0.0
-            if abs(hypotheses.ratio(a, b) - 1) > max(eps(low) / 2, 4 * spread / np.sqrt(max(a.size, 1))):
+            # How surely the ratio is known: by the few largest numbers, where some are much larger than the others.
+            length = float(np.sum(np.square(b)))
+            unsure = float(np.sqrt(np.sum(np.square(b * (a - b))))) / length if length else 0.0
+            if abs(hypotheses.ratio(a, b) - 1) > max(eps(low) / 2, 4 * unsure):
                 return None
         return low
 
