@@ -109,8 +109,9 @@ def _tried(Cs: Any) -> Doubles:
     """The values of C, ascending. ValueError if they are none, or not all positive."""
     if isinstance(Cs, (int, np.integer)) and not isinstance(Cs, bool):
         Cs = np.logspace(-4, 4, Cs) if Cs > 0 else []
-    values: Doubles = np.unique(np.asarray(Cs, np.float64))
-    if values.ndim != 1 or len(values) == 0 or not np.all(values > 0):
+    listed = np.ravel(np.asarray(Cs))
+    values: Doubles = np.unique(listed.astype(np.float64)) if listed.dtype.kind in "iuf" else np.zeros(0)
+    if len(values) == 0 or not np.all(values > 0):
         raise ValueError(f"Cs must be positive numbers, or how many to try, got {Cs!r}")
     return values
 

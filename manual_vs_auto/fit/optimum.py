@@ -8,6 +8,7 @@ import numpy as np
 from manual_vs_auto.fit.predictor import Predictor
 from manual_vs_auto.fit.problem import Problem, coefficients_of, rows_penalty
 from manual_vs_auto.fit.scikit import ConvergenceWarning
+from manual_vs_auto.fit.validation import is_number
 from manual_vs_auto.model import LOSSES, Loss
 from manual_vs_auto.solve import Solution, minimise, path
 
@@ -32,9 +33,12 @@ class Optimum(Predictor):
         """ValueError for a setting that can't be. The solver knows the names of solvers and devices."""
         if self.loss not in LOSSES:
             raise ValueError(f"loss must be one of {sorted(LOSSES)}, got {self.loss!r}")
-        if not self.tol > 0:
+        for name in ("fit_intercept", "warm_start"):
+            if (value := getattr(self, name, False)) not in (True, False):
+                raise ValueError(f"{name} must be True or False, got {value!r}")
+        if not (is_number(self.tol) and self.tol > 0):
             raise ValueError(f"tol must be a positive number, got {self.tol!r}")
-        if self.max_iter != int(self.max_iter) or self.max_iter < 1:
+        if not (is_number(self.max_iter) and 1 <= self.max_iter < np.inf and self.max_iter == int(self.max_iter)):
             raise ValueError(f"max_iter must be a whole number of at least 1, got {self.max_iter!r}")
 
     def _minimised(self, problem: Problem, l2: float, start: Any) -> Solution:

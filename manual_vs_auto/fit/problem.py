@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from manual_vs_auto.fit.validation import Floats, Integers, balance_of, features_of, labels_of, weights_of
+from manual_vs_auto.fit.validation import Floats, Integers, balance_of, features_of, is_number, labels_of, weights_of
 
 Doubles = npt.NDArray[np.float64]
 
@@ -56,7 +56,8 @@ def problem_of(X: Any, y: Any, sample_weight: Any, who: str) -> Problem:
     classes, labels = np.unique(named, return_inverse=True)
     if len(classes) < 2:
         raise ValueError(
-            f"{who} needs samples of at least 2 classes in the data, but the data has only one class: {classes[0]!r}"
+            f"{who} needs samples of at least 2 classes in the data, but the data has only one class: "
+            f"{classes.tolist()[0]!r}"
         )
     return Problem(features, labels, classes, weights, np.flatnonzero(counts))
 
@@ -72,7 +73,7 @@ def batch_of(X: Any, y: Any, classes: npt.NDArray[Any], sample_weight: Any, who:
     if unknown := sorted(set(named.tolist()) - set(classes.tolist())):
         raise ValueError(f"y has labels that are none of the classes: {unknown[:5]}")
     if len(classes) < 2:
-        raise ValueError(f"{who} needs at least 2 classes, but classes has only one: {classes[0]!r}")
+        raise ValueError(f"{who} needs at least 2 classes, but classes has only one: {classes.tolist()[0]!r}")
     labels = np.searchsorted(classes, named)
     return Problem(features, labels, classes, weights, np.arange(len(labels)))
 
@@ -85,10 +86,10 @@ def penalty_of(C: float | None, l2: float | None, total: float) -> float:
     Raises: ValueError if neither is given, `l2` is negative or `C` not positive. An infinite `C` is no penalty.
     """
     if l2 is not None:
-        if not 0 <= l2 < np.inf:
+        if not (is_number(l2) and 0 <= l2 < np.inf):
             raise ValueError(f"l2 must be a number that is not negative, got {l2!r}")
         return float(l2)
-    if C is None or not C > 0:
+    if C is None or not (is_number(C) and C > 0):
         raise ValueError(f"C must be a positive number where l2 is None, got {C!r}")
     return float(1 / (C * total))
 

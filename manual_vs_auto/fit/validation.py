@@ -17,13 +17,17 @@ def features_of(X: Any, who: str) -> Floats:
     """The features as a finite array [N, D]: float32 and float64 as they are and not copied, all else as float64.
 
     Args:   X: an array, a data frame or lists. who: the estimator's name, for messages.
-    Raises: TypeError if it is sparse. ValueError if it is complex, not two-dimensional, empty, NaN or infinite.
+    Raises: TypeError if it is sparse, or has dates or durations. ValueError if it is complex, not two-dimensional,
+            empty, NaN or infinite.
     """
     if hasattr(X, "tocsr"):
         raise TypeError(
             "Sparse data was passed for X, but dense data is required. Use '.toarray()' to convert to a dense array."
         )
     array = np.asarray(X)
+    columns = [array.dtype, *(X.dtypes if hasattr(X, "columns") and hasattr(X, "dtypes") else [])]
+    if times := [dtype for dtype in columns if getattr(dtype, "kind", "") in ("m", "M")]:  # they would be nanoseconds
+        raise TypeError(f"X has dates or durations, {times[0]}: make numbers of them first")
     if array.dtype.kind == "O" and hasattr(X, "dtypes"):  # pandas' nullable columns, what is missing as NaN
         array = X.to_numpy(dtype=np.float64, na_value=np.nan)
     if array.dtype.kind == "c":
@@ -127,6 +131,12 @@ def balance_of(class_weight: Any, classes: npt.NDArray[Any], held: npt.NDArray[A
     if not (np.isfinite(counts) & (counts >= 0)).all():
         raise ValueError(f"class_weight must be finite and not negative, got {class_weight!r}")
     return counts
+
+
+def is_number(value: Any) -> bool:
+    """Whether a setting is one real number."""
+    array = np.asarray(value)
+    return array.ndim == 0 and array.dtype.kind in "biuf"
 
 
 def names_of(X: Any) -> npt.NDArray[np.object_] | None:

@@ -128,6 +128,8 @@ def test_pairs_of_rows_count_samples_whose_weight_is_zero_too() -> None:
         ({"cv": []}, "leaves no samples"),
         ({"Cs": 0}, "Cs must be positive numbers"),
         ({"Cs": [1, -1]}, "Cs must be positive numbers"),
+        ({"Cs": "auto"}, "Cs must be positive numbers, or how many to try, got 'auto'"),
+        ({"Cs": ["1"]}, "Cs must be positive numbers"),
         ({"scoring": "f1"}, "scoring must be"),
         ({"loss": "hinge"}, "loss must be one of"),
     ],

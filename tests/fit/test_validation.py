@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from manual_vs_auto import SoftmaxRegression, SoftmaxRegressionCV
@@ -65,6 +66,14 @@ def test_data_that_is_refused(inputs: Any, labels: Any, weights: Any, message: s
         ({"tol": 0}, "tol must be a positive number"),
         ({"max_iter": 0}, "max_iter must be a whole number of at least 1"),
         ({"max_iter": 2.5}, "max_iter must be a whole number"),
+        ({"C": "1"}, "C must be a positive number where l2 is None, got '1'"),
+        ({"C": [1.0]}, r"C must be a positive number where l2 is None, got \[1.0\]"),
+        ({"l2": "0.1"}, "l2 must be a number that is not negative, got '0.1'"),
+        ({"tol": None}, "tol must be a positive number, got None"),
+        ({"max_iter": "many"}, "max_iter must be a whole number of at least 1, got 'many'"),
+        ({"max_iter": np.inf}, "max_iter must be a whole number of at least 1, got inf"),
+        ({"fit_intercept": "no"}, "fit_intercept must be True or False, got 'no'"),
+        ({"warm_start": None}, "warm_start must be True or False, got None"),
         ({"loss": "hinge"}, r"loss must be one of \['cross_entropy', 'squared_distance'\], got 'hinge'"),
         ({"solver": "magic"}, "magic"),
         ({"device": "abacus"}, "abacus"),
@@ -80,6 +89,15 @@ def test_data_that_is_refused(inputs: Any, labels: Any, weights: Any, message: s
 def test_settings_that_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         SoftmaxRegression(**settings).fit(INPUTS, LABELS)
+
+
+@pytest.mark.parametrize("dates", ["M8[s]", "m8[ns]"])
+def test_dates_are_no_numbers(dates: str) -> None:
+    """They would be counted in nanoseconds, and a frame's other columns beside them."""
+    times = np.arange(120).astype(dates)
+    for inputs in (times[:, None], pd.DataFrame({"a": INPUTS[:, 0], "b": times})):
+        with pytest.raises(TypeError, match=r"X has dates or durations, .*: make numbers of them first"):
+            SoftmaxRegression().fit(inputs, LABELS)
 
 
 def test_a_class_that_is_not_there_may_have_a_weight_where_all_have() -> None:
