@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import NoReturn
 
 
@@ -27,7 +28,8 @@ class Parser(argparse.ArgumentParser):
         import difflib
 
         flags = [flag for flag in self._option_string_actions if flag.startswith("--")]
-        for typed in (word.partition("=")[0] for word in self._typed if word.startswith("--")):
+        own = takewhile(lambda word: word != "--", self._typed)  # what is behind it is for another command
+        for typed in (word.partition("=")[0] for word in own if word.startswith("--")):
             if typed not in flags and (near := difflib.get_close_matches(typed, flags, 1)):
                 return f"; did you mean {near[0]} for {typed}?"
         return ""

@@ -213,6 +213,7 @@ def test_what_is_wrong_is_one_line(arguments: list[str], said: str, capsys: pyte
     assert left.value.code == 2
     err = capsys.readouterr().err
     assert err.startswith(f"manual_vs_auto.launch: error: {said}")
+    assert "did you mean" not in err  # of what is behind -- nothing is the launcher's own
     assert err.count("\n") == 1
 
 
