@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from manual_vs_auto.runs import signals
 from manual_vs_auto.runs.errors import LostError, NoRoomError, UsageError
+from manual_vs_auto.runs.strictness import leave_out
 
 
 def ended(name: str, work: Callable[[], int]) -> int:
@@ -15,6 +16,7 @@ def ended(name: str, work: Callable[[], int]) -> int:
           work: returns the status. What is refused, 2, has no room in memory, 3, or has lost another process, 4, is
                 said in one line.
     """
+    leave_out()
     from manual_vs_auto.data import DataError  # only now: --help answers without NumPy
 
     try:

@@ -11,6 +11,7 @@ from manual_vs_auto.runs import signals
 from manual_vs_auto.runs.ending import ended
 from manual_vs_auto.runs.errors import LostError
 from manual_vs_auto.runs.processes.asked import NAMES, Asked, flags, taken, timeouts
+from manual_vs_auto.runs.strictness import leave_out
 
 __all__ = ["NAMES", "Asked", "flags", "taken", "through", "timeouts"]
 
@@ -23,6 +24,7 @@ def through(asked: Asked | None, name: str, work: Callable[[], int]) -> int:
     """
     if asked is None:
         return ended(name, work)
+    leave_out()
     from manual_vs_auto.runs.processes import runtime  # only now: --help answers without jax
 
     def joined() -> int:
