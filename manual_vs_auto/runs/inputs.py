@@ -1,7 +1,7 @@
 """What a model predicts for: features, a data set's test images, or pictures."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -35,12 +35,14 @@ class Inputs:
     rows:   [N, D], as `Model.probabilities` takes them.
     called: what each is: a file's name, or a number.
     labels: [N], numbers or texts, where they are known; labels_of: where they stand.
+    left:   what has been named and can't be predicted for, a line each.
     """
 
     rows: Array
     called: Sequence[str | int]
     labels: Array | None = None
     labels_of: str = ""
+    left: Sequence[str] = ()
 
 
 def gather(model: Model, inputs: Sequence[str], labels: str | None, plain: bool) -> Inputs:
@@ -49,17 +51,21 @@ def gather(model: Model, inputs: Sequence[str], labels: str | None, plain: bool)
     Args:   inputs: pictures and folders of them; or one file of features, IDX file, data set, or "mnist".
             labels: where their labels are, as fit's --labels.
             plain:  take pictures as they are, and not as MNIST's digits.
-    Raises: UsageError and DataError, one line.
+    Raises: UsageError and DataError, one line. A picture among others that can't be read is left out, but with labels.
     """
-    if pictures := _pictures(inputs):
-        found = _from_pictures(model, pictures, plain)
+    pictures, others = _pictures(inputs)
+    if pictures:
+        found = _from_pictures(model, pictures, plain, others)
+        if found.left and (labels is not None or not len(found.rows)):
+            more = len(found.left) - 1
+            raise UsageError(f"{found.left[0]}{f'; and {more:,} more that are none' if more else ''}")
     elif len(inputs) > 1:
         raise UsageError(f"{inputs[0]} and {len(inputs) - 1} more: several are pictures ({', '.join(photos.ENDINGS)})")
     else:
         found = _from_file(model, inputs[0], labels)
     if labels is not None:
         where, given = open_labels(labels, beside=inputs[0] if is_features(split_key(inputs[0])[0]) else "")
-        found = Inputs(found.rows, found.called, given, where)
+        found = replace(found, labels=given, labels_of=where)
     if found.labels is not None and len(found.labels) != len(found.rows):
         raise DataError(found.labels_of, f"{len(found.labels):,} labels", f"{len(found.rows):,}, one an example")
     if found.rows.ndim != 2 or found.rows.shape[1] != (expected := model.weight.shape[1]):
@@ -69,20 +75,20 @@ def gather(model: Model, inputs: Sequence[str], labels: str | None, plain: bool)
     return found
 
 
-def _pictures(inputs: Sequence[str]) -> list[Path]:
-    """Every picture that is named, or in a folder that is named; none where something else is."""
-    found: list[Path] = []
+def _pictures(inputs: Sequence[str]) -> tuple[list[Path], list[Path]]:
+    """Every picture that is named, or in a folder that is named; and what else is named."""
+    found, others = list[Path](), list[Path]()
     for path in map(Path, inputs):
         if path.suffix.lower() in photos.ENDINGS:
             found.append(path)
         elif path.is_dir():
             found += sorted(file for file in path.iterdir() if file.suffix.lower() in photos.ENDINGS)
         else:
-            return []
-    return found
+            others.append(path)
+    return found, others
 
 
-def _from_pictures(model: Model, paths: Sequence[Path], plain: bool) -> Inputs:
+def _from_pictures(model: Model, paths: Sequence[Path], plain: bool, others: Sequence[Path]) -> Inputs:
     shape = model.image_shape
     if not shape:
         raise UsageError(
@@ -91,7 +97,15 @@ def _from_pictures(model: Model, paths: Sequence[Path], plain: bool) -> Inputs:
     if len(shape) not in (2, 3) or shape[2:] not in ((), (3,)):
         raise UsageError(f"{paths[0]}: the model takes {model.inputs}, which no picture becomes")
     digit = shape == photos.MNIST and not plain
-    return Inputs(np.stack([photos.as_image(path, shape, digit) for path in paths]), [str(path) for path in paths])
+    rows, called = list[Array](), list[str]()
+    left = [f"{path}: no picture ({', '.join(photos.ENDINGS)})" for path in others]
+    for path in paths:
+        try:
+            rows.append(photos.as_image(path, shape, digit))
+            called.append(str(path))
+        except UsageError as error:
+            left.append(str(error))
+    return Inputs(np.array(rows, np.uint8), called, left=left)
 
 
 def _from_file(model: Model, text: str, labels: str | None) -> Inputs:

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
 
@@ -23,7 +24,9 @@ What does a model say that train or fit left? Labels with their probabilities, t
   %(prog)s run mnist --score                  MNIST's test images; or a folder of IDX files, or an .npz
   %(prog)s run photo.jpg scans/               pictures of any size, for a run on images
   %(prog)s run --onnx model.onnx              export it, and predict nothing"""
-_EPILOG = "Exit status: 0 predicted; 2 flags, a run or files that can't be used; 130 interrupted."
+_EPILOG = (
+    "Exit status: 0 predicted; 2 flags, a run or files that can't be used, be it one picture of many; 130 interrupted."
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -103,7 +106,9 @@ def _predict(options: argparse.Namespace) -> int:
             print(json.dumps(line | {"top": [list(pair) for pair in top]} if options.top > 1 else line))
         else:
             print(f"{name}  " + "  ".join(f"{printable(label)} {probability:.4f}" for label, probability in top))
-    return 0
+    for refused in inputs.left:
+        print(f"manual_vs_auto.predict: error: {refused}", file=sys.stderr)
+    return UsageError.status if inputs.left else 0
 
 
 def _pixels(where: str, model: Any, rows: Array) -> Array:

@@ -170,3 +170,24 @@ def test_flags_may_stand_anywhere(folder: Path, predict: Predict) -> None:
     right = predict("run", "x.npy", "--top", 2, "--json")
     assert predict("run", "--top", 2, "x.npy", "--json") == right
     assert predict("--json", "run", "--top", 2, "x.npy") == right
+
+
+def test_a_picture_among_others_that_is_none(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is named, and the others are predicted."""
+    image = pytest.importorskip("PIL.Image")
+    names = ["a.png", "blank.png", "b.png"]
+    for name, picture in zip(names, load().test_images[:3].reshape(-1, 28, 28), strict=True):
+        image.fromarray(picture * (name != "blank.png")).save(name)
+    for name in ("torn.png", "notes.txt"):
+        Path(name).write_text("no picture")
+    assert main(["digits", "a.png", "notes.txt", "torn.png", "blank.png", "gone.png", "b.png"]) == 2
+    done = capsys.readouterr()
+    assert [line.split()[0] for line in done.out.splitlines()] == ["a.png", "b.png"]
+    said = [line.removeprefix("manual_vs_auto.predict: error: ") for line in done.err.splitlines()]
+    assert [line.split(":")[0] for line in said] == ["notes.txt", "torn.png", "blank.png", "gone.png"]
+    assert "nothing is drawn" in said[2]
+    for flags in (["blank.png"], ["blank.png", "torn.png"], ["a.png", "blank.png", "--labels", "y.npy"]):
+        assert main(["digits", *flags]) == 2
+        done = capsys.readouterr()
+        assert (done.out, done.err.count("\n")) == ("", 1)
+        assert "blank.png: nothing is drawn" in done.err
