@@ -260,6 +260,12 @@ def test_a_collapse_warns_and_says_what_to_change(command: Command) -> None:
     assert "lower --learning-rate, 10 now, or use --loss cross_entropy" in done.stderr
 
 
+def test_a_run_of_a_few_steps_is_not_told_to_slow_down(command: Command) -> None:
+    done = command("--epochs", 1, "--batch-size", 10000, "--quiet")
+    assert done.returncode == 0
+    assert done.stderr.endswith("never predicted: the model is not sure of most images yet; raise --epochs\n")
+
+
 @pytest.mark.parametrize("rate", ["1e4", "1e30"])
 def test_a_squared_distance_that_has_diverged_is_exit_1(command: Command, rate: str) -> None:
     done = command("--optimizer", "sgd", "--learning-rate", rate, "--epochs", 1, "--quiet")
