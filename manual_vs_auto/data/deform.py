@@ -47,7 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("out", type=path, metavar="OUT", help="a directory that is not there yet")
     add("--copies", type=whole(1), default=135, metavar="N", help="the first is the images as they are (default: 135)")
     add("--seed", type=whole(0), default=0, metavar="N", help="of what is drawn (default: 0)")
-    add("--data", metavar="PATH", help="a data set of grey uint8 images, as train's --data names it (default: MNIST)")
+    add("--data", metavar="PATH", help="a data set of grey uint8 images with whole numbers as labels, as train's "
+        "--data names it (default: MNIST)")  # fmt: skip
     add("--quiet", action="store_true", help="say nothing but what is wrong")
     options = parser.parse_args(arguments)
 
@@ -67,11 +68,15 @@ def write(out: Path, data: Dataset, copies: int, seed: int, quiet: bool = True) 
     Args:    data:   of uint8 images [N, H, W].
              copies: of each training image; the first is the image itself. Image i of copy c is number c N + i.
     Returns: what was written, in a line.
-    Raises:  UsageError where the directory is there or the disk too small; DataError for other images. OSError.
+    Raises:  UsageError where the directory is there or the disk too small; DataError for other images, and for labels
+             of text. OSError.
     """
     if len(data.image_shape) != 2 or data.train_images.dtype != np.uint8:
         shape = "x".join(map(str, data.image_shape))
         raise DataError(data.name, f"{data.train_images.dtype} images of {shape}", "uint8 of two dimensions: grey ones")
+    if data.class_names:
+        found = f"labels of text: {', '.join(data.class_names[:3])}{', ...' if len(data.class_names) > 3 else ''}"
+        raise DataError(data.name, found, "whole numbers from 0, for an IDX file holds no text")
     count, size = copies * len(data.train_labels), data.train_images.shape[1]
     if count >= _MOST:
         raise UsageError(f"--copies {copies:,}: an IDX file has fewer than {_MOST:,} images, not {count:,}")

@@ -276,3 +276,15 @@ def test_labels_of_a_set_with_a_gap_are_the_same_classes(tmp_path: Path) -> None
     source = write_idx(tmp_path / "source", {TRAIN_LABELS: idx(np.array([0, 3, 0, 0, 2, 0], np.uint8))})
     assert run(tmp_path / "out", "--copies", 2, "--data", source, "--quiet") == 0
     assert load(tmp_path / "out").classes == 4
+
+
+def test_labels_of_text_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An IDX file would have their numbers alone, and the classes lose their names."""
+    images, labels = np.zeros((4, 3, 3), np.uint8), np.array(["kat", "pes", "kat", "pes"])
+    images[::2] = 255
+    np.savez(tmp_path / "text.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
+    assert run(tmp_path / "out", "--data", tmp_path / "text.npz", "--copies", 2) == 2
+    done = capsys.readouterr()
+    assert (done.out, done.err.count("\n")) == ("", 1)
+    assert "text.npz: found labels of text: kat, pes; expected whole numbers from 0" in done.err
+    assert not (tmp_path / "out").exists()
