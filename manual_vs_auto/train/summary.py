@@ -10,7 +10,7 @@ from manual_vs_auto.train.reached import Epoch
 
 _MANY_CLASSES = 20
 _NEAR = 0.05  # of the loss of a guess: a model that learns is further below it within a few steps
-_SOFT = 2 / 3  # of a guess's: most images have an answer by now that is neither sure nor right for good
+_SOFT = 0.6  # of a guess's: most images have an answer by now that is neither sure nor right for good
 _LOST = 1.99  # of squared distance's 2: the label's probability is below 0.005, and its gradient as small
 # A loss whose probability, exp(-loss), is 0 in float32, whose smallest number is 2^-149. That is far above any guess's:
 # log K is 22 where int32 has no more labels.
