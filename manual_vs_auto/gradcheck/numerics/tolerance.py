@@ -48,6 +48,8 @@ RIGHT, WRONG = 1.5, 1.2
 
 BESIDE = 1e-5
 """Of the size of the numbers: how far beside a point without a derivative the slopes are read."""
+NEARER, TOLD = 2.0**-24, 1e-2
+"""Of the same: so near by the slopes of a steep curve are looked at, if f rounds to so much of what it climbs there."""
 BROKEN = 0.1
 """Relative: a slope that is so different beside a point is that of something else; a curve's hardly is."""
 HAIR = 2.0**-40

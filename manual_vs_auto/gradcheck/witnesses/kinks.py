@@ -12,7 +12,7 @@ from manual_vs_auto.gradcheck.claims.claim import Claim
 from manual_vs_auto.gradcheck.engines.clock import OutOfTime
 from manual_vs_auto.gradcheck.engines.engine import Found
 from manual_vs_auto.gradcheck.numerics.differences import Slope, Sweep, central, kinked, one_sided, unbounded
-from manual_vs_auto.gradcheck.numerics.tolerance import BESIDE, BROKEN
+from manual_vs_auto.gradcheck.numerics.tolerance import BESIDE, BROKEN, NEARER, TOLD
 from manual_vs_auto.gradcheck.witnesses.panel import NO, YES, Answer, Question
 from manual_vs_auto.gradcheck.witnesses.reference import dense_direction
 
@@ -30,6 +30,7 @@ class Smoothness:
     def __init__(self, claim: Claim, arrays: Found, generator: np.random.Generator) -> None:
         self._claim, self._arrays, self._generator = claim, arrays, generator
         self._others: list[tuple[Found, Sweep]] = []
+        self._read: tuple[Question, dict[float, tuple[np.ndarray, np.ndarray]]] | None = None
 
     def at(self, question: Question) -> np.ndarray:
         """[M]: whether differences show no reason why there should be none."""
@@ -56,15 +57,23 @@ class Smoothness:
             found = one_sided(question.elsewhere(question.arrays, both).sweep)
             for own, beside, together in zip((ahead, behind), one_sided(sweep), found, strict=True):
                 smooth = smooth & ~_apart(together, own, beside)
-        if np.any(smooth):
-            # The middle of three that tie moves in no direction alone, and has other slopes beside.
-            low, high = self.beside(question)
-            with np.errstate(invalid="ignore"):
-                inside = (question.manual >= low) & (question.manual <= high) & np.isfinite(high - low)
-                # A curve has other slopes beside, too, but hardly.
-                most = np.maximum(np.maximum(np.abs(low), np.abs(high)), 1e-2 * question.scale)
-                smooth = smooth & ~(inside & (high - low > BROKEN * most))
-        return np.asarray(smooth)
+        # The middle of three that tie moves in no direction alone, and has other slopes beside. So has a curve, but
+        # hardly; those of a steep one come together nearer by.
+        apart = self._apart_beside(question, BESIDE) if np.any(smooth) else smooth
+        if np.any(smooth & apart):
+            # Where f rounds too much to be looked at so near by, nothing is taken back.
+            size = np.maximum(np.abs(one_sided(question.sweep)[0].value), 1e-2 * question.scale)
+            told = question.sweep.noise() <= TOLD * NEARER * size
+            apart = apart & (self._apart_beside(question, NEARER) | ~told)
+        return np.asarray(smooth & ~apart)
+
+    def _apart_beside(self, question: Question, far: float) -> np.ndarray:
+        """[M]: whether f has clearly different slopes so far beside, and the manual one is among them."""
+        low, high = self.beside(question, far)
+        with np.errstate(invalid="ignore"):
+            inside = (question.manual >= low) & (question.manual <= high) & np.isfinite(high - low)
+            most = np.maximum(np.maximum(np.abs(low), np.abs(high)), 1e-2 * question.scale)
+            return np.asarray(inside & (high - low > BROKEN * most))
 
     def _goes_on(self, question: Question) -> np.ndarray:
         """[M]: whether the slope is the same a little beside: the one look for which somebody waits."""
@@ -88,8 +97,17 @@ class Smoothness:
             self._others.append((direction, question.elsewhere(question.arrays, direction).sweep))
         return self._others
 
-    def beside(self, question: Question) -> tuple[np.ndarray, np.ndarray]:
-        """The least and the largest slope, [M], at the point and beside it: what a derivative there may be."""
+    def beside(self, question: Question, far: float = BESIDE) -> tuple[np.ndarray, np.ndarray]:
+        """The least and the largest slope, [M], at the point and so far beside it: what a derivative there may be.
+
+        Of one question it is always the same: other points beside would show other slopes.
+        """
+        if self._read is None or self._read[0] is not question or far not in self._read[1]:
+            kept = {} if self._read is None or self._read[0] is not question else self._read[1]
+            self._read = question, {**kept, far: self._slopes_beside(question, far)}
+        return self._read[1][far]
+
+    def _slopes_beside(self, question: Question, far: float) -> tuple[np.ndarray, np.ndarray]:
         each = question.outputs if question.outputs.here.size <= _ONE_BY_ONE else question.sweep
         weights = question.weights if each is question.outputs and not question.claim.forward else np.ones(1)
         readings = [np.where(np.isfinite(s.bound), s.value, np.nan) for s in one_sided(each)]
@@ -100,9 +118,9 @@ class Smoothness:
             return np.where(np.isfinite(slope.bound), slope.value, np.nan)
 
         for _ in range(3 * _TIMES if question.claim.forward else _TIMES):
-            readings.append(read(self._near(), question.direction))
+            readings.append(read(self._near(far), question.direction))
         # Where a tie is broken, each of those that tie has the slopes that any of them may have.
-        near, tied = self._near(), self._tied(question.direction)
+        near, tied = self._near(far), self._tied(question.direction)
         pairs = [(read(self._arrays, direction), read(near, direction)) for direction in tied]
         size = np.max(np.abs(np.nan_to_num([*readings, *(there for _, there in pairs)])), axis=0)
         for here, there in pairs:
@@ -122,12 +140,12 @@ class Smoothness:
         ends = np.stack([weights * low, weights * high])[:, used]
         return ends.min(0).sum(keepdims=True), ends.max(0).sum(keepdims=True)
 
-    def _near(self) -> Found:
+    def _near(self, far: float = BESIDE) -> Found:
         """A point a little beside, in no particular direction."""
         arrays = list(self._arrays)
         moved = dense_direction(self._claim, self._arrays, self._generator)
         for at, step in zip(self._claim.inputs.moving, moved, strict=True):
-            arrays[at] = arrays[at] + BESIDE * step
+            arrays[at] = arrays[at] + far * step
         return arrays
 
     def _tied(self, direction: Found) -> list[Found]:
