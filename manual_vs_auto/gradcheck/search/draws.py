@@ -27,7 +27,7 @@ _AROUND: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 # Of ordinary numbers: some f are defined below 1 alone.
-_SIZES = (1.0, 0.25, 3.0, 0.5)
+_SIZES, _SMALL = (1.0, 0.25, 3.0, 0.5), 0.5
 
 NEAR = 64
 """From the number NEAR on, cases like one that failed are near the sample."""
@@ -110,7 +110,8 @@ class Draws:
         """Small numbers that move as large as this: all functions are alike near 0."""
         found = list(like)
         for at in self._claim.inputs.moving:
-            found[at] = np.asarray(like[at] * max(1.0, length / typical(like[at])), like[at].dtype)
+            size = typical(like[at])
+            found[at] = np.asarray(like[at] * max(1.0, length / size), like[at].dtype) if size < _SMALL else like[at]
         return found
 
     def _near(self, like: Found, drawn: Found, signs: bool) -> Found:
