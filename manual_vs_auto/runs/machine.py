@@ -30,7 +30,6 @@ def device_of(name: str) -> jax.Device:
     """The first of this process, "cpu", "gpu", or with "auto" what JAX prefers. Raises: UsageError if there is none."""
     if name == "cpu":
         jax.config.update("jax_platforms", "cpu")
-    jax.config.update("jax_disable_jit", False)  # programs are compiled before they are run
     if devices := _devices(None if name == "auto" else name):
         return devices[0]
     here = ", ".join(sorted({device.platform for device in _devices(None)})) or "nothing at all"

@@ -8,8 +8,6 @@ _PLAIN = {  # and what each says where JAX does what it does anyway
     "JAX_DISABLE_JIT": _NO,  # programs are compiled ahead
     "JAX_DEBUG_NANS": _NO,  # what is not finite is expected, and said
     "JAX_DEBUG_INFS": _NO,
-    "JAX_NUMPY_RANK_PROMOTION": ("allow",),  # optax needs both
-    "JAX_NUMPY_DTYPE_PROMOTION": ("standard",),
     "JAX_TRANSFER_GUARD": ("allow", "log"),
     "JAX_TRANSFER_GUARD_HOST_TO_DEVICE": ("allow", "log"),
     "JAX_TRANSFER_GUARD_DEVICE_TO_DEVICE": ("allow", "log"),
