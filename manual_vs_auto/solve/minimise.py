@@ -1,7 +1,5 @@
 """The optimum of softmax(W x + b): one value of the penalty, or a path of them."""
 
-import difflib
-import inspect
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeAlias, get_args
@@ -43,12 +41,6 @@ def minimise(
         >>> found.converged, np.round(found.weight[1] - found.weight[0], 3)
         (True, array([1.864]))
     """
-    names = ["l2", *list(inspect.signature(path).parameters)[4:]]
-    for name in options:
-        if name not in names:
-            near = difflib.get_close_matches(name.lower(), names, 1)
-            meant = f": did you mean {near[0]!r}?" if near else f": there are {', '.join(names)}"
-            raise TypeError(f"minimise() has no keyword argument {name!r}{meant}")
     (found,) = path(features, labels, classes, [l2], **options)
     return found
 

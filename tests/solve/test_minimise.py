@@ -214,14 +214,6 @@ def test_a_memory_map_is_read_in_place(tmp_path: Path) -> None:
     assert found.objective == minimise(np.asarray(mapped), LABELS, 5, l2=1e-3).objective
 
 
-@pytest.mark.parametrize(("name", "meant"), [
-    ("penalty", "there are l2, loss, .*, resume"), ("l2s", "did you mean 'l2'"), ("toll", "did you mean 'tol'"),
-])  # fmt: skip
-def test_a_keyword_that_is_none_is_named(name: str, meant: str) -> None:
-    with pytest.raises(TypeError, match=rf"minimise\(\) has no keyword argument '{name}': {meant}"):
-        minimise(np.ones((3, 2)), np.array([0, 1, 1]), 2, **{name: 1.0})
-
-
 @pytest.mark.parametrize(
     ("said", "wrong"),
     [
