@@ -115,6 +115,13 @@ def test_what_nobody_had_time_to_be_asked_about_is_undecided() -> None:
     assert check_gradient(f, rule, x).verdict is Verdict.AGREE
 
 
+def test_the_cause_takes_as_long_again_and_no_longer(slow: _Slow) -> None:
+    x = np.array([0.3, 0.8, -1.2])
+    report = check_gradient(slow(lambda x: np.sum(np.sin(x))), lambda x: 2 * np.cos(x), x, budget_s=60)
+    assert report.verdict is Verdict.DISAGREE
+    assert 90 < slow.now < 120 + 2 * CALL
+
+
 def test_the_cause_of_a_fault_may_take_as_long_again() -> None:
     report = check_gradient(lambda x: jnp.sum(jnp.sin(x)), lambda x: 2 * jnp.cos(x), np.ones(3) / 3, budget_s=1e-9)
     assert report.verdict is Verdict.DISAGREE

@@ -43,6 +43,16 @@ def test_one_of_two_faults_is_named_and_the_other_is_said_to_be_unknown() -> Non
     assert text.endswith("; w: another cause, unknown")
 
 
+@pytest.mark.parametrize(("more", "kind"), [(0.0, "cast"), (1e-6, "unknown")])
+def test_a_cast_has_no_preference_also_where_a_few_numbers_are_much_the_largest(more: float, kind: str) -> None:
+    """So the ratio of the whole is known by these few, and not as surely as by as many as there are."""
+
+    def rule(x: Any) -> Any:
+        return (jnp.exp(x.astype(jnp.float32)) * np.float32(1 + more)).astype(jnp.float64)
+
+    said(check_gradient(lambda x: jnp.sum(jnp.exp(x)), rule, normal(0, 3, 4, dtype=np.float64)), kind)
+
+
 def test_two_faults_are_not_one() -> None:
     """A factor for both would be wrong of either."""
     report = check_vjp(lambda x, w: x * w, lambda ct, x, w: (2 * ct * w, 3 * ct * x), normal(0, 4), normal(1, 4))

@@ -120,9 +120,9 @@ class Explanation:
             if np.any(np.abs(a - b) > allowed(self._engine.longest_sum) * eps(low) * np.maximum(np.abs(b), typical)):
                 return None
             # How surely the ratio is known: by the few largest numbers, where some are much larger than the others.
-            length = float(np.sum(np.square(b)))
-            unsure = float(np.sqrt(np.sum(np.square(b * (a - b))))) / length if length else 0.0
-            if abs(hypotheses.ratio(a, b) - 1) > max(eps(low) / 2, 4 * unsure):
+            c, length = hypotheses.ratio(a, b), float(np.sum(np.square(b)))
+            unsure = float(np.sqrt(np.sum(np.square(b * (a - c * b))))) / length if length else 0.0
+            if abs(c - 1) > max(eps(low) / 2, 4 * unsure):
                 return None
         return low
 
